@@ -1,0 +1,339 @@
+"""The config file: its model, reading it, and errors that name the line.
+
+`config.example.toml` holds every key with its default, and a test holds it to this model. Unknown keys
+are errors.
+`folders.d/*.toml` beside the config hold one `[[folders]]` table each, written by `dropscribe folders add`.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from watcher.errors import ConfigError
+from watcher.models import Engine, Existing, OutputFormat, WatchFolder
+from watcher.paths import default_state_dir
+
+__all__ = [
+    "Config",
+    "DashboardConfig",
+    "FolderConfig",
+    "LocalConfig",
+    "NotificationsConfig",
+    "SpeechmaticsConfig",
+    "expand",
+    "folders_dir",
+    "load_config",
+    "parse_config",
+]
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Natural = Annotated[int, msgspec.Meta(ge=0)]
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class SpeechmaticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[speechmatics]`: the cloud, or an on-prem box."""
+
+    url: str = "https://eu1.asr.api.speechmatics.com/v2"
+    api_key_file: str | None = None
+    max_uploads: Count = 4
+    settle_listing: Seconds = 600.0
+    delete_after_download: bool = False
+
+
+class LocalConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[local]`: the server that Dropscribe runs itself."""
+
+    model: str = "tiny.en"
+    threads: Natural = 0
+    idle_release: Seconds = 60.0
+
+
+class DashboardConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[dashboard]`: the control API and the status page."""
+
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 7373
+
+
+class NotificationsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[notifications]`: what the desktop is told."""
+
+    transcripts: bool = True
+    attention: bool = True
+
+
+class FolderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One `[[folders]]` table. What is None comes from the rest of the config."""
+
+    path: str
+    engine: Engine | None = None
+    recursive: bool = True
+    formats: tuple[OutputFormat, ...] = (OutputFormat.TXT, OutputFormat.JSON_V2)
+    output: str = "beside"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    settle: Seconds = 2.0
+    polling: Literal["auto", "always", "never"] = "auto"
+    existing: Existing = Existing.TRANSCRIBE
+    after: str = "keep"
+    paused: bool = False
+    min_size: Natural | None = None
+    max_size: Natural | None = None
+    min_duration: Seconds | None = None
+    max_duration: Seconds | None = None
+    on_done: tuple[str, ...] = ()
+    webhook: str | None = None
+    transcription: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole config, validated."""
+
+    engine: Engine = Engine.LOCAL
+    state_dir: str | None = None
+    order: Literal["oldest-first", "newest-first"] = "oldest-first"
+    rescan: Seconds = 300.0
+    speechmatics: SpeechmaticsConfig = SpeechmaticsConfig()
+    local: LocalConfig = LocalConfig()
+    transcription: dict[str, Any] = msgspec.field(default_factory=lambda: {"language": "en"})
+    dashboard: DashboardConfig = DashboardConfig()
+    notifications: NotificationsConfig = NotificationsConfig()
+    folders: tuple[FolderConfig, ...] = ()
+
+    @property
+    def state_path(self) -> Path:
+        """The state directory, absolute."""
+        return expand(self.state_dir) if self.state_dir else default_state_dir()
+
+    def watch_folders(self) -> tuple[WatchFolder, ...]:
+        """Every folder with all its settings filled in."""
+        return tuple(self.watch_folder(folder) for folder in self.folders)
+
+    def watch_folder(self, folder: FolderConfig) -> WatchFolder:
+        """One folder with all its settings filled in; a relative `output` lies in the folder itself."""
+        same = (
+            "recursive",
+            "formats",
+            "include",
+            "exclude",
+            "settle",
+            "polling",
+            "existing",
+            "after",
+            "paused",
+        )
+        same += ("min_size", "max_size", "min_duration", "max_duration", "on_done", "webhook")
+        path = expand(folder.path)
+        return WatchFolder(
+            path=path,
+            engine=folder.engine or self.engine,
+            transcription={**self.transcription, **folder.transcription},
+            output=None if folder.output == "beside" else expand(folder.output, base=path),
+            **{name: getattr(folder, name) for name in same},
+        )
+
+
+def expand(path: str, *, base: Path | None = None) -> Path:
+    """Make a path of the config absolute (from `base`), with `~` expanded and without following symlinks."""
+    joined = os.path.join(base or "", os.path.expanduser(path))  # noqa: PTH111, PTH118 - may be any text
+    return Path(os.path.abspath(joined))  # noqa: PTH100 - Path.resolve follows links
+
+
+def folders_dir(config_file: Path) -> Path:
+    """The folder whose files hold one watch folder each."""
+    return config_file.parent / "folders.d"
+
+
+def load_config(file: Path, *, required: bool = True) -> Config:
+    """Read the config and the `folders.d` beside it.
+
+    Args:
+        file: the config.
+        required: whether a missing file is an error; otherwise the defaults hold.
+
+    Raises:
+        ConfigError: it can't be read or used; names the file and the line.
+    """
+    text = _read(file, required=required)
+    config = parse_config(text, file=file)
+    folders = list(config.folders)
+    extra = folders_dir(file)
+    for part in sorted(extra.glob("*.toml")) if extra.is_dir() else ():
+        more = parse_config(_read(part, required=True), file=part)
+        if more != Config(folders=more.folders):
+            raise ConfigError(
+                "only [[folders]] belongs in folders.d.", file=part, fix=f"Move the rest to {file}."
+            )
+        folders += more.folders
+    _refuse_duplicates(folders, file)
+    return msgspec.structs.replace(config, folders=tuple(folders))
+
+
+def parse_config(text: str, *, file: object = "config") -> Config:
+    """Validate the text of a config.
+
+    Raises:
+        ConfigError: it can't be used; names the line.
+    """
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line = re.search(r"line (\d+)", str(error))
+        what = re.sub(r" ?\(at .*\)$", "", str(error))
+        raise ConfigError(
+            f"not valid TOML: {what}.", file=file, line=int(line[1]) if line else None
+        ) from None
+    reader = _Reader(text, file)
+    config = reader.convert(raw, Config, ())
+    for number, folder in enumerate(config.folders):
+        reader.check_folder(folder, ("folders", number))
+    reader.check_language(raw, config)
+    return config
+
+
+def _read(file: Path, *, required: bool) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if required:
+            fix = "Create it (`dropscribe config show` prints the defaults), or name another with --config."
+            raise ConfigError("there is no such file.", file=file, fix=fix) from None
+        return ""
+    except UnicodeDecodeError:
+        raise ConfigError("not UTF-8 text.", file=file, fix="Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigError(f"can't be read: {error.strerror}.", file=file) from None
+
+
+def _refuse_duplicates(folders: list[FolderConfig], file: Path) -> None:
+    seen: set[Path] = set()
+    for folder in folders:
+        path = expand(folder.path)
+        if path in seen:
+            raise ConfigError(
+                f"the folder {folder.path} is named twice.", file=file, fix="Remove one of the two."
+            )
+        seen.add(path)
+
+
+class _Reader:
+    """Turns TOML tables into structs, and finds the line of what is wrong."""
+
+    def __init__(self, text: str, file: object) -> None:
+        self._lines = text.splitlines()
+        self._file = file
+
+    def error(self, message: str, path: tuple[str | int, ...], fix: str = "") -> ConfigError:
+        return ConfigError(message, file=self._file, line=self._line_of(path), fix=fix)
+
+    def convert(self, raw: dict[str, Any], model: type[T], path: tuple[str | int, ...]) -> T:
+        """Convert a table, its sub-tables first, so that an error's place is known exactly."""
+        fields = {field.name for field in msgspec.structs.fields(model)}
+        values: dict[str, Any] = {}
+        hints = get_type_hints(model, include_extras=True)
+        for key, value in raw.items():
+            here = (*path, key)
+            if key not in fields:
+                raise self.error(f"unknown key '{key}'.", here, fix=_suggest(key, fields))
+            values[key] = self._value(value, hints[key], here)
+        try:
+            return msgspec.convert(values, model)
+        except msgspec.ValidationError as error:
+            raise self.error(f"{_plain(error)}.", path) from None
+
+    def _value(self, value: Any, hint: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any TOML value
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and isinstance(value, dict):
+            return self.convert(value, hint, path)
+        if path == ("folders",) and isinstance(value, list) and all(isinstance(item, dict) for item in value):
+            return tuple(self.convert(item, FolderConfig, (*path, n)) for n, item in enumerate(value))
+        try:
+            return msgspec.convert(value, hint)
+        except msgspec.ValidationError as error:
+            fix = f"Known here: {', '.join(known)}." if (known := _choices(hint)) else ""
+            raise self.error(f"'{path[-1]}': {_plain(error)}.", path, fix=fix) from None
+
+    def check_folder(self, folder: FolderConfig, path: tuple[str | int, ...]) -> None:
+        """Check what types alone can't say."""
+        if not folder.path.strip():
+            raise self.error("'path' is empty.", (*path, "path"))
+        if not folder.formats:
+            raise self.error("'formats' is empty: no transcript would be written.", (*path, "formats"))
+        if len(set(folder.formats)) != len(folder.formats):
+            raise self.error("'formats' names one twice.", (*path, "formats"))
+        known = folder.after in {"keep", "trash", "delete"} or (
+            folder.after.startswith("move:") and folder.after[5:]
+        )
+        if not known:
+            fix = 'It is "keep", "trash", "delete" or "move:DIR".'
+            raise self.error(f"'after': {folder.after!r} is unknown.", (*path, "after"), fix=fix)
+        if folder.webhook is not None and not re.match(r"https?://[^/]", folder.webhook):
+            raise self.error("'webhook' is not an http(s) address.", (*path, "webhook"))
+
+    def check_language(self, raw: dict[str, Any], config: Config) -> None:
+        """`transcription` goes to the service as it is; only its language is needed here."""
+        tables: list[tuple[dict[str, Any], tuple[str | int, ...]]] = [
+            (config.transcription, ("transcription",))
+        ]
+        tables += [(f.transcription, ("folders", n, "transcription")) for n, f in enumerate(config.folders)]
+        for table, path in tables:
+            if not isinstance(table.get("language", "en"), str):
+                raise self.error("'language' is a string such as \"en\".", (*path, "language"))
+        if "transcription" in raw and "language" not in config.transcription:
+            config.transcription["language"] = "en"
+
+    def _line_of(self, path: tuple[str | int, ...]) -> int | None:
+        """Find the line on which the key of `path` is set, or else its table begins."""
+        best: int | None = None
+        depth = 0
+        table: list[str | int] = []
+        seen_folders = -1
+        for number, line in enumerate(self._lines, 1):
+            text = line.strip()
+            if header := re.match(r"\[\[?\s*([^\]]+?)\s*\]\]?", text):
+                names = [name.strip().strip("\"'") for name in header[1].split(".")]
+                if text.startswith("[["):
+                    seen_folders += names == ["folders"]
+                table = [*names[:1], seen_folders, *names[1:]] if names[0] == "folders" else list(names)
+                here = table
+            elif key := re.match(r"""["']?([\w-]+)["']?\s*=""", text):
+                here = [*table, key[1]]
+            else:
+                continue
+            if tuple(here) == path[: len(here)] and len(here) > depth:
+                best, depth = number, len(here)
+        return best
+
+
+def _choices(hint: Any) -> list[str]:  # noqa: ANN401 - any type hint
+    """List the values that a hint allows, where it is a list of choices."""
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return [str(member.value) for member in hint]
+    if get_origin(hint) is Literal:
+        return [str(value) for value in get_args(hint)]
+    return next((found for part in get_args(hint) if (found := _choices(part))), [])
+
+
+def _plain(error: msgspec.ValidationError) -> str:
+    text = str(error).split(" - at `")[0]
+    names = {"`str`": "text", "`bool`": "true or false", "`int`": "a whole number", "`float`": "a number"}
+    names |= {"`array`": "a list", "`object`": "a table", "`null`": "nothing"}
+    for name, plain in names.items():
+        text = text.replace(name, plain)
+    if text.startswith("Invalid enum value"):
+        text = text.replace("Invalid enum value", "unknown value")
+    return text[:1].lower() + text[1:]
+
+
+def _suggest(key: str, known: set[str]) -> str:
+    import difflib  # noqa: PLC0415 - only for an error message
+
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(sorted(known))}."

@@ -1,0 +1,48 @@
+"""Logs through structlog: for people on a terminal, JSON lines otherwise."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger, Processor
+
+__all__ = ["configure", "get_logger"]
+
+
+def configure(*, verbose: int = 0, stream: TextIO | None = None) -> None:
+    """Set up logging for the whole process.
+
+    Args:
+        verbose: 0 shows what a person wants to know, 1 and more adds what a developer does.
+        stream: where to; standard error by default.
+    """
+    out = stream or sys.stderr
+    processors: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S" if out.isatty() else "iso", utc=not out.isatty()),
+    ]
+    if out.isatty():
+        processors += [structlog.dev.ConsoleRenderer(pad_event_to=0)]
+    else:
+        processors += [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(ensure_ascii=True),
+        ]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=out),
+        cache_logger_on_first_use=False,
+    )
+
+
+def get_logger(name: str) -> FilteringBoundLogger:
+    """Return a logger whose lines carry `name` as their `part`."""
+    logger: FilteringBoundLogger = structlog.get_logger(part=name)
+    return logger
