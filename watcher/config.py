@@ -119,18 +119,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def watch_folder(self, folder: FolderConfig) -> WatchFolder:
         """One folder with all its settings filled in; a relative `output` lies in the folder itself."""
-        same = (
-            "recursive",
-            "formats",
-            "include",
-            "exclude",
-            "settle",
-            "polling",
-            "existing",
-            "after",
-            "paused",
-        )
-        same += ("min_size", "max_size", "min_duration", "max_duration", "on_done", "webhook")
+        same = set(FolderConfig.__struct_fields__) - {"path", "engine", "transcription", "output"}
         path = expand(folder.path)
         return WatchFolder(
             path=path,

@@ -201,6 +201,7 @@ class Entry:
         fix: what the person can do, or an empty string.
         reference: of its latest attempt.
         job_id: of its job.
+        account: where the latest attempt went; jobs of one account can't be seen from another.
         copy_of: the id of the entry whose transcript it shares.
     """
 
@@ -224,6 +225,7 @@ class Entry:
     fix: str = ""
     reference: str | None = None
     job_id: str | None = None
+    account: str | None = None
     submitted_at: float | None = None
     copy_of: int | None = None
 
@@ -240,4 +242,3 @@ class Attempt:
     prepared_at: float
     armed_at: float | None = None
     job_id: str | None = None
-    absent_since: float | None = None

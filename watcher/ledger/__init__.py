@@ -1,0 +1,28 @@
+"""The SQLite ledger of all recordings: what was found, and what became of it."""
+
+from watcher.ledger.connection import check_integrity, connect_readonly
+from watcher.ledger.ledger import Ledger, open_ledger, open_readonly
+from watcher.ledger.migrate import VERSION, back_up
+from watcher.ledger.reader import LedgerReader
+from watcher.ledger.rows import Change, Hold, NewEntry, config_key, display_name
+from watcher.ledger.transitions import IllegalMove, check_move
+from watcher.ledger.worker import LedgerWorker
+
+__all__ = [
+    "VERSION",
+    "Change",
+    "Hold",
+    "IllegalMove",
+    "Ledger",
+    "LedgerReader",
+    "LedgerWorker",
+    "NewEntry",
+    "back_up",
+    "check_integrity",
+    "check_move",
+    "config_key",
+    "connect_readonly",
+    "display_name",
+    "open_ledger",
+    "open_readonly",
+]

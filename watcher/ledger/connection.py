@@ -1,0 +1,112 @@
+"""Opening the ledger's SQLite database, for writing or just for reading."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from watcher.errors import LedgerDamaged, LedgerError, NoSpace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["check_integrity", "connect", "connect_readonly", "sqlite_errors"]
+
+_BUSY_SECONDS = 10.0
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """Open the ledger for writing, making an empty database where there is none.
+
+    WAL with `synchronous=FULL`: a committed transaction survives a power cut.
+
+    Raises:
+        LedgerError: it can't be opened.
+        LedgerDamaged: it is no SQLite database.
+    """
+    with sqlite_errors(file):
+        connection = sqlite3.connect(
+            file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            _prepare(connection)
+            for pragma in (
+                "journal_mode=WAL",
+                "synchronous=FULL",
+                "foreign_keys=ON",
+                "journal_size_limit=4194304",
+            ):
+                connection.execute(f"PRAGMA {pragma}")
+        except BaseException:
+            connection.close()
+            raise
+    if os.name == "posix":
+        file.chmod(0o600)
+    return connection
+
+
+def connect_readonly(file: Path) -> sqlite3.Connection:
+    """Open the ledger just for reading; a running daemon is not disturbed.
+
+    Raises:
+        LedgerError: there is none, or it can't be opened.
+    """
+    if not file.exists():
+        raise LedgerError(
+            f"There is no ledger at {file} yet.", fix="Start the daemon once: dropscribe run FOLDER"
+        )
+    with sqlite_errors(file):
+        connection = sqlite3.connect(
+            f"{file.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+        )
+        try:
+            _prepare(connection)
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def check_integrity(connection: sqlite3.Connection, file: Path, *, thorough: bool = False) -> None:
+    """Run SQLite's own check, which reads every page; `thorough` compares the indexes with the rows too.
+
+    Raises:
+        LedgerDamaged: the check found something.
+    """
+    with sqlite_errors(file):
+        pragma = "integrity_check" if thorough else "quick_check"
+        found = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}(3)")]
+    if found != ["ok"]:
+        raise _damaged(file, "; ".join(found))
+
+
+@contextmanager
+def sqlite_errors(file: Path) -> Iterator[None]:
+    """Raise what SQLite says in the program's own errors."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        name = getattr(error, "sqlite_errorname", "")
+        if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
+            fix = "Free some space; Dropscribe goes on by itself."
+            raise NoSpace(f"The ledger {file} can't be written: {error}.", fix=fix) from error
+        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            raise _damaged(file, str(error)) from error
+        raise LedgerError(f"The ledger {file} can't be used: {error}.") from error
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA cache_size=-4000")
+    connection.execute("PRAGMA temp_store=MEMORY")
+
+
+def _damaged(file: Path, what: str) -> LedgerDamaged:
+    return LedgerDamaged(
+        f"The ledger {file} is damaged ({what}). It was left as it is: an empty one would pay for everything again.",
+        fix="Run `dropscribe doctor`: it says which backup is sound and how to put it in place.",
+    )

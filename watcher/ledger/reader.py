@@ -1,0 +1,199 @@
+"""Questions to the ledger. Nothing here writes, so they work on a read-only connection too."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watcher.ledger.connection import sqlite_errors
+from watcher.ledger.queries import QUERIES
+from watcher.ledger.rows import Change, Hold, to_attempt, to_entry
+from watcher.models import Attempt, AttemptState, Engine, Entry, EntryState, Output, OutputFormat
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+__all__ = ["LedgerReader"]
+
+
+class LedgerReader:
+    """Answers questions about entries, attempts, outputs, holds and roots.
+
+    Args:
+        connection: an open connection.
+        file: the database, for messages.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, file: Path) -> None:
+        self._connection = connection
+        self._file = file
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _rows(self, query: str, /, **values: object) -> list[sqlite3.Row]:
+        with sqlite_errors(self._file):
+            return self._connection.execute(QUERIES[query], values).fetchall()
+
+    def _row(self, query: str, /, **values: object) -> sqlite3.Row | None:
+        rows = self._rows(query, **values)
+        return rows[0] if rows else None
+
+    def _entry(self, query: str, /, **values: object) -> Entry | None:
+        row = self._row(query, **values)
+        return to_entry(row) if row else None
+
+    def entry(self, entry_id: int) -> Entry:
+        """Return the entry with this row number; KeyError if there is none."""
+        found = self._entry("entry_by_id", id=entry_id)
+        if found is None:
+            raise KeyError(entry_id)
+        return found
+
+    def find(self, uid: str) -> Entry | None:
+        """Return the entry with this opaque id."""
+        return self._entry("entry_by_uid", uid=uid)
+
+    def at_path(self, path: Path) -> Entry | None:
+        """Return the current entry of the recording at `path`."""
+        return self._entry("entry_by_path", path=os.fsencode(path))
+
+    def of_output(self, path: Path) -> Entry | None:
+        """Return the entry one of whose outputs is at `path`."""
+        return self._entry("entry_by_output", path=os.fsencode(path))
+
+    def is_output(self, path: Path) -> bool:
+        """Whether Dropscribe wrote the file at `path`."""
+        return self._row("is_output", path=os.fsencode(path)) is not None
+
+    def known(self, sightings: Sequence[tuple[Path, int, int]]) -> list[bool]:
+        """For each (path, size, mtime_ns): is this content in the ledger already?
+
+        A recording that could not be read has no fingerprint and stays unknown, so that it is tried again.
+        """
+        answers = []
+        for path, size, mtime_ns in sightings:
+            row = self._row("seen", path=os.fsencode(path))
+            same = row is not None and (row["size"], row["mtime_ns"]) == (size, mtime_ns)
+            answers.append(bool(same and row is not None and row["sha256"]))
+        return answers
+
+    def same_content(self, sha256: str) -> list[Entry]:
+        """Return the current entries with this content, oldest first."""
+        return [to_entry(row) for row in self._rows("same_content", sha256=sha256)]
+
+    def transcript_twin(self, entry: Entry) -> Entry | None:
+        """Return a DONE entry of the same content and config: its transcript can be reused."""
+        values = {"sha256": entry.fingerprint.sha256, "config_key": entry.config_key, "id": entry.id}
+        return self._entry("transcript_twin", **values)
+
+    def twin_in_flight(self, entry: Entry) -> Entry | None:
+        """Return the entry of the same content and config that `entry` waits for."""
+        values = {"sha256": entry.fingerprint.sha256, "config_key": entry.config_key, "id": entry.id}
+        return self._entry("twin_in_flight", **values)
+
+    def next_due_at(self, now: float) -> float | None:
+        """Return when the next waiting entry may be tried again, if later than `now`."""
+        row = self._row("next_due_at", now=now)
+        return row[0] if row else None
+
+    def latest_attempt(self, entry_id: int) -> Attempt | None:
+        """Return an entry's newest attempt."""
+        row = self._row("latest_attempt", entry_id=entry_id)
+        return to_attempt(row) if row else None
+
+    def open_attempts(self, state: AttemptState) -> list[Attempt]:
+        """Return the attempts that are PREPARED or ARMED."""
+        return [to_attempt(row) for row in self._rows("open_attempts", state=state.value)]
+
+    def in_state(self, state: EntryState, *, limit: int = 1000, offset: int = 0) -> list[Entry]:
+        """Return entries in one state, oldest first, superseded ones included."""
+        return [
+            to_entry(row)
+            for row in self._rows("entries_in_state", state=state.value, limit=limit, offset=offset)
+        ]
+
+    def submitted_to(self, account: str) -> list[Entry]:
+        """Return the entries whose jobs run at this account, oldest first."""
+        return [to_entry(row) for row in self._rows("submitted_to", account=account)]
+
+    def submitted_elsewhere(self, engine: Engine, account: str) -> list[Entry]:
+        """Return the entries of an engine whose jobs went to another account than this one."""
+        return [
+            to_entry(row) for row in self._rows("submitted_elsewhere", engine=engine.value, account=account)
+        ]
+
+    def counts(self) -> dict[EntryState, int]:
+        """How many current entries there are in each state."""
+        found = {EntryState(row["state"]): int(row["number"]) for row in self._rows("count_by_state")}
+        return {state: found.get(state, 0) for state in EntryState}
+
+    def count_in_flight(self, engine: Engine) -> int:
+        """How many entries of an engine may have a running job."""
+        row = self._row("count_in_flight", engine=engine.value)
+        return int(row[0]) if row else 0
+
+    def entries(
+        self,
+        *,
+        state: EntryState | None = None,
+        root: Path | None = None,
+        search: str | None = None,
+        before: tuple[float, int] | None = None,
+        limit: int = 100,
+    ) -> list[Entry]:
+        """Return a page of current entries, latest change first.
+
+        Args:
+            state: only this state.
+            root: only this watch folder.
+            search: only names that contain this text (case-insensitive for ASCII).
+            before: `(changed_at, id)` of the last entry of the page before.
+            limit: how many at the most.
+        """
+        text = None
+        if search:
+            escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            text = f"%{escaped}%"
+        rows = self._rows(
+            "list_entries",
+            state=state.value if state else None,
+            root=os.fsencode(root) if root else None,
+            search=text,
+            before_at=before[0] if before else None,
+            before_id=before[1] if before else None,
+            limit=limit,
+        )
+        return [to_entry(row) for row in rows]
+
+    def history(self, entry_id: int) -> list[Change]:
+        """Return every move of an entry, oldest first."""
+        return [
+            Change(
+                row["at"],
+                EntryState(row["from_state"]) if row["from_state"] else None,
+                EntryState(row["to_state"]),
+                row["reason"],
+            )
+            for row in self._rows("history", entry_id=entry_id)
+        ]
+
+    def outputs(self, entry_id: int) -> tuple[Output, ...]:
+        """Return the files that an entry's transcript was written to."""
+        return tuple(
+            Output(Path(os.fsdecode(row["path"])), OutputFormat(row["format"]), row["sha256"])
+            for row in self._rows("outputs", entry_id=entry_id)
+        )
+
+    def holds(self, now: float) -> list[Hold]:
+        """Return the holds in force at `now`, oldest first."""
+        found = [Hold(r["name"], r["since"], r["until"], r["reason"], r["fix"]) for r in self._rows("holds")]
+        return [hold for hold in found if hold.until is None or hold.until > now]
+
+    def is_new_root(self, path: Path) -> bool:
+        """Whether the first scan of this watch folder has never been completed."""
+        row = self._row("root", path=os.fsencode(path))
+        return row is None or not row["baseline"]

@@ -1,0 +1,139 @@
+"""Between rows of the ledger and the models of the program."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from watcher.models import (
+    Attempt,
+    AttemptState,
+    Engine,
+    Entry,
+    EntryState,
+    Fingerprint,
+    MediaInfo,
+    OutputFormat,
+)
+
+if TYPE_CHECKING:
+    import sqlite3
+
+__all__ = ["Change", "Hold", "NewEntry", "config_key", "display_name", "from_new", "to_attempt", "to_entry"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """A recording that is to enter the ledger. `state` is WAITING, or SKIPPED or FAILED with a reason."""
+
+    root: Path
+    path: Path
+    fingerprint: Fingerprint
+    engine: Engine
+    config: dict[str, Any]
+    formats: tuple[OutputFormat, ...]
+    media: MediaInfo | None = None
+    state: EntryState = EntryState.WAITING
+    reason: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One row of an entry's history."""
+
+    at: float
+    origin: EntryState | None
+    target: EntryState
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why submission is stopped for now. `name` is e.g. `pause`, `disk` or `key:ACCOUNT`."""
+
+    name: str
+    since: float
+    until: float | None
+    reason: str
+    fix: str = field(default="")
+
+
+def config_key(engine: Engine, config: dict[str, Any]) -> str:
+    """Digest engine and `transcription_config`: entries with equal content and key share one transcript."""
+    canonical = msgspec.json.encode([engine.value, config], order="deterministic")
+    return hashlib.sha256(canonical).hexdigest()[:32]
+
+
+def display_name(path: Path) -> str:
+    """The file's name as text, whatever its bytes."""
+    return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def to_entry(row: sqlite3.Row) -> Entry:
+    """Make the model of a row of `entries`."""
+    media = msgspec.json.decode(row["media"], type=MediaInfo) if row["media"] else None
+    return Entry(
+        id=row["id"],
+        uid=row["uid"],
+        root=Path(os.fsdecode(row["root"])),
+        path=Path(os.fsdecode(row["path"])),
+        state=EntryState(row["state"]),
+        fingerprint=Fingerprint(row["size"], row["mtime_ns"], row["sha256"]),
+        engine=Engine(row["engine"]),
+        config=msgspec.json.decode(row["config"]),
+        config_key=row["config_key"],
+        formats=tuple(OutputFormat(name) for name in row["formats"].split()),
+        added_at=row["added_at"],
+        changed_at=row["changed_at"],
+        current=bool(row["current"]),
+        media=media,
+        attempts=row["attempts"],
+        next_attempt_at=row["next_attempt_at"],
+        reason=row["reason"],
+        fix=row["fix"],
+        reference=row["reference"],
+        job_id=row["job_id"],
+        account=row["account"],
+        submitted_at=row["submitted_at"],
+        copy_of=row["copy_of"],
+    )
+
+
+def to_attempt(row: sqlite3.Row) -> Attempt:
+    """Make the model of a row of `attempts`."""
+    return Attempt(
+        id=row["id"],
+        entry_id=row["entry_id"],
+        reference=row["reference"],
+        state=AttemptState(row["state"]),
+        account=row["account"],
+        prepared_at=row["prepared_at"],
+        armed_at=row["armed_at"],
+        job_id=row["job_id"],
+    )
+
+
+def from_new(new: NewEntry) -> dict[str, object]:
+    """Make the columns of a new row."""
+    return {
+        "root": os.fsencode(new.root),
+        "path": os.fsencode(new.path),
+        "name": display_name(new.path),
+        "state": new.state.value,
+        "size": new.fingerprint.size,
+        "mtime_ns": new.fingerprint.mtime_ns,
+        "sha256": new.fingerprint.sha256,
+        "engine": new.engine.value,
+        "config": msgspec.json.encode(new.config).decode(),
+        "config_key": config_key(new.engine, new.config),
+        "formats": " ".join(new.formats),
+        "media": msgspec.json.encode(new.media).decode() if new.media else None,
+        "reason": new.reason,
+        "fix": new.fix,
+    }

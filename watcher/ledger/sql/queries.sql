@@ -1,0 +1,174 @@
+-- Every statement of the ledger, by name. `watcher.ledger.queries` reads this file.
+
+-- name: insert_entry
+INSERT INTO entries (uid, root, path, name, state, size, mtime_ns, sha256, engine, config, config_key, formats,
+                     media, added_at, changed_at, reason, fix)
+VALUES (:uid, :root, :path, :name, :state, :size, :mtime_ns, :sha256, :engine, :config, :config_key, :formats,
+        :media, :now, :now, :reason, :fix);
+
+-- name: insert_event
+INSERT INTO events (entry_id, at, from_state, to_state, reason)
+VALUES (:entry_id, :now, :from_state, :to_state, :reason);
+
+-- name: entry_by_id
+SELECT * FROM entries WHERE id = :id;
+
+-- name: entry_by_uid
+SELECT * FROM entries WHERE uid = :uid;
+
+-- name: entry_by_path
+SELECT * FROM entries WHERE path = :path AND current = 1;
+
+-- name: entry_by_output
+SELECT entries.* FROM entries JOIN outputs ON outputs.entry_id = entries.id WHERE outputs.path = :path LIMIT 1;
+
+-- name: seen
+SELECT size, mtime_ns, state, sha256 FROM entries WHERE path = :path AND current = 1;
+
+-- name: touch
+UPDATE entries SET size = :size, mtime_ns = :mtime_ns WHERE id = :id;
+
+-- name: supersede
+UPDATE entries SET current = 0, changed_at = :now WHERE id = :id;
+
+-- name: move
+UPDATE entries SET state = :to_state, changed_at = :now, reason = :reason, fix = :fix,
+                   next_attempt_at = :next_attempt_at
+WHERE id = :id AND state = :from_state;
+
+-- name: claimable
+SELECT * FROM entries AS e
+WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.current = 1
+  AND e.next_attempt_at <= :now
+  AND NOT EXISTS (SELECT 1 FROM entries AS t
+                  WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
+                    AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
+ORDER BY e.mtime_ns, e.id LIMIT 1;
+
+-- name: claimable_newest
+SELECT * FROM entries AS e
+WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.current = 1
+  AND e.next_attempt_at <= :now
+  AND NOT EXISTS (SELECT 1 FROM entries AS t
+                  WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
+                    AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
+ORDER BY e.mtime_ns DESC, e.id DESC LIMIT 1;
+
+-- name: next_due_at
+SELECT min(next_attempt_at) FROM entries
+WHERE state = 'WAITING' AND current = 1 AND next_attempt_at > :now;
+
+-- name: transcript_twin
+SELECT * FROM entries
+WHERE sha256 = :sha256 AND config_key = :config_key AND id <> :id AND state = 'DONE'
+ORDER BY id LIMIT 1;
+
+-- name: twin_in_flight
+SELECT * FROM entries
+WHERE sha256 = :sha256 AND config_key = :config_key AND id <> :id
+  AND state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD')
+ORDER BY id LIMIT 1;
+
+-- name: same_content
+SELECT * FROM entries WHERE sha256 = :sha256 AND current = 1 ORDER BY id;
+
+-- name: relocate
+UPDATE entries SET root = :root, path = :path, name = :name, size = :size, mtime_ns = :mtime_ns WHERE id = :id;
+
+-- name: start_attempt
+INSERT INTO attempts (entry_id, reference, state, account, prepared_at)
+VALUES (:entry_id, :reference, 'PREPARED', :account, :now);
+
+-- name: note_attempt
+UPDATE entries SET attempts = attempts + 1, reference = :reference, account = :account, job_id = NULL
+WHERE id = :entry_id;
+
+-- name: attempt_by_id
+SELECT * FROM attempts WHERE id = :id;
+
+-- name: latest_attempt
+SELECT * FROM attempts WHERE entry_id = :entry_id ORDER BY id DESC LIMIT 1;
+
+-- name: open_attempts
+SELECT * FROM attempts WHERE state = :state ORDER BY id;
+
+-- name: arm_attempt
+UPDATE attempts SET state = 'ARMED', armed_at = :now WHERE id = :id AND state = 'PREPARED';
+
+-- name: end_attempt
+UPDATE attempts SET state = :state, ended_at = :now, job_id = :job_id WHERE id = :id AND state IN ('PREPARED', 'ARMED');
+
+-- name: note_job
+UPDATE entries SET job_id = :job_id, submitted_at = :now WHERE id = :id;
+
+-- name: annotate
+UPDATE entries SET reason = :reason, fix = :fix, next_attempt_at = :next_attempt_at
+WHERE id = :id AND state = :state;
+
+-- name: note_copy
+UPDATE entries SET copy_of = :copy_of WHERE id = :id;
+
+-- name: forgive
+UPDATE entries SET attempts = 0 WHERE id = :id;
+
+-- name: uncount
+UPDATE entries SET attempts = max(0, attempts - 1) WHERE id = :id;
+
+-- name: reconfigure
+UPDATE entries SET config = :config, config_key = :config_key, formats = :formats, engine = :engine WHERE id = :id;
+
+-- name: entries_in_state
+SELECT * FROM entries WHERE state = :state ORDER BY id LIMIT :limit OFFSET :offset;
+
+-- name: submitted_to
+SELECT * FROM entries WHERE state = 'SUBMITTED' AND account = :account ORDER BY submitted_at, id;
+
+-- name: submitted_elsewhere
+SELECT * FROM entries WHERE state = 'SUBMITTED' AND engine = :engine AND account <> :account ORDER BY id;
+
+-- name: count_by_state
+SELECT state, count(*) AS number FROM entries WHERE current = 1 GROUP BY state;
+
+-- name: count_in_flight
+SELECT count(*) FROM entries WHERE state IN ('SUBMITTING', 'SUBMITTED') AND engine = :engine;
+
+-- name: list_entries
+SELECT * FROM entries
+WHERE (:state IS NULL OR state = :state)
+  AND (:root IS NULL OR root = :root)
+  AND (:search IS NULL OR name LIKE :search ESCAPE '\')
+  AND (:before_at IS NULL OR changed_at < :before_at OR (changed_at = :before_at AND id < :before_id))
+  AND current = 1
+ORDER BY changed_at DESC, id DESC LIMIT :limit;
+
+-- name: history
+SELECT at, from_state, to_state, reason FROM events WHERE entry_id = :entry_id ORDER BY id;
+
+-- name: put_output
+INSERT INTO outputs (entry_id, format, path, sha256) VALUES (:entry_id, :format, :path, :sha256)
+ON CONFLICT (entry_id, format) DO UPDATE SET path = excluded.path, sha256 = excluded.sha256;
+
+-- name: outputs
+SELECT format, path, sha256 FROM outputs WHERE entry_id = :entry_id ORDER BY rowid;
+
+-- name: is_output
+SELECT 1 FROM outputs WHERE path = :path LIMIT 1;
+
+-- name: put_hold
+INSERT INTO holds (name, since, until, reason, fix) VALUES (:name, :now, :until, :reason, :fix)
+ON CONFLICT (name) DO UPDATE SET until = excluded.until, reason = excluded.reason, fix = excluded.fix;
+
+-- name: drop_hold
+DELETE FROM holds WHERE name = :name;
+
+-- name: holds
+SELECT * FROM holds ORDER BY since, name;
+
+-- name: root
+SELECT first_watched_at, baseline FROM roots WHERE path = :path;
+
+-- name: put_root
+INSERT INTO roots (path, first_watched_at) VALUES (:path, :now) ON CONFLICT (path) DO NOTHING;
+
+-- name: finish_baseline
+UPDATE roots SET baseline = 1 WHERE path = :path;

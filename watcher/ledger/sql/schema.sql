@@ -1,0 +1,87 @@
+-- The ledger, as a fresh one is made. `migrations/` brings an older one to the same schema.
+-- Paths are blobs: a file name is bytes and need not be text. Times are unix seconds, UTC.
+
+CREATE TABLE entries (
+    id              INTEGER PRIMARY KEY,
+    uid             TEXT    NOT NULL UNIQUE,
+    root            BLOB    NOT NULL,
+    path            BLOB    NOT NULL,
+    name            TEXT    NOT NULL,
+    current         INTEGER NOT NULL DEFAULT 1 CHECK (current IN (0, 1)),
+    state           TEXT    NOT NULL CHECK (state IN ('WAITING', 'SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'DONE',
+                                                      'FAILED', 'SKIPPED', 'CANCELLED', 'HELD')),
+    size            INTEGER NOT NULL,
+    mtime_ns        INTEGER NOT NULL,
+    sha256          TEXT    NOT NULL,
+    engine          TEXT    NOT NULL,
+    config          TEXT    NOT NULL,
+    config_key      TEXT    NOT NULL,
+    formats         TEXT    NOT NULL,
+    media           TEXT,
+    added_at        REAL    NOT NULL,
+    changed_at      REAL    NOT NULL,
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    next_attempt_at REAL    NOT NULL DEFAULT 0,
+    reason          TEXT    NOT NULL DEFAULT '',
+    fix             TEXT    NOT NULL DEFAULT '',
+    reference       TEXT,
+    job_id          TEXT,
+    account         TEXT,
+    submitted_at    REAL,
+    copy_of         INTEGER REFERENCES entries (id)
+) STRICT;
+
+CREATE UNIQUE INDEX entries_by_path ON entries (path) WHERE current = 1;
+CREATE INDEX entries_by_content ON entries (sha256, config_key);
+CREATE INDEX entries_by_state ON entries (state, engine, root, mtime_ns);
+CREATE INDEX entries_by_change ON entries (changed_at);
+
+CREATE TABLE attempts (
+    id           INTEGER PRIMARY KEY,
+    entry_id     INTEGER NOT NULL REFERENCES entries (id),
+    reference    TEXT    NOT NULL UNIQUE,
+    state        TEXT    NOT NULL CHECK (state IN ('PREPARED', 'ARMED', 'ACCEPTED', 'REFUSED', 'ABSENT', 'DROPPED')),
+    account      TEXT    NOT NULL,
+    prepared_at  REAL    NOT NULL,
+    armed_at     REAL,
+    ended_at     REAL,
+    job_id       TEXT
+) STRICT;
+
+CREATE INDEX attempts_by_entry ON attempts (entry_id);
+CREATE INDEX attempts_open ON attempts (state) WHERE state IN ('PREPARED', 'ARMED');
+
+CREATE TABLE events (
+    id         INTEGER PRIMARY KEY,
+    entry_id   INTEGER NOT NULL REFERENCES entries (id),
+    at         REAL    NOT NULL,
+    from_state TEXT,
+    to_state   TEXT    NOT NULL,
+    reason     TEXT    NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE INDEX events_by_entry ON events (entry_id);
+
+CREATE TABLE outputs (
+    entry_id INTEGER NOT NULL REFERENCES entries (id),
+    format   TEXT    NOT NULL,
+    path     BLOB    NOT NULL,
+    sha256   TEXT    NOT NULL,
+    PRIMARY KEY (entry_id, format)
+) STRICT;
+
+CREATE INDEX outputs_by_path ON outputs (path);
+
+CREATE TABLE holds (
+    name   TEXT PRIMARY KEY,
+    since  REAL NOT NULL,
+    until  REAL,
+    reason TEXT NOT NULL,
+    fix    TEXT NOT NULL DEFAULT ''
+) STRICT;
+
+CREATE TABLE roots (
+    path             BLOB PRIMARY KEY,
+    first_watched_at REAL NOT NULL,
+    baseline         INTEGER NOT NULL DEFAULT 0 CHECK (baseline IN (0, 1))
+) STRICT;
