@@ -1,0 +1,142 @@
+"""Hear an answer that comes while the request is still being sent.
+
+A server that refuses an upload (401, 413, 429) often answers in its middle and hangs up. A client that only
+writes then sees a broken pipe, and the answer, still unread, is lost with the connection. This layer listens
+while it writes: as soon as anything arrives, writing stops with `httpcore.WriteError`, which httpcore takes
+as the sign to read the answer, and reading starts with what was heard.
+
+It sits at httpcore's own seam for this, the network backend.
+"""
+
+import ssl
+from collections.abc import Iterable
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import httpcore
+
+__all__ = ["ListeningBackend"]
+
+READ_SIZE = 64 * 1024
+LONGEST_DRAIN = 50
+"""Turns of the event loop given to what has already arrived, before more is written."""
+
+
+class ListeningBackend(httpcore.AsyncNetworkBackend):
+    """Opens connections that listen while they write.
+
+    Args:
+        listeners: Where the listening tasks run; cancel it when the exchange is over.
+    """
+
+    def __init__(self, listeners: anyio.abc.TaskGroup) -> None:
+        self._listeners = listeners
+        self._inner = httpcore.AnyIOBackend()
+        self._stream: _ListeningStream | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether something has arrived that nobody has read yet, or the connection has ended."""
+        return self._stream is not None and self._stream.heard is not None
+
+    async def settle(self) -> None:
+        """Give what has already arrived the time to be heard."""
+        if self._stream is not None:
+            await self._stream.settle()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Open a TCP connection."""
+        stream = await self._inner.connect_tcp(host, port, timeout, local_address, socket_options)
+        return self.listen_on(stream)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await self._inner.sleep(seconds)
+
+    def listen_on(self, stream: httpcore.AsyncNetworkStream) -> httpcore.AsyncNetworkStream:
+        """Wrap a connection; the last one wrapped is the one that carries the request."""
+        self._stream = _ListeningStream(stream, self, self._listeners)
+        return self._stream
+
+
+class _ListeningStream(httpcore.AsyncNetworkStream):
+    def __init__(
+        self, inner: httpcore.AsyncNetworkStream, backend: ListeningBackend, listeners: anyio.abc.TaskGroup
+    ) -> None:
+        self._inner = inner
+        self._backend = backend
+        self._listeners = listeners
+        self._listening: anyio.Event | None = None
+        self._writing: anyio.CancelScope | None = None
+        self.heard: bytes | Exception | None = None
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        if self._listening is not None:
+            with anyio.move_on_after(timeout) as waiting:
+                await self._listening.wait()
+            if waiting.cancelled_caught:
+                raise httpcore.ReadTimeout
+        heard, self.heard = self.heard, None
+        if heard is None:
+            return await self._inner.read(max_bytes, timeout)
+        if isinstance(heard, Exception):
+            raise heard
+        if len(heard) > max_bytes:
+            heard, self.heard = heard[:max_bytes], heard[max_bytes:]
+        return heard
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        if not buffer:
+            return
+        if self._listening is None and self.heard is None:
+            self._listening = anyio.Event()
+            self._listeners.start_soon(self._listen, self._listening)
+        await self.settle()
+        if self.heard is not None:
+            raise httpcore.WriteError("The other side has already answered.")
+        with anyio.CancelScope() as writing:
+            self._writing = writing
+            try:
+                await self._inner.write(buffer, timeout)
+            finally:
+                self._writing = None
+            return
+        raise httpcore.WriteError("The other side answered while the request was being sent.")
+
+    async def settle(self) -> None:
+        for _ in range(LONGEST_DRAIN):
+            if self._listening is None or not self._inner.get_extra_info("is_readable"):
+                return
+            await anyio.lowlevel.checkpoint()
+
+    async def _listen(self, done: anyio.Event) -> None:
+        try:
+            self.heard = await self._inner.read(READ_SIZE)
+        except httpcore.NetworkError as error:
+            self.heard = error
+        self._listening = None
+        done.set()
+        if self._writing is not None:
+            self._writing.cancel()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+    ) -> httpcore.AsyncNetworkStream:
+        return self._backend.listen_on(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> object:
+        return self._inner.get_extra_info(info)
