@@ -1,0 +1,84 @@
+"""The web application: paths, error answers, and what runs while it does."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from service.batch_server.access import Gate
+from service.batch_server.database import Database
+from service.batch_server.dispatcher import Dispatcher
+from service.batch_server.endpoints import Endpoints, json_response
+from service.batch_server.problems import Problem, ServerFault
+from service.batch_server.settings import ServerSettings
+from service.batch_server.waiting import Waiters
+
+_log = structlog.stdlib.get_logger("batch_server")
+
+
+def build(settings: ServerSettings, database: Database, waiters: Waiters) -> Starlette:
+    """Build the application.
+
+    Args:
+        settings: What to serve.
+        database: Where jobs are kept; closed by the caller, after the application.
+        waiters: Who waits for jobs; closed by the caller when the server is told to stop.
+    """
+    dispatcher = Dispatcher(settings, database, waiters)
+    api = Endpoints(settings, database, dispatcher, waiters, Gate(settings.key))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await dispatcher.start()
+        try:
+            yield
+        finally:
+            await dispatcher.stop()
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/v2/jobs", api.create, methods=["POST"]),
+            Route("/v2/jobs", api.list, methods=["GET"]),
+            Route("/v2/jobs/{jobid}", api.get, methods=["GET"]),
+            Route("/v2/jobs/{jobid}", api.delete, methods=["DELETE"]),
+            Route("/v2/jobs/{jobid}/transcript", api.transcript, methods=["GET"]),
+            Route("/v2/jobs/{jobid}/log", api.log, methods=["GET"]),
+        ],
+        exception_handlers={
+            Problem: _on_problem,
+            HTTPException: _on_http_exception,
+            ClientDisconnect: _on_disconnect,
+            Exception: _on_fault,
+        },
+    )
+
+
+async def _on_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101 - Starlette's types can't say so
+    headers = {} if error.retry_after is None else {"Retry-After": str(max(1, round(error.retry_after)))}
+    return json_response(error.body(), error.status, headers)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    """Answer a path or a method that the API doesn't have."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - Starlette's types can't say so
+    detail = f"{request.method} {request.url.path} is not part of the Batch API v2"
+    body = {"code": error.status_code, "error": "Bad Request", "detail": detail}
+    return json_response(body, error.status_code, dict(error.headers or {}))
+
+
+async def _on_disconnect(_: Request, __: Exception) -> Response:
+    """End a request whose client has gone; nobody reads this answer."""
+    _log.info("client went away before its request was complete")
+    return Response(status_code=400)
+
+
+async def _on_fault(_: Request, error: Exception) -> Response:
+    fault = ServerFault(f"{type(error).__name__} in the server; its log says more")
+    return json_response(fault.body(), fault.status)

@@ -1,0 +1,184 @@
+"""Gets accepted jobs done: hands them to workers in order, and writes down how each ended."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+
+from service.batch_server import jobconfig, transcribe
+from service.batch_server.database import Database
+from service.batch_server.executor import WorkerDied, WorkerExecutor
+from service.batch_server.jobs import Job, JobError, now_micros, timestamp
+from service.batch_server.recognition import task
+from service.batch_server.settings import ServerSettings
+from service.batch_server.waiting import Waiters
+
+MAX_CRASHES: Final = 2
+
+_log = structlog.stdlib.get_logger("batch_server.dispatcher")
+
+
+def log_line(message: str, level: str = "INFO") -> str:
+    """Render a line for a job's log, in the manner of the API's example."""
+    moment = timestamp(now_micros())
+    return f"{moment[:10]} {moment[11:19]},{moment[20:23]} {level:<7} dropscribe {message}\n"
+
+
+class Dispatcher:
+    """Runs jobs on worker processes, one job per worker at a time, oldest first.
+
+    Args:
+        settings: Model, threads, number of workers, and how long they may idle.
+        database: Where jobs are.
+        waiters: Told when a job ends.
+    """
+
+    def __init__(self, settings: ServerSettings, database: Database, waiters: Waiters) -> None:
+        self._settings = settings
+        self._database = database
+        self._store = database.store
+        self._waiters = waiters
+        self._model = task.ModelSource(settings.model, settings.threads, settings.data_dir)
+        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._workers = [WorkerExecutor() for _ in range(settings.workers)]
+        self._busy: dict[str, WorkerExecutor] = {}
+        self._idle_timers: dict[WorkerExecutor, asyncio.TimerHandle] = {}
+        self._loops: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Take up the jobs that are on disk, and begin to work."""
+        for job in await self._database.run(self._store.unfinished):
+            _log.info("job carried on", job=job.id)
+            self._queue.put_nowait(job.id)
+        self._loops = [
+            asyncio.create_task(self._serve(worker), name=f"worker {number}")
+            for number, worker in enumerate(self._workers)
+        ]
+
+    async def stop(self) -> None:
+        """Stop at once; jobs that are not finished stay on disk for the next start."""
+        for timer in self._idle_timers.values():
+            timer.cancel()
+        for loop in self._loops:
+            loop.cancel()
+        for worker in self._workers:
+            worker.shutdown(wait=False, cancel_futures=True)
+            worker.kill()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+        for worker in self._workers:
+            await asyncio.to_thread(worker.shutdown)
+
+    def warm_up(self) -> None:
+        """Begin to load the model if no worker has it: a job is about to come."""
+        if self._loops and not any(worker.pid for worker in self._workers):
+            self._workers[0].submit(task.warm_up, self._model)
+            self._idle_since_now(self._workers[0])
+
+    def submit(self, job: Job) -> None:
+        """Queue a job that was accepted."""
+        self._queue.put_nowait(job.id)
+
+    def interrupt(self, job_id: str) -> None:
+        """Stop working on a job that was deleted."""
+        worker = self._busy.get(job_id)
+        if worker is not None:
+            worker.kill()
+
+    async def _serve(self, worker: WorkerExecutor) -> None:
+        while True:
+            job_id = await self._queue.get()
+            self._stop_idling(worker)
+            try:
+                await self._run(job_id, worker)
+            except Exception:  # noqa: BLE001 - one job's trouble must not end the work on all others
+                # The disk may be full or the database unreadable: the job stays on disk as it is, unfinished.
+                _log.exception(
+                    "job could not be concluded; it will be tried again at the next start", job=job_id
+                )
+            if self._queue.empty():
+                self._idle_since_now(worker)
+
+    async def _run(self, job_id: str, worker: WorkerExecutor) -> None:
+        """Work on a job until it has ended, with a new worker process whenever one dies."""
+        while True:
+            job = await self._database.run(self._store.get, job_id)
+            if job is None or job.status != "running":
+                return
+            if job.crashes >= MAX_CRASHES:
+                await self._reject(
+                    job,
+                    "worker",
+                    f"The recognising process died {job.crashes} times over this recording, most likely "
+                    "because memory ran out; free some memory, or use a smaller model, and submit it again",
+                )
+                return
+            config = jobconfig.parse(job.config)
+            self._busy[job.id] = worker
+            try:
+                recognition = await asyncio.wrap_future(
+                    worker.submit(
+                        task.recognise, self._model, transcribe.task(config, self._store.audio_path(job.id))
+                    )
+                )
+            except WorkerDied as death:
+                await self._count_death(job, death)
+            except task.AudioUnusable as error:
+                await self._reject(job, "audio", str(error))
+            except task.ModelUnavailable as error:
+                await self._reject(job, "model", str(error))
+            except Exception as error:  # noqa: BLE001 - whatever it was, the job's owner must hear of it
+                _log.exception("recognition failed", job=job.id)
+                await self._reject(job, "worker", f"Recognition failed: {type(error).__name__}: {error}")
+            else:
+                await self._complete(job, config, recognition)
+            finally:
+                self._busy.pop(job.id, None)
+
+    async def _count_death(self, job: Job, death: WorkerDied) -> None:
+        current = await self._database.run(self._store.get, job.id)
+        if current is None or current.status != "running":
+            return  # deleted, and stopped by us
+        crashes = await self._database.run(self._store.count_crash, job.id)
+        _log.warning("worker died", job=job.id, exit_status=death.exit_status, crashes=crashes)
+        line = log_line(
+            f"The recognising process died (exit status {death.exit_status}), time {crashes}", "WARNING"
+        )
+        await self._database.run(self._store.append_log, job.id, line)
+
+    async def _complete(self, job: Job, config: jobconfig.JobConfig, recognition: task.Recognition) -> None:
+        transcript = await asyncio.to_thread(transcribe.transcript, job, config, recognition)
+        wanted = config.transcription_config
+        words = sum(len(channel) for channel in recognition.channels)
+        lines = [log_line(note) for note in recognition.notes]
+        heard = f"{recognition.duration:.2f} s of audio ({recognition.speech:.2f} s of speech)"
+        lines.append(log_line(f"Transcribed {heard}: {words} words"))
+        await self._database.run(
+            self._store.finish,
+            job,
+            status="done",
+            transcript=transcript,
+            duration=recognition.duration,
+            language=transcribe.language_of(config, recognition),
+            operating_point=wanted.model or wanted.operating_point or "standard",
+            log="".join(lines),
+        )
+        _log.info("job done", job=job.id, audio_seconds=round(recognition.duration, 2), words=words)
+        self._waiters.notify(job.id)
+
+    async def _reject(self, job: Job, kind: str, message: str) -> None:
+        error = JobError(timestamp=timestamp(now_micros()), message=message, type=kind)
+        await self._database.run(
+            self._store.finish, job, status="rejected", errors=(error,), log=log_line(message, "ERROR")
+        )
+        _log.warning("job rejected", job=job.id, reason=message)
+        self._waiters.notify(job.id)
+
+    def _idle_since_now(self, worker: WorkerExecutor) -> None:
+        self._stop_idling(worker)
+        loop = asyncio.get_running_loop()
+        self._idle_timers[worker] = loop.call_later(self._settings.idle_release, worker.release)
+
+    def _stop_idling(self, worker: WorkerExecutor) -> None:
+        with contextlib.suppress(KeyError):
+            self._idle_timers.pop(worker).cancel()

@@ -1,0 +1,229 @@
+"""The API's paths. Each method answers one of them; the documented behaviour is that of the Batch API v2."""
+
+import errno
+from typing import Any
+
+import msgspec
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.batch_server import jobconfig, queries
+from service.batch_server.access import Gate
+from service.batch_server.database import Database
+from service.batch_server.dispatcher import Dispatcher, log_line
+from service.batch_server.jobs import Job, job_details
+from service.batch_server.output import json_v2, srt, txt
+from service.batch_server.problems import (
+    BadConfig,
+    FormatNotSupported,
+    JobExpired,
+    JobNotFound,
+    JobRunning,
+    LogNotAvailable,
+    MissingData,
+    NoTranscript,
+    NotReady,
+    Problem,
+    ServerFault,
+)
+from service.batch_server.settings import ServerSettings
+from service.batch_server.upload import Upload, drain, receive
+from service.batch_server.waiting import Waiters, wait
+
+_MEDIA_TYPES = {
+    "json-v2": "application/vnd.speechmatics.v2+json",
+    "txt": "text/plain; charset=utf-8",
+    "srt": "application/x-subrip; charset=utf-8",
+}
+
+_log = structlog.stdlib.get_logger("batch_server.endpoints")
+
+
+def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401
+    """Answer with JSON."""
+    return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
+
+
+class Endpoints:
+    """The API over one store.
+
+    Args:
+        settings: Limits and the model's name.
+        database: Where jobs are.
+        dispatcher: Who gets them done.
+        waiters: Whom to tell.
+        gate: Who may ask.
+    """
+
+    def __init__(
+        self,
+        settings: ServerSettings,
+        database: Database,
+        dispatcher: Dispatcher,
+        waiters: Waiters,
+        gate: Gate,
+    ) -> None:
+        self._settings = settings
+        self._limits = settings.limits
+        self._database = database
+        self._store = database.store
+        self._dispatcher = dispatcher
+        self._waiters = waiters
+        self._gate = gate
+
+    async def create(self, request: Request) -> Response:
+        """``POST /jobs``."""
+        try:
+            owner = self._gate.owner(request)
+        except Problem:
+            await drain(request, self._limits)
+            raise
+        self._dispatcher.warm_up()
+        seconds = queries.wait_seconds(request.query_params, longest=self._limits.wait_seconds)
+        form = request.query_params.get("format", "json-v2")
+        path = self._store.upload_path()
+        try:
+            upload = await receive(request, path, limits=self._limits, on_config=self._check_config)
+            job, is_new = await self._accept(owner, upload)
+        except OSError as error:
+            _log.exception("upload could not be stored")
+            reason = "its disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
+            raise ServerFault(f"The server could not store the upload: {reason}") from error
+        finally:
+            path.unlink(missing_ok=True)
+        if is_new:
+            _log.info("job accepted", job=job.id, audio_bytes=upload.size)
+            self._dispatcher.submit(job)
+        answer: dict[str, Any] = {"id": job.id}
+        if seconds is not None:
+            job = await self._wait_for_end(job, seconds)
+            answer["status"] = {"running": "created", "expired": "deleted"}.get(job.status, job.status)
+            if job.status == "done" and form in _MEDIA_TYPES:
+                answer[form] = await self._embedded(job, form)
+        return json_response(answer, 201)
+
+    def _check_config(self, raw: bytes) -> None:
+        config = jobconfig.parse(raw)
+        jobconfig.check_possible(config, model=self._settings.model)
+
+    async def _accept(self, owner: str, upload: Upload) -> tuple[Job, bool]:
+        config = jobconfig.parse(upload.config)
+        if config.fetch_data is not None:
+            raise BadConfig("fetch_data: this server fetches no addresses; send the audio as data_file")
+        if upload.audio is None:
+            raise MissingData("The form has no part named 'data_file'")
+        return await self._database.run(
+            self._store.add,
+            owner=owner,
+            reference=config.reference,
+            data_name=upload.data_name,
+            config=upload.config,
+            upload=upload.audio,
+            log=log_line(f"Accepted {upload.data_name} with {upload.size} bytes"),
+        )
+
+    async def list(self, request: Request) -> Response:
+        """``GET /jobs``."""
+        owner = self._gate.owner(request)
+        jobs = await self._database.run(
+            self._store.page,
+            owner,
+            before=queries.created_before(request.query_params),
+            limit=queries.limit(request.query_params),
+            with_deleted=queries.flag(request.query_params, "include_deleted"),
+        )
+        return json_response({"jobs": [job_details(job) for job in jobs]})
+
+    async def get(self, request: Request) -> Response:
+        """``GET /jobs/{jobid}``."""
+        job = await self._awaited(request)
+        return json_response({"job": job_details(job)})
+
+    async def transcript(self, request: Request) -> Response:
+        """``GET /jobs/{jobid}/transcript``."""
+        form = request.query_params.get("format", "json-v2")
+        if form not in _MEDIA_TYPES:
+            self._gate.owner(request)
+            raise FormatNotSupported(
+                f"There is no transcript format {form!r}; there are {', '.join(_MEDIA_TYPES)}"
+            )
+        job = await self._awaited(request)
+        if job.status == "running":
+            raise NotReady(f"Job {job.id} is still running")
+        if job.status == "rejected":
+            raise NoTranscript(" ".join(error.message for error in job.errors) or None)
+        content = await self._database.run(self._store.transcript, job.id)
+        if content is None:
+            raise JobExpired(f"The transcript of job {job.id} was removed", error="File Expired")
+        return Response(_rendered(content, form), media_type=_MEDIA_TYPES[form])
+
+    async def log(self, request: Request) -> Response:
+        """``GET /jobs/{jobid}/log``."""
+        job = await self._job(request)
+        text = await self._database.run(self._store.log, job.id)
+        if not text:
+            raise LogNotAvailable(f"Job {job.id} has no log")
+        return Response(text, media_type="text/plain; charset=utf-8")
+
+    async def delete(self, request: Request) -> Response:
+        """``DELETE /jobs/{jobid}``."""
+        job = await self._job(request)
+        if job.status == "running" and not queries.flag(request.query_params, "force"):
+            raise JobRunning(f"Job {job.id} is still running; add force=true to stop and delete it")
+        await self._database.run(self._store.retire, job.id, "deleted")
+        self._dispatcher.interrupt(job.id)
+        self._waiters.notify(job.id)
+        _log.info("job deleted", job=job.id)
+        return json_response({"job": job_details(msgspec.structs.replace(job, status="deleted"))})
+
+    async def _job(self, request: Request) -> Job:
+        """Find the job that a path names, if it is the asker's and still there."""
+        owner = self._gate.owner(request)
+        job_id = request.path_params["jobid"]
+        job = await self._database.run(self._store.get, job_id)
+        if job is None or job.owner != owner:
+            raise JobNotFound(f"There is no job {job_id}")
+        _check_present(job)
+        return job
+
+    async def _awaited(self, request: Request) -> Job:
+        """Find the job that a path names, as it is when it has ended or the request's ``wait`` is over."""
+        job = await self._job(request)
+        seconds = queries.wait_seconds(request.query_params, longest=self._limits.wait_seconds)
+        if seconds is None:
+            return job
+        job = await self._wait_for_end(job, seconds)
+        _check_present(job)
+        return job
+
+    async def _wait_for_end(self, job: Job, seconds: float) -> Job:
+        with self._waiters.watch(job.id) as ended:
+            job = await self._reread(job)
+            if job.status == "running" and seconds > 0:
+                await wait(ended, seconds)
+                job = await self._reread(job)
+        return job
+
+    async def _reread(self, job: Job) -> Job:
+        return await self._database.run(self._store.get, job.id) or job
+
+    async def _embedded(self, job: Job, form: str) -> Any:  # noqa: ANN401 - JSON, or text
+        content = await self._database.run(self._store.transcript, job.id)
+        if content is None:
+            return None
+        return msgspec.Raw(content) if form == "json-v2" else _rendered(content, form).decode()
+
+
+def _check_present(job: Job) -> None:
+    if job.status == "deleted":
+        raise JobNotFound(f"Job {job.id} was deleted")
+    if job.status == "expired":
+        raise JobExpired(f"Job {job.id} was removed after its retention period")
+
+
+def _rendered(content: bytes, form: str) -> bytes:
+    if form == "json-v2":
+        return content
+    transcript = json_v2.read(content)
+    return (txt.render(transcript) if form == "txt" else srt.render(transcript)).encode()

@@ -1,0 +1,108 @@
+"""What a worker is asked to do, what it answers, and the calls themselves; light enough for the server."""
+
+from pathlib import Path
+
+import msgspec
+
+
+class ModelSource(msgspec.Struct, frozen=True):
+    """Which model to use, and how.
+
+    Attributes:
+        name: ``tiny.en`` (packaged), a faster-whisper model name, or a folder.
+        threads: Cores to use; 0 means all.
+        data_dir: Folder in which a checked model file is remembered.
+    """
+
+    name: str
+    threads: int
+    data_dir: Path
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording to recognise.
+
+    Attributes:
+        audio: The file.
+        language: Whisper's language code; ``None`` lets the model find out.
+        by_channel: Whether each channel is recognised alone.
+        vocabulary: Words and phrases that are likely to occur.
+        volume_threshold: Volume (0 to 100) below which audio counts as silence.
+    """
+
+    audio: Path
+    language: str | None = "en"
+    by_channel: bool = False
+    vocabulary: tuple[str, ...] = ()
+    volume_threshold: float | None = None
+
+
+class Word(msgspec.Struct, frozen=True, array_like=True):
+    """A word as the model wrote it, punctuation included.
+
+    Attributes:
+        start: Seconds from the beginning of the recording.
+        end: Seconds from the beginning of the recording.
+        text: The word as the model wrote it: with the space before it, and with punctuation.
+        confidence: Probability that it is right, 0 to 1.
+    """
+
+    start: float
+    end: float
+    text: str
+    confidence: float
+
+
+class Recognition(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recognised.
+
+    Attributes:
+        duration: Seconds of audio.
+        speech: Seconds of it that were taken for speech.
+        channels: Words per channel, in order of time; one entry unless channels were recognised alone.
+        language: Whisper's code of the language that was recognised.
+        language_probability: How sure the model is of the language, 0 to 1.
+        notes: What should stand in the job's log.
+    """
+
+    duration: float
+    speech: float
+    channels: tuple[tuple[Word, ...], ...]
+    language: str
+    language_probability: float = 1.0
+    notes: tuple[str, ...] = ()
+
+
+class RecognitionFailed(Exception):
+    """A recording could not be recognised, and trying again would not help."""
+
+
+class AudioUnusable(RecognitionFailed):
+    """The file holds no audio that can be decoded."""
+
+
+class ModelUnavailable(RecognitionFailed):
+    """The model can't be loaded."""
+
+
+def warm_up(model: ModelSource) -> None:
+    """Load the model, so that the next call finds it ready.
+
+    Raises:
+        ModelUnavailable: If that fails.
+    """
+    from service.batch_server.recognition import engine  # noqa: PLC0415 - heavy; only worker processes call this
+
+    engine.load(model)
+
+
+def recognise(model: ModelSource, task: Task) -> Recognition:
+    """Recognise one recording.
+
+    Raises:
+        AudioUnusable: If the file can't be decoded.
+        ModelUnavailable: If the model can't be loaded.
+    """
+    from service.batch_server.recognition import engine  # noqa: PLC0415 - heavy; only worker processes call this
+
+    return engine.recognise(model, task)

@@ -1,0 +1,187 @@
+"""Starting and stopping the server process, in order."""
+
+import asyncio
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+
+from service.batch_server import access, app
+from service.batch_server.database import Database
+from service.batch_server.settings import ServerSettings
+from service.batch_server.waiting import Waiters
+
+_GRACE_SECONDS: Final = 2
+_BACKLOG: Final = 512
+# Longer than clients keep an idle connection, so that it is they who close it: a request that meets a
+# connection being closed is lost, and a submission can't be repeated blindly.
+_KEEP_ALIVE_SECONDS: Final = 75
+_PR_SET_PDEATHSIG: Final = 1
+
+_log = structlog.stdlib.get_logger("batch_server")
+
+
+def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = None) -> int:
+    """Serve until told to stop; see ``service.batch_server.serve``."""
+    access.check_settings(settings.host, settings.key)
+    configure_logs()
+    try:
+        listener = _listen(settings.host, settings.port)
+    except OSError as error:
+        _log.error(
+            "can't listen", host=settings.host, port=settings.port, reason=error.strerror or str(error)
+        )
+        return 1
+    with contextlib.closing(listener):
+        database = Database(settings.data_dir)
+        try:
+            waiters = Waiters()
+            server = _Server(
+                uvicorn.Config(
+                    app.build(settings, database, waiters),
+                    log_config=None,
+                    access_log=False,
+                    lifespan="on",
+                    loop="asyncio",
+                    http="h11",
+                    ws="none",
+                    server_header=False,
+                    timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                    timeout_graceful_shutdown=_GRACE_SECONDS,
+                ),
+                waiters,
+                on_ready=lambda: announce(_url(listener)) if announce is not None else None,
+            )
+            if settings.exit_with_parent:
+                _watch_parent(server)
+            asyncio.run(server.serve([listener]))
+        finally:
+            database.close()
+    return 0 if server.started else 1
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells when it is ready and lets nobody wait when it stops."""
+
+    def __init__(self, config: uvicorn.Config, waiters: Waiters, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._waiters = waiters
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._waiters.close()
+        await super().shutdown(sockets)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle signals ourselves: uvicorn would raise them again after an orderly stop."""
+        handled = [signal.SIGINT, signal.SIGTERM]
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self._stop) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        self.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v2"
+
+
+def _watch_parent(server: uvicorn.Server) -> None:
+    """Stop when the parent has gone: it held the other end of our standard input."""
+
+    def wait_for_end() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while os.read(sys.stdin.fileno(), 4096):
+                pass
+        server.should_exit = True
+
+    threading.Thread(target=wait_for_end, name="parent", daemon=True).start()
+    if sys.platform == "linux":
+        _signal_on_parent_death(server)
+
+
+def _signal_on_parent_death(server: uvicorn.Server) -> None:
+    """Ask Linux for a signal when the parent dies, in case somebody else holds our standard input open.
+
+    The kernel sends it when the *thread* that started us ends, too (prctl(2)); so the signal only makes us
+    look whether our parent is still the same.
+    """
+    if sys.platform == "linux":
+        parent = os.getppid()
+
+        def look(_: int, __: FrameType | None) -> None:
+            if os.getppid() != parent:
+                server.should_exit = True
+
+        signal.signal(signal.SIGUSR1, look)
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)
+
+
+def configure_logs() -> None:
+    """Log to standard error: for people on a terminal, as JSON lines otherwise."""
+    on_terminal = sys.stderr.isatty()
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if on_terminal else structlog.processors.JSONRenderer()
+    )
+    processors: list[structlog.typing.Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    structlog.configure(
+        processors=[*processors, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=processors,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([] if on_terminal else [structlog.processors.format_exc_info]),
+                renderer,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)

@@ -1,0 +1,65 @@
+"""What a server can be told before it starts."""
+
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+GIGABYTE: Final = 1_000_000_000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Bounds on what one server takes on. ``None`` means: no bound.
+
+    Attributes:
+        upload_bytes: Largest audio file of a job, in bytes; beyond it a job is refused with 413.
+        config_bytes: Largest ``config`` part of a job, in bytes.
+        posts_per_second: Job submissions that one key may make per second; beyond it 429.
+        gets_per_second: Other requests that one key may make per second; beyond it 429.
+        concurrent_jobs: Unfinished jobs that one key may have at once; beyond it 429.
+        wait_seconds: What a client's ``wait`` is capped to, in seconds.
+    """
+
+    upload_bytes: int = 4 * GIGABYTE
+    config_bytes: int = 1_000_000
+    posts_per_second: float | None = None
+    gets_per_second: float | None = None
+    concurrent_jobs: int | None = None
+    wait_seconds: float = 60.0
+
+
+# https://docs.speechmatics.com/speech-to-text/batch/limits: the published limits of the cloud.
+CLOUD_LIMITS: Final = Limits(
+    upload_bytes=GIGABYTE, posts_per_second=10.0, gets_per_second=50.0, concurrent_jobs=20_000
+)
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything a server needs to know at its start.
+
+    Attributes:
+        data_dir: Folder for the server's database, audio and bookkeeping; made if it isn't there.
+        host: Address to listen on.
+        port: TCP port to listen on; 0 takes any free one.
+        key: The Bearer key that clients must send. ``None`` accepts any key, which is only allowed when
+            ``host`` is a loopback address.
+        model: ``tiny.en`` (packaged weights), any other faster-whisper model name, or a folder with a model.
+        threads: Cores that one worker may use; 0 means all.
+        workers: Worker processes, each of which recognises one job at a time.
+        idle_release: Seconds without work after which a worker process, and with it the model, is let go.
+        retention: Seconds after which a finished job expires; the cloud keeps jobs for seven days.
+        limits: Bounds on uploads and on the rate of requests.
+        exit_with_parent: Whether to stop once standard input is closed.
+    """
+
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 0
+    key: str | None = None
+    model: str = "tiny.en"
+    threads: int = 0
+    workers: int = 1
+    idle_release: float = 60.0
+    retention: float = 7 * 86_400.0
+    limits: Limits = Limits()
+    exit_with_parent: bool = False

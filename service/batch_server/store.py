@@ -1,0 +1,360 @@
+"""The server's jobs on disk: one SQLite database and a folder of audio files.
+
+A job exists from the moment its row is committed, and its audio is flushed to disk before that. Everything
+else that lies in the folders after a crash (half an upload, audio of a job that was deleted) is removed at
+the start.
+"""
+
+import contextlib
+import os
+import re
+import sqlite3
+import sys
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from service.batch_server.jobs import Job, JobError, Status, new_id, now_micros, timestamp
+
+SCHEMA_VERSION: Final = 1
+_NO_LIMIT: Final = -1
+
+_errors_decoder: Final = msgspec.json.Decoder(tuple[JobError, ...])
+
+
+class StoreTooNew(Exception):
+    """The database was written by a newer version of this program."""
+
+
+def _load_queries() -> dict[str, str]:
+    text = (resources.files(__package__) / "sql" / "queries.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    ident, owner, created, data_name, config, status, duration, crashes, errors, finished = row
+    return Job(
+        id=ident,
+        owner=owner,
+        created=created,
+        data_name=data_name,
+        config=config,
+        status=status,
+        duration=duration,
+        crashes=crashes,
+        errors=_errors_decoder.decode(errors) if errors else (),
+        finished=finished,
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut (Windows does so by itself and can't open folders)."""
+    if sys.platform != "win32":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Store:
+    """Jobs, transcripts and audio under one folder.
+
+    All methods block, and must be called from one thread at a time.
+
+    Args:
+        data_dir: Where everything is kept; made, for this user only, if it isn't there.
+
+    Raises:
+        StoreTooNew: If a newer version of this program wrote the database.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._queries = _load_queries()
+        self._audio = data_dir / "audio"
+        self._uploads = data_dir / "uploads"
+        for folder in (data_dir, self._audio, self._uploads):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._database = sqlite3.connect(
+            data_dir / "jobs.sqlite3", isolation_level=None, check_same_thread=False
+        )
+        try:
+            self._prepare()
+        except BaseException:
+            self._database.close()
+            raise
+        self._remove_leftovers()
+        self._last_creation: int = self._one("latest_creation")[0]
+
+    def _prepare(self) -> None:
+        self._database.execute("PRAGMA journal_mode = WAL")
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.execute("PRAGMA foreign_keys = ON")
+        self._database.execute("PRAGMA busy_timeout = 10000")
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise StoreTooNew(
+                f"The server's database has version {version}, but this program only knows {SCHEMA_VERSION}; "
+                "install a newer version of it, or use another data folder"
+            )
+        if version == 0:
+            schema = (resources.files(__package__) / "sql" / "schema.sql").read_text(encoding="utf-8")
+            self._database.executescript(
+                f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
+            )
+
+    def _remove_leftovers(self) -> None:
+        for upload in self._uploads.iterdir():
+            upload.unlink()
+        wanted = {job.id for job in self.unfinished()}
+        for audio in self._audio.iterdir():
+            if audio.name not in wanted:
+                audio.unlink()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def _run(self, query: str, values: Mapping[str, object] | None = None) -> sqlite3.Cursor:
+        return self._database.execute(self._queries[query], values or {})
+
+    def _one(self, query: str, values: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - a row
+        return self._run(query, values).fetchone()
+
+    def upload_path(self) -> Path:
+        """Return a fresh path for an upload that may yet fail."""
+        return self._uploads / new_id()
+
+    def audio_path(self, job_id: str) -> Path:
+        """Return where a job's audio lies while the job runs."""
+        return self._audio / job_id
+
+    def add(
+        self,
+        *,
+        owner: str,
+        reference: str | None,
+        data_name: str,
+        config: bytes,
+        upload: Path | None,
+        log: str,
+    ) -> tuple[Job, bool]:
+        """Accept a job: once this returns, it survives any crash.
+
+        Args:
+            owner: Whose key submits it.
+            reference: The client's own name for it; a second job of that name is answered with the first.
+            data_name: File name of the audio.
+            config: The ``JobConfig`` as received, JSON.
+            upload: The audio, already flushed to disk; taken over on success. ``None`` if it is fetched
+                later.
+            log: First lines of the job's log.
+
+        Returns:
+            The job, and whether it is new.
+        """
+        with self._transaction():
+            if reference is not None:
+                row = self._one("job_by_reference", {"owner": owner, "reference": reference})
+                if row is not None:
+                    return _job(row), False
+            self._last_creation = max(now_micros(), self._last_creation + 1)
+            job = Job(
+                id=new_id(),
+                owner=owner,
+                created=self._last_creation,
+                data_name=data_name,
+                config=config,
+                status="running",
+            )
+            if upload is not None:
+                upload.rename(self.audio_path(job.id))
+                _sync_folder(self._audio)
+            self._run(
+                "insert_job",
+                {
+                    "id": job.id,
+                    "owner": owner,
+                    "reference": reference,
+                    "created": job.created,
+                    "data_name": data_name,
+                    "config": config,
+                    "log": log,
+                },
+            )
+        return job, True
+
+    def by_reference(self, owner: str, reference: str) -> Job | None:
+        """Find the live job that this owner submitted under this reference."""
+        row = self._one("job_by_reference", {"owner": owner, "reference": reference})
+        return _job(row) if row is not None else None
+
+    def get(self, job_id: str) -> Job | None:
+        """Find a job by its id."""
+        row = self._one("job_by_id", {"id": job_id})
+        return _job(row) if row is not None else None
+
+    def page(self, owner: str, *, before: int | None, limit: int | None, with_deleted: bool) -> list[Job]:
+        """List an owner's jobs, newest first.
+
+        Args:
+            owner: Whose jobs.
+            before: Only jobs created before this time (microseconds since 1970).
+            limit: At most so many.
+            with_deleted: Whether deleted and expired jobs belong to the list.
+        """
+        rows = self._run(
+            "list_jobs",
+            {
+                "owner": owner,
+                "before": before,
+                "limit": _NO_LIMIT if limit is None else limit,
+                "with_deleted": with_deleted,
+            },
+        )
+        return [_job(row) for row in rows]
+
+    def unfinished(self) -> list[Job]:
+        """List all jobs that still have to be done, oldest first."""
+        return [_job(row) for row in self._run("unfinished_jobs")]
+
+    def count_unfinished(self, owner: str) -> int:
+        """Count an owner's jobs that still have to be done."""
+        (count,) = self._one("count_unfinished", {"owner": owner})
+        return int(count)
+
+    def count_crash(self, job_id: str) -> int:
+        """Note that a worker died over this job, and return how many have."""
+        row = self._one("count_crash", {"id": job_id})
+        return int(row[0]) if row is not None else 0
+
+    def finish(
+        self,
+        job: Job,
+        *,
+        status: Status,
+        transcript: bytes | None = None,
+        duration: float | None = None,
+        errors: tuple[JobError, ...] = (),
+        language: str = "",
+        operating_point: str = "",
+        log: str = "",
+    ) -> bool:
+        """End a running job, in one transaction with its transcript and its usage.
+
+        Args:
+            job: The job.
+            status: ``done`` or ``rejected``.
+            transcript: The json-v2 transcript of a job that is done.
+            duration: Seconds of audio.
+            errors: What went wrong.
+            language: Language that the usage is counted under.
+            operating_point: Operating point that the usage is counted under.
+            log: Lines for the job's log.
+
+        Returns:
+            Whether the job was still running; if not, nothing was changed.
+        """
+        finished = now_micros()
+        with self._transaction():
+            changed = self._run(
+                "finish_job",
+                {
+                    "id": job.id,
+                    "status": status,
+                    "duration": duration,
+                    "errors": msgspec.json.encode(errors) if errors else None,
+                    "finished": finished,
+                },
+            ).rowcount
+            if not changed:
+                return False
+            self._run("append_log", {"id": job.id, "lines": log})
+            if transcript is not None:
+                self._run("insert_transcript", {"job_id": job.id, "json_v2": transcript})
+                self._run(
+                    "insert_usage",
+                    {
+                        "job_id": job.id,
+                        "owner": job.owner,
+                        "day": _day(finished),
+                        "language": language,
+                        "operating_point": operating_point,
+                        "duration": duration or 0.0,
+                    },
+                )
+        self.audio_path(job.id).unlink(missing_ok=True)
+        return True
+
+    def retire(self, job_id: str, status: Status) -> bool:
+        """Delete or expire a job: its row stays, its audio and transcript go.
+
+        Args:
+            job_id: The job.
+            status: ``deleted`` or ``expired``.
+
+        Returns:
+            Whether there was still something to remove.
+        """
+        with self._transaction():
+            changed = self._run(
+                "retire_job", {"id": job_id, "status": status, "finished": now_micros()}
+            ).rowcount
+            self._run("delete_transcript", {"job_id": job_id})
+        self.audio_path(job_id).unlink(missing_ok=True)
+        return changed > 0
+
+    def expire(self, before: int) -> list[str]:
+        """Expire the jobs that finished before a time (microseconds since 1970); return their ids."""
+        ids = [ident for (ident,) in self._run("jobs_to_expire", {"before": before})]
+        return [ident for ident in ids if self.retire(ident, "expired")]
+
+    def append_log(self, job_id: str, lines: str) -> None:
+        """Add lines to a job's log."""
+        self._run("append_log", {"id": job_id, "lines": lines})
+
+    def log(self, job_id: str) -> str:
+        """Return a job's log."""
+        row = self._one("log_of_job", {"id": job_id})
+        return str(row[0]) if row is not None else ""
+
+    def transcript(self, job_id: str) -> bytes | None:
+        """Return a job's json-v2 transcript, if it has one."""
+        row = self._one("transcript_of_job", {"job_id": job_id})
+        return bytes(row[0]) if row is not None else None
+
+    def usage(self, owner: str, since: str, until: str) -> list[tuple[str, str, int, float]]:
+        """Sum up what an owner had processed.
+
+        Args:
+            owner: Whose usage.
+            since: First day, ``YYYY-MM-DD``.
+            until: Last day, inclusive.
+
+        Returns:
+            Rows of language, operating point, number of jobs, seconds of audio.
+        """
+        return list(self._run("usage_between", {"owner": owner, "since": since, "until": until}))
+
+    def first_usage_day(self, owner: str) -> str | None:
+        """Return the first day on which an owner had something processed."""
+        (day,) = self._one("first_usage_day", {"owner": owner})
+        return day if day is None else str(day)
+
+
+def _day(micros: int) -> str:
+    return timestamp(micros)[:10]

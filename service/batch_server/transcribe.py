@@ -1,0 +1,94 @@
+"""From a job's config to the worker's task, and from what was recognised to the job's transcript. Pure."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service.batch_server import languages
+from service.batch_server.jobconfig import JobConfig
+from service.batch_server.jobs import Job, job_info, now_micros, timestamp
+from service.batch_server.output import items, json_v2
+from service.batch_server.recognition.task import Recognition, Task
+
+ORCHESTRATOR_VERSION = "2.0.0+dropscribe"
+
+
+def task(config: JobConfig, audio: Path) -> Task:
+    """Say what the worker has to do for a job.
+
+    Args:
+        config: The job's config.
+        audio: The job's audio.
+    """
+    wanted = config.transcription_config
+    filtering = wanted.audio_filtering_config
+    return Task(
+        audio=audio,
+        language=None if wanted.language == languages.AUTO else languages.whisper_code(wanted.language),
+        by_channel=wanted.diarization == "channel",
+        vocabulary=tuple(entry.content for entry in wanted.additional_vocab),
+        volume_threshold=filtering.volume_threshold if filtering is not None else None,
+    )
+
+
+def transcript(job: Job, config: JobConfig, recognition: Recognition, *, created: int | None = None) -> bytes:
+    """Build the json-v2 transcript of a job.
+
+    Args:
+        job: The job.
+        config: Its config.
+        recognition: What the worker found.
+        created: When the transcript was made, microseconds since 1970; ``None`` means now.
+    """
+    language = language_of(config, recognition)
+    return json_v2.render(
+        _items(config, recognition, language),
+        language=language,
+        job=job_info(job, duration=recognition.duration, tracking=config.tracking),
+        metadata=_metadata(config, recognition, now_micros() if created is None else created),
+    )
+
+
+def language_of(config: JobConfig, recognition: Recognition) -> str:
+    """Return Speechmatics' code of the transcript's language."""
+    wanted = config.transcription_config.language
+    return recognition.language if wanted == languages.AUTO else wanted
+
+
+def _items(config: JobConfig, recognition: Recognition, language: str) -> list[items.Item]:
+    wanted = config.transcription_config
+    by_channel = wanted.diarization == "channel"
+    spaced = bool(languages.word_delimiter(language))
+    channels: list[list[items.Item]] = []
+    for number, words in enumerate(recognition.channels):
+        label: str | None = None
+        if by_channel:
+            labels = wanted.channel_diarization_labels
+            label = labels[number] if number < len(labels) else f"channel_{number + 1}"
+        channels.append(list(items.split(items.joined(words) if spaced else words, channel=label)))
+    return items.merged(channels) if by_channel else channels[0]
+
+
+def _metadata(config: JobConfig, recognition: Recognition, created: int) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "created_at": timestamp(created),
+        "type": config.type,
+        "transcription_config": msgspec.to_builtins(config.transcription_config),
+        "orchestrator_version": ORCHESTRATOR_VERSION,
+    }
+    if config.output_config is not None:
+        metadata["output_config"] = msgspec.to_builtins(config.output_config)
+    if config.transcription_config.language == languages.AUTO:
+        metadata["language_identification"] = {
+            "results": [
+                {
+                    "alternatives": [
+                        {"language": recognition.language, "confidence": recognition.language_probability}
+                    ],
+                    "start_time": 0.0,
+                    "end_time": round(recognition.duration, 2),
+                }
+            ]
+        }
+    return metadata
