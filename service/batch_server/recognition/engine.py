@@ -38,9 +38,9 @@ def load(source: ModelSource) -> BatchedInferencePipeline:
         )
     except Exception as error:
         raise ModelUnavailable(
-            f"The model {source.name!r} can't be loaded ({type(error).__name__}: {error}). Name a folder with a "
-            " a converted faster-whisper model, or let this machine reach huggingface.co once so that the model "
-            "can be downloaded, or use the packaged 'tiny.en'"
+            f"The model {source.name!r} can't be loaded ({type(error).__name__}: {error}). Name a folder "
+            "with a converted faster-whisper model, or let this machine reach huggingface.co once so that "
+            "the model can be downloaded, or use the packaged 'tiny.en'"
         ) from error
     return BatchedInferencePipeline(model)
 
