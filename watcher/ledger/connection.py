@@ -60,7 +60,7 @@ def connect_readonly(file: Path) -> sqlite3.Connection:
         )
     with sqlite_errors(file):
         connection = sqlite3.connect(
-            f"{file.as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
+            f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
         )
         try:
             _prepare(connection)
@@ -107,6 +107,6 @@ def _prepare(connection: sqlite3.Connection) -> None:
 
 def _damaged(file: Path, what: str) -> LedgerDamaged:
     return LedgerDamaged(
-        f"The ledger {file} is damaged ({what}). It was left as it is: an empty one would pay for everything again.",
+        f"The ledger {file} is damaged ({what}). It was left as it is: an empty one would pay for all again.",
         fix="Run `dropscribe doctor`: it says which backup is sound and how to put it in place.",
     )

@@ -197,7 +197,7 @@ class Ledger(LedgerReader):
             twin = self.transcript_twin(entry)
             if twin and stored(twin.uid):
                 self._move(
-                    entry, _S.TRANSCRIBED, now, reason=f"Same content as {twin.path.name!r}: not paid again."
+                    entry, _S.TRANSCRIBED, now, reason=f"Same content as {display_name(twin.path)}."
                 )
                 self._execute("note_copy", id=entry.id, copy_of=twin.id)
                 return self.entry(entry.id), None
@@ -266,6 +266,7 @@ class Ledger(LedgerReader):
         fix: str = "",
         ended: AttemptState | None = None,
         by_person: bool = False,
+        gone: bool = False,
     ) -> Entry:
         """Move an entry to FAILED, HELD, SKIPPED or CANCELLED, with a reason that a person can act on.
 
@@ -277,12 +278,15 @@ class Ledger(LedgerReader):
             fix: what the person can do.
             ended: what became of its open attempt, if it has one; an ARMED one stays so unless it is said.
             by_person: whether a person asked for it.
+            gone: whether the recording is not at its path any more: whatever comes there next is new.
         """
         with self._transaction(f"end {target.value}"):
             attempt = self.latest_attempt(entry.id)
             if ended and attempt:
                 self._end(attempt, ended, now, None)
             self._move(entry, target, now, reason=reason, fix=fix, by_person=by_person)
+            if gone:
+                self._execute("supersede", id=entry.id, now=now)
             return self.entry(entry.id)
 
     def transcribed(self, entry: Entry, *, now: float) -> Entry:

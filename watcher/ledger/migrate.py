@@ -39,8 +39,8 @@ def migrate(connection: sqlite3.Connection, file: Path, backups: Path) -> None:
         version = int(connection.execute("PRAGMA user_version").fetchone()[0])
         if version > VERSION:
             raise LedgerTooNew(
-                f"The ledger {file} was written by a newer Dropscribe (schema {version}, this one knows {VERSION}).",
-                fix="Update Dropscribe, or name another state directory with --state-dir. Nothing was changed.",
+                f"The ledger {file} was made by a newer Dropscribe: schema {version}, and this is {VERSION}.",
+                fix="Update Dropscribe, or name another directory with --state-dir. Nothing was changed.",
             )
         if version == VERSION:
             return

@@ -21,7 +21,7 @@ AUTOMATIC: dict[EntryState, frozenset[EntryState]] = {
     _S.WAITING: frozenset({_S.SUBMITTING, _S.TRANSCRIBED, _S.SKIPPED, _S.CANCELLED, _S.FAILED, _S.HELD}),
     _S.SUBMITTING: frozenset({_S.SUBMITTED, _S.WAITING, _S.FAILED, _S.CANCELLED, _S.HELD}),
     _S.SUBMITTED: frozenset({_S.TRANSCRIBED, _S.FAILED, _S.CANCELLED, _S.HELD}),
-    # Back to SUBMITTED: what was stored is damaged and is fetched again from the job, which is not paid again.
+    # Back to SUBMITTED: what was stored is damaged; it is fetched from the job again, at no cost.
     _S.TRANSCRIBED: frozenset({_S.DONE, _S.SUBMITTED, _S.FAILED, _S.CANCELLED, _S.HELD}),
     # A read that failed for want of permission is tried again by each scan.
     _S.FAILED: frozenset({_S.WAITING}),

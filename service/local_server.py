@@ -1,0 +1,150 @@
+"""The embedded server as the daemon's child: started when there is work, restarted if it dies, let go when idle.
+
+It listens on loopback only, with a random key that lives as long as the daemon, and it dies with the daemon, even
+when that is killed: its standard input is a pipe that the daemon holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from watcher.errors import EngineUnavailable
+from watcher.logs import get_logger
+from watcher.speechmatics import AsyncClient
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.clock import Clock
+    from watcher.config import LocalConfig
+
+__all__ = ["LocalServer"]
+
+_log = get_logger("local server")
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_SAY = 65536
+
+
+class LocalServer:
+    """A `Connector` to a server that it runs itself.
+
+    Args:
+        config: `[local]`.
+        data_dir: where the server keeps its jobs.
+        clock: for the idle time.
+    """
+
+    def __init__(self, config: LocalConfig, data_dir: Path, *, clock: Clock) -> None:
+        self._config = config
+        self._data_dir = data_dir
+        self._clock = clock
+        self._key = secrets.token_urlsafe(32)
+        self._process: asyncio.subprocess.Process | None = None
+        self._client: AsyncClient | None = None
+        self._starting = asyncio.Lock()
+        self._last_use = clock.monotonic()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def connect(self) -> AsyncClient:
+        """Return a client of the running server, starting it if it is not running.
+
+        Raises:
+            EngineUnavailable: it can't be started.
+        """
+        self._last_use = self._clock.monotonic()
+        async with self._starting:
+            if self._client is None or self._process is None or self._process.returncode is not None:
+                await self._close_client()
+                self._client = await self._start()
+            return self._client
+
+    def in_use(self, *, busy: bool) -> None:
+        """With work at hand, start warming up; the idle time begins when there is none."""
+        if not busy:
+            return
+        self._last_use = self._clock.monotonic()
+        if self._process is None and not self._starting.locked():
+            task = asyncio.create_task(self._warm_up(), name="warm up the local server")
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def watch_idle(self) -> None:
+        """Let the server go when it was not used for a while; cancel to stop."""
+        idle = self._config.idle_release
+        while True:
+            await asyncio.sleep(max(1.0, idle - (self._clock.monotonic() - self._last_use)))
+            if self._process is not None and self._clock.monotonic() - self._last_use >= idle:
+                _log.debug("let go: no work")
+                await self.close()
+
+    async def close(self) -> None:
+        """Stop the server and wait until it is gone."""
+        async with self._starting:
+            await self._close_client()
+            process, self._process = self._process, None
+            if process is None or process.returncode is not None:
+                return
+            if process.stdin:
+                process.stdin.close()  # the server ends by itself when its input does
+            try:
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+
+    async def _warm_up(self) -> None:
+        with suppress(EngineUnavailable):
+            await self.connect()
+
+    async def _close_client(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _start(self) -> AsyncClient:
+        command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(self._data_dir)]
+        command += ["--port", "0", "--model", self._config.model, "--threads", str(self._config.threads)]
+        command += ["--idle-release", str(self._config.idle_release), "--exit-with-parent"]
+        log = os.open(self._data_dir / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                limit=_SAY,
+                env={**os.environ, "DROPSCRIBE_SERVER_KEY": self._key},
+            )
+        except OSError as error:
+            raise EngineUnavailable(f"The local server can't be started: {error}.") from error
+        finally:
+            os.close(log)
+        url = await self._wait_for_address(self._process)
+        _log.debug("started", url=url, pid=self._process.pid)
+        return AsyncClient(self._key, url=url)
+
+    async def _wait_for_address(self, process: asyncio.subprocess.Process) -> str:
+        line = b""
+        if process.stdout:
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    line = await process.stdout.readline()
+            except TimeoutError:
+                pass
+        try:
+            return str(json.loads(line)["url"])
+        except (ValueError, KeyError, TypeError):
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            await process.wait()
+            log = self._data_dir / "server.log"
+            raise EngineUnavailable("The local server does not start.", fix=f"Its log says why: {log}") from None

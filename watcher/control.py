@@ -1,0 +1,303 @@
+"""Answers questions about a running daemon and takes orders: what the page, the tray and the command line use.
+
+Answers are plain JSON-ready data, so that every surface tells the same story.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING, Any
+
+from watcher.errors import UsageError
+from watcher.events import Event
+from watcher.ledger import Ledger, display_name
+from watcher.models import EntryState
+from watcher.scheduler import PAUSE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from watcher.clock import Clock
+    from watcher.events import EventBus
+    from watcher.folders import FolderStatus, FolderWatch
+    from watcher.ledger import Change, Hold, LedgerReader, LedgerWorker
+    from watcher.models import Entry, Output, WatchFolder
+    from watcher.scheduler import Account, Scheduler
+    from watcher.transcripts import TranscriptStore
+
+__all__ = ["Control", "describe_entry", "describe_hold", "next_step", "overall_state", "shown"]
+
+_RECENT = 10
+_ACTIVE = (EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.TRANSCRIBED)
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be shown and sent, whatever its bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def overall_state(counts: dict[EntryState, int], holds: Sequence[Hold], *, folder_trouble: bool) -> str:
+    """One word for the whole: `paused`, `attention`, `working` or `idle`."""
+    if any(hold.name == PAUSE for hold in holds):
+        return "paused"
+    if holds or counts[EntryState.HELD] or folder_trouble:
+        return "attention"
+    return "working" if any(counts[state] for state in EntryState if state.is_active) else "idle"
+
+
+def next_step(entry: Entry, *, twin: Entry | None = None, now: float = 0.0) -> str:
+    """Say what happens next with an entry, in a sentence."""
+    match entry.state:
+        case EntryState.WAITING if twin is not None:
+            return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
+        case EntryState.WAITING if entry.next_attempt_at > now:
+            return f"It is tried again in {entry.next_attempt_at - now:.0f} s."
+        case EntryState.WAITING:
+            return "It is submitted as soon as it is its turn."
+        case EntryState.SUBMITTING:
+            return "It is being uploaded, or its answer is being looked for."
+        case EntryState.SUBMITTED:
+            return "It is being transcribed; the transcript is fetched as soon as it is ready."
+        case EntryState.TRANSCRIBED:
+            return "Its transcript is safe and is written beside it as soon as that is possible."
+        case EntryState.DONE:
+            return "Nothing: its transcript is there."
+        case EntryState.HELD:
+            return "Nothing, until you decide."
+        case _:
+            return "Nothing, unless you ask: dropscribe retry FILE"
+
+
+def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequence[Change] = ()) -> dict[str, Any]:
+    """Make the JSON of an entry."""
+    media = entry.media
+    return {
+        "uid": entry.uid,
+        "name": display_name(entry.path),
+        "path": shown(entry.path),
+        "folder": shown(entry.root),
+        "state": entry.state.value,
+        "reason": entry.reason,
+        "fix": entry.fix,
+        "engine": entry.engine.value,
+        "size": entry.fingerprint.size,
+        "sha256": entry.fingerprint.sha256,
+        "duration": media.duration if media else None,
+        "attempts": entry.attempts,
+        "next_attempt_at": entry.next_attempt_at or None,
+        "job_id": entry.job_id,
+        "added_at": entry.added_at,
+        "changed_at": entry.changed_at,
+        "formats": [form.value for form in entry.formats],
+        "outputs": [{"format": o.format.value, "path": shown(o.path)} for o in outputs],
+        "history": [
+            {"at": c.at, "from": c.origin.value if c.origin else None, "to": c.target.value, "reason": c.reason}
+            for c in history
+        ],
+    }
+
+
+def describe_hold(hold: Hold) -> dict[str, Any]:
+    """Make the JSON of a hold."""
+    return {"name": hold.name, "since": hold.since, "until": hold.until, "reason": hold.reason, "fix": hold.fix}
+
+
+class Control:
+    """Questions and orders. Every method is safe to call while the daemon works."""
+
+    def __init__(
+        self,
+        ledger: LedgerWorker,
+        watch: FolderWatch,
+        scheduler: Scheduler,
+        store: TranscriptStore,
+        *,
+        folders: Callable[[], Sequence[WatchFolder]],
+        accounts: Sequence[Account],
+        clock: Clock,
+        bus: EventBus,
+    ) -> None:
+        self._ledger = ledger
+        self._watch = watch
+        self._scheduler = scheduler
+        self._store = store
+        self._folders = folders
+        self._accounts = accounts
+        self._clock = clock
+        self._started_at = clock.now()
+        self.bus = bus
+
+    # Questions
+
+    async def snapshot(self) -> dict[str, Any]:
+        """The whole picture: state, counts, holds, folders, what is going on, what was done last."""
+        now = self._clock.now()
+        counts = await self._ledger(Ledger.counts)
+        holds = await self._ledger(Ledger.holds, now)
+        folders = [self._describe_folder(status) for status in self._watch.status()]
+        trouble = any(folder["state"] == "unavailable" for folder in folders)
+        pause = next((hold for hold in holds if hold.name == PAUSE), None)
+        active = [entry for state in _ACTIVE for entry in await self._ledger(Ledger.in_state, state, limit=20)]
+        recent = await self._ledger(Ledger.entries, state=EntryState.DONE, limit=_RECENT)
+        return {
+            "state": overall_state(counts, holds, folder_trouble=trouble),
+            "pid": os.getpid(),
+            "started_at": self._started_at,
+            "paused_until": pause.until if pause else None,
+            "counts": {state.value: number for state, number in counts.items()},
+            "holds": [describe_hold(hold) for hold in holds],
+            "accounts": [self._describe_account(account, now) for account in self._accounts],
+            "folders": folders,
+            "active": [self._describe_active(entry) for entry in active],
+            "recent": [await self._describe_recent(entry) for entry in recent],
+        }
+
+    async def entries(self, **choice: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - Ledger.entries' arguments
+        """A page of entries, latest change first; takes the arguments of `Ledger.entries`."""
+        return [describe_entry(entry) for entry in await self._ledger(Ledger.entries, **choice)]
+
+    async def entry(self, uid: str) -> dict[str, Any]:
+        """One entry with its outputs, its history and what happens next.
+
+        Raises:
+            KeyError: there is none with this id.
+        """
+        return await self._tell(await self._find(uid))
+
+    async def model(self, uid: str) -> Entry:
+        """One entry, for those who need its path; KeyError if there is none with this id."""
+        return await self._find(uid)
+
+    async def transcript(self, uid: str) -> dict[str, bytes]:
+        """The service's own bytes of a transcript, by format; empty if there is none."""
+        entry = await self._find(uid)
+        owner = await self._ledger(Ledger.entry, entry.copy_of) if entry.copy_of else entry
+        if not await asyncio.to_thread(self._store.has, owner.uid):
+            return {}
+        found = await asyncio.to_thread(self._store.get, owner.uid)
+        return {form.value: data for form, data in found.items()}
+
+    async def explain(self, path: Path) -> dict[str, Any]:
+        """One answer for any path: what happened to it, what happens next, and why."""
+        entry = await self._ledger(Ledger.at_path, path)
+        if entry is not None:
+            return {"kind": "entry", **await self._tell(entry)}
+        source = await self._ledger(Ledger.of_output, path)
+        if source is not None:
+            reason = f"It is a transcript that Dropscribe wrote for {display_name(source.path)}."
+            return {"kind": "output", "path": shown(path), "reason": reason, "fix": "", "entry": source.uid}
+        told = await self._watch.explain(path)
+        return {"kind": told.phase.value, "path": shown(path), "reason": told.reason, "fix": told.fix}
+
+    # Orders
+
+    async def pause(self, until: float | None = None) -> None:
+        """Stop submission, until a unix time or until `resume`."""
+        reason = "You paused it."
+        fix = "dropscribe resume"
+        await self._ledger(Ledger.hold, PAUSE, now=self._clock.now(), reason=reason, fix=fix, until=until)
+        await self._holds_changed()
+
+    async def resume(self) -> None:
+        """Let submission go on."""
+        await self._ledger(Ledger.unhold, PAUSE)
+        await self._holds_changed()
+
+    async def lift(self, name: str) -> bool:
+        """Lift a hold by its name; returns whether it was there."""
+        lifted = await self._ledger(Ledger.unhold, name)
+        await self._holds_changed()
+        return lifted
+
+    async def retry(self, uid: str) -> dict[str, Any]:
+        """Try an ended or held entry again, with its folder's present settings. A held one may cost again."""
+        entry = await self._find(uid)
+        if entry.state.is_active:
+            raise UsageError(f"{display_name(entry.path)} is {entry.state}: there is nothing to retry.")
+        folder = next((f for f in self._folders() if f.path == entry.root), None)
+        again = (folder.engine, folder.transcription, folder.formats) if folder else None
+        now = self._clock.now()
+        entry = await self._ledger(Ledger.retry, entry, now=now, reason="You asked for it.", again=again)
+        self._scheduler.wake()
+        self._announce(entry)
+        return await self._tell(entry)
+
+    async def cancel(self, uid: str) -> dict[str, Any]:
+        """Give up an entry that has not ended. A job that runs at the service is deleted there if it can be."""
+        entry = await self._find(uid)
+        if entry.state.is_settled:
+            raise UsageError(f"{display_name(entry.path)} is {entry.state} already.")
+        now = self._clock.now()
+        ended = await self._ledger(
+            Ledger.end, entry, EntryState.CANCELLED, now=now, reason="You cancelled it.", by_person=True
+        )
+        await self._scheduler.abandon(entry)
+        self._announce(ended)
+        return await self._tell(ended)
+
+    async def watch_folders(self, folders: Sequence[WatchFolder]) -> None:
+        """Remember folders that the config names now."""
+        for folder in folders:
+            await self._ledger(Ledger.watch_root, folder.path, now=self._clock.now())
+
+    # Inside
+
+    async def _find(self, uid: str) -> Entry:
+        entry = await self._ledger(Ledger.find, uid)
+        if entry is None:
+            raise KeyError(uid)
+        return entry
+
+    async def _tell(self, entry: Entry) -> dict[str, Any]:
+        outputs = await self._ledger(Ledger.outputs, entry.id)
+        history = await self._ledger(Ledger.history, entry.id)
+        twin = None
+        if entry.state is EntryState.WAITING:
+            twin = await self._ledger(Ledger.twin_in_flight, entry)
+        told = describe_entry(entry, outputs, history)
+        told["next"] = next_step(entry, twin=twin, now=self._clock.now())
+        return told
+
+    def _describe_folder(self, status: FolderStatus) -> dict[str, Any]:
+        folder = status.folder
+        return {
+            "path": shown(folder.path),
+            "engine": folder.engine.value,
+            "paused": folder.paused,
+            "state": status.watching.value,
+            "reason": status.reason,
+            "fix": status.fix,
+            "since": status.since,
+        }
+
+    def _describe_account(self, account: Account, now: float) -> dict[str, Any]:
+        paused = account.is_paused(now)
+        return {
+            "engine": account.engine.value,
+            "name": account.name,
+            "paused_until": account.paused_until if paused else None,
+            "reason": account.pause_reason if paused else "",
+        }
+
+    def _describe_active(self, entry: Entry) -> dict[str, Any]:
+        told = describe_entry(entry)
+        progress = next((a.progress[entry.id] for a in self._accounts if entry.id in a.progress), None)
+        told["progress"] = progress[0] / progress[1] if progress and progress[1] else None
+        return told
+
+    async def _describe_recent(self, entry: Entry) -> dict[str, Any]:
+        outputs = await self._ledger(Ledger.outputs, entry.id)
+        paths = [shown(output.path) for output in outputs]
+        place = {"uid": entry.uid, "name": display_name(entry.path), "path": shown(entry.path)}
+        return {**place, "outputs": paths, "done_at": entry.changed_at}
+
+    async def _holds_changed(self) -> None:
+        await self._scheduler.refresh_holds()
+        self.bus.publish(Event("hold", self._clock.now()))
+
+    def _announce(self, entry: Entry) -> None:
+        data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
+        data |= {"path": shown(entry.path), "reason": entry.reason, "fix": entry.fix}
+        self.bus.publish(Event("entry", self._clock.now(), data))

@@ -1,0 +1,240 @@
+"""The daemon. Read this first: its parts are built and started in the order in which a recording meets them.
+
+    FolderWatch   finds files in the watch folders and says when they are whole
+    Intake        probes and fingerprints them, and puts them into the ledger
+    Scheduler     submits, tracks and delivers them, within each account's limits
+    Control       answers questions and takes orders, for the page, the tray and the command line
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+from watcher.clock import Clock, SystemClock
+from watcher.control import Control
+from watcher.events import Event, EventBus
+from watcher.folders import FolderWatch, Sighting
+from watcher.ledger import Ledger, LedgerWorker, open_ledger
+from watcher.logs import get_logger
+from watcher.media import Preparer, Prober
+from watcher.models import Engine
+from watcher.paths import StatePaths
+from watcher.scheduler import Deliverer, Intake, Scheduler
+from watcher.transcripts import TranscriptStore, TranscriptWriter, target_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from watcher.config import Config
+    from watcher.models import Entry, WatchFolder
+    from watcher.scheduler import Account
+
+__all__ = ["Daemon"]
+
+_log = get_logger("daemon")
+_FINISH_UPLOADS = 5.0
+"""Seconds that uploads under way get when the daemon is stopped; what is cut off makes no job."""
+
+
+class Daemon:
+    """Everything between a watch folder and its transcripts.
+
+    Args:
+        config: validated.
+        accounts: one per engine that the config uses.
+        clock: for tests.
+        chance: for the spread of delays.
+        checkpoint: called with a name around each commit of the ledger; tests stop the process there.
+
+    Raises (from `run`):
+        LedgerError: the ledger can't be used as it is.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        accounts: Sequence[Account],
+        *,
+        clock: Clock | None = None,
+        chance: random.Random | None = None,
+        checkpoint: Callable[[str], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._folders = config.watch_folders()
+        self._accounts = list(accounts)
+        self._clock = clock or SystemClock()
+        self._chance = chance or random.Random()  # noqa: S311 - spreads delays
+        self._checkpoint = checkpoint
+        self._ready = asyncio.Event()
+        self.paths = StatePaths(config.state_path)
+        self.bus = EventBus()
+        self.control: Control
+
+    async def run(self, *, once: bool = False) -> None:
+        """Work until cancelled; with `once`, until everything that is there has come to its end."""
+        async with AsyncExitStack() as stack:
+            self.paths.create()
+            opened = open_ledger(self.paths.ledger, backups=self.paths.backups, checkpoint=self._checkpoint)
+            ledger = LedgerWorker(opened)
+            stack.push_async_callback(ledger.close)
+            stack.callback(self.bus.close)
+            for folder in self._folders:
+                await ledger(Ledger.watch_root, folder.path, now=self._clock.now())
+            new_roots = {f.path for f in self._folders if await ledger(Ledger.is_new_root, f.path)}
+
+            store = TranscriptStore(self.paths.transcripts)
+            writer = TranscriptWriter()
+            prober = await stack.enter_async_context(Prober())
+            preparer = Preparer(prober, self.paths.prepared)
+
+            watch = FolderWatch(
+                self._folders,
+                clock=self._clock,
+                known=lambda sightings: self._known(ledger, sightings),
+                own_outputs=lambda path: ledger(Ledger.is_output, path),
+                new_roots=new_roots.__contains__,
+                hint=self._warm_up,
+                rescan=self._config.rescan,
+            )
+            deliverer = Deliverer(
+                ledger,
+                store,
+                writer,
+                folder_of=self._folder_of,
+                settings_of=self._settings_of,
+                clock=self._clock,
+                bus=self.bus,
+            )
+            scheduler = Scheduler(
+                ledger,
+                self._accounts,
+                folders=lambda: self._folders,
+                newest_first=lambda: self._config.order == "newest-first",
+                store=store,
+                writer=writer,
+                preparer=preparer,
+                deliverer=deliverer,
+                folder_of=self._folder_of,
+                clock=self._clock,
+                chance=self._chance,
+                bus=self.bus,
+            )
+            intake = Intake(
+                ledger,
+                prober,
+                writer,
+                clock=self._clock,
+                bus=self.bus,
+                on_new=scheduler.wake,
+                rescan=watch.look_again,
+            )
+            self.control = Control(
+                ledger,
+                watch,
+                scheduler,
+                store,
+                folders=lambda: self._folders,
+                accounts=self._accounts,
+                clock=self._clock,
+                bus=self.bus,
+            )
+            self._ready.set()
+            work = [
+                asyncio.create_task(watch.run(), name="watch"),
+                asyncio.create_task(intake.run(watch), name="intake"),
+                asyncio.create_task(scheduler.run(), name="scheduler"),
+                asyncio.create_task(self._finish_baselines(ledger, watch, intake, new_roots), name="baselines"),
+            ]
+            self._watch, self._scheduler = watch, scheduler
+            try:
+                await self._until_done(work, watch, intake, scheduler, once=once)
+            finally:
+                await self._stop(work, scheduler)
+
+    async def ready(self) -> Control:
+        """Wait until the daemon answers questions."""
+        await self._ready.wait()
+        return self.control
+
+    async def reconfigure(self, config: Config) -> None:
+        """Take up a changed config while running. What needs a restart (state_dir) keeps its old value."""
+        self._config = config
+        self._folders = config.watch_folders()
+        await self.control.watch_folders(self._folders)
+        self._watch.set_folders(self._folders)
+        await self._scheduler.refresh_holds()
+        self.bus.publish(Event("config", self._clock.now(), {"folders": len(self._folders)}))
+
+    async def _until_done(
+        self,
+        work: list[asyncio.Task[None]],
+        watch: FolderWatch,
+        intake: Intake,
+        scheduler: Scheduler,
+        *,
+        once: bool,
+    ) -> None:
+        waits: list[asyncio.Task[None]] = []
+        if once:
+            waits = [asyncio.create_task(self._quiet(watch, intake, scheduler), name="quiet")]
+        try:
+            while True:
+                done, _ = await asyncio.wait([*work, *waits], return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()  # raises what stopped it
+                    if task in waits:
+                        return
+                    work.remove(task)
+        finally:
+            for task in waits:
+                task.cancel()
+
+    async def _quiet(self, watch: FolderWatch, intake: Intake, scheduler: Scheduler) -> None:
+        await watch.scan_complete()
+        await intake.drained()
+        while not await scheduler.is_quiet():
+            await asyncio.sleep(0.1)
+
+    async def _finish_baselines(
+        self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake, new_roots: set[Path]
+    ) -> None:
+        """Once all that was there is in the ledger, what comes later is new."""
+        await watch.scan_complete()
+        await intake.drained()
+        for root in new_roots:
+            await ledger(Ledger.finish_baseline, root)
+        new_roots.clear()
+
+    async def _stop(self, work: list[asyncio.Task[None]], scheduler: Scheduler) -> None:
+        """Let uploads finish for a few seconds, then cancel; nothing that is cut off is lost or paid."""
+        scheduler.stop_claiming()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FINISH_UPLOADS):
+                while scheduler.uploads and not any(task.done() for task in work):
+                    await asyncio.sleep(0.05)
+        for task in work:
+            task.cancel()
+        for result in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(result, Exception):
+                _log.error("a part stopped with an error", why=str(result), exc_info=result)
+
+    async def _known(self, ledger: LedgerWorker, sightings: Sequence[Sighting]) -> Sequence[bool]:
+        return await ledger(Ledger.known, [(seen.path, seen.size, seen.mtime_ns) for seen in sightings])
+
+    def _warm_up(self, folder: WatchFolder) -> None:
+        """The first sign of a new recording: start what takes time to start."""
+        for account in self._accounts:
+            if account.engine is folder.engine is Engine.LOCAL:
+                account.connector.in_use(busy=True)
+
+    def _settings_of(self, entry: Entry) -> WatchFolder | None:
+        return next((folder for folder in self._folders if folder.path == entry.root), None)
+
+    def _folder_of(self, entry: Entry) -> Path:
+        settings = self._settings_of(entry)
+        return target_folder(settings, entry.path) if settings else entry.path.parent
+

@@ -1,0 +1,12 @@
+"""What happens with an entry of the ledger, in the order in which it meets these modules.
+
+`intake` puts it in; `scheduler` claims it; `submit` uploads it and commits before the tail is sent; `reconcile`
+settles lost answers; `track` waits for the job; `deliver` writes the transcript. `retry` decides about failures.
+"""
+
+from watcher.scheduler.account import Account, Connector, RateLimits
+from watcher.scheduler.deliver import Deliverer
+from watcher.scheduler.intake import Intake
+from watcher.scheduler.scheduler import PAUSE, Scheduler
+
+__all__ = ["PAUSE", "Account", "Connector", "Deliverer", "Intake", "RateLimits", "Scheduler"]

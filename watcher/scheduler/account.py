@@ -1,0 +1,97 @@
+"""Where jobs go: an account at a Batch API server, with its limits and its present troubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from aiolimiter import AsyncLimiter
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from watcher.models import Engine
+    from watcher.speechmatics import AsyncClient
+
+__all__ = ["Account", "Connector", "RateLimits"]
+
+
+class Connector(Protocol):
+    """Gives a client that can be used now, starting what has to be started first."""
+
+    async def connect(self) -> AsyncClient:
+        """Return the client.
+
+        Raises:
+            EngineUnavailable: the engine can't be reached or started at the moment.
+            ConfigurationError: there is no key, or the address is no address.
+        """
+
+    def in_use(self, *, busy: bool) -> None:
+        """Hear whether there is work; what was started may be let go when there is none."""
+
+
+class RateLimits:
+    """Keeps under an account's published request rates; all of its calls share one.
+
+    Requests are spaced out evenly: a burst at the start of a second would meet the service's own count.
+
+    Source: Speechmatics' documentation, usage limits: 10 POST/s and 50 GET/s.
+    """
+
+    _MARGIN = 0.98
+
+    def __init__(self, *, posts_per_second: float = 10.0, gets_per_second: float = 50.0) -> None:
+        self._post = AsyncLimiter(1, 1 / (posts_per_second * self._MARGIN))
+        self._get = AsyncLimiter(1, 1 / (gets_per_second * self._MARGIN))
+
+    async def acquire(self, kind: Literal["post", "get"]) -> None:
+        """Wait until one more request of this kind may be sent."""
+        await (self._post if kind == "post" else self._get).acquire()
+
+
+@dataclass
+class Account:
+    """One account and what is known about it now.
+
+    Attributes:
+        engine: which engine this is.
+        name: stable; jobs submitted under one name are looked for under it.
+        connector: gives the client.
+        max_uploads: how many uploads run at a time.
+        max_running: how many jobs may run at a time.
+        settle_listing: seconds after which a job absent from two listings was never created.
+        delete_after_download: remove the job once its transcript is safe.
+        upload_limit: bytes; a larger recording is prepared first.
+        troubles: how many times in a row it was paused without a job being accepted.
+        paused_until: unix time before which nothing is submitted.
+        pause_reason: why, in words.
+    """
+
+    engine: Engine
+    name: str
+    connector: Connector
+    max_uploads: int = 4
+    max_running: int = 20_000
+    settle_listing: float = 600.0
+    delete_after_download: bool = False
+    upload_limit: int = 1_000_000_000
+    troubles: int = 0
+    paused_until: float = 0.0
+    pause_reason: str = ""
+    progress: dict[int, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def hold_name(self) -> str:
+        """The name of the hold that stops this account."""
+        return f"account:{self.name}"
+
+    def pause(self, until: float, reason: str) -> None:
+        """Submit nothing before `until` (unix time)."""
+        self.troubles += 1
+        if until > self.paused_until:
+            self.paused_until, self.pause_reason = until, reason
+
+    def is_paused(self, now: float) -> bool:
+        """Whether nothing is to be submitted at `now`."""
+        return now < self.paused_until

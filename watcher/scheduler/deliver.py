@@ -1,0 +1,204 @@
+"""From a job that is done to outputs on disk: fetch, keep, publish, and tidy up after."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+import send2trash
+
+from watcher import speechmatics as sm
+from watcher.errors import DropscribeError, NotWritable, OutputError, describe_os_error
+from watcher.events import Event
+from watcher.folders import fingerprint
+from watcher.ledger import IllegalMove, Ledger, display_name
+from watcher.logs import get_logger
+from watcher.models import EntryState, OutputFormat
+from watcher.scheduler.retry import OUTPUT_DELAY
+from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from watcher.clock import Clock
+    from watcher.events import EventBus
+    from watcher.ledger import LedgerWorker
+    from watcher.models import Entry, Output, WatchFolder
+    from watcher.scheduler.account import Account
+    from watcher.speechmatics import AsyncClient
+    from watcher.transcripts import TranscriptStore, TranscriptWriter
+
+__all__ = ["Deliverer", "heard_too_little"]
+
+_log = get_logger("deliver")
+
+
+def heard_too_little(probed: float | None, heard: float | None) -> bool:
+    """Whether a transcript covers clearly less than the recording: half a recording is never called done.
+
+    Durations in seconds. Services round to whole seconds, and containers are vague about their length.
+    """
+    if probed is None or heard is None:
+        return False
+    return heard < probed * 0.95 - 2.0
+
+
+class Deliverer:
+    """Takes entries from SUBMITTED (job done) over TRANSCRIBED to DONE."""
+
+    def __init__(
+        self,
+        ledger: LedgerWorker,
+        store: TranscriptStore,
+        writer: TranscriptWriter,
+        *,
+        folder_of: Callable[[Entry], Path],
+        settings_of: Callable[[Entry], WatchFolder | None],
+        clock: Clock,
+        bus: EventBus,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._writer = writer
+        self._folder_of = folder_of
+        self._settings_of = settings_of
+        self._clock = clock
+        self._bus = bus
+        self._publishing: set[int] = set()
+
+    async def fetch(self, account: Account, client: AsyncClient, entry: Entry) -> Entry:
+        """Fetch a finished job's transcript and keep it safe: SUBMITTED → TRANSCRIBED.
+
+        Raises:
+            SpeechmaticsError: it could not be fetched now.
+            OutputError: it could not be kept now.
+        """
+        if entry.job_id is None:  # pragma: no cover - SUBMITTED entries have a job
+            raise KeyError(entry.id)
+        job_id = entry.job_id
+        wanted = needed_originals((*entry.formats, OutputFormat.JSON_V2))
+        originals = {form: await client.get_transcript(job_id, form.value) for form in wanted}
+        heard = transcript_duration(originals[OutputFormat.JSON_V2])
+        probed = entry.media.duration if entry.media else None
+        if heard_too_little(probed, heard):
+            reason = f"The service heard {heard:.0f} s of a recording that is {probed:.0f} s long."
+            fix = "Check the recording; then `dropscribe retry FILE` submits it again, which may cost."
+            return await self._ledger(Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=reason, fix=fix)
+        try:
+            await asyncio.to_thread(self._store.put, entry.uid, originals)
+        except OSError as error:
+            raise describe_os_error(error, doing=f"keep the transcript of {entry.path}") from error
+        entry = await self._ledger(Ledger.transcribed, entry, now=self._clock.now())
+        if account.delete_after_download:
+            try:
+                await client.delete_job(job_id)
+            except sm.SpeechmaticsError as error:
+                _log.warning("the remote job could not be deleted", job=job_id, why=str(error))
+        return entry
+
+    async def publish(self, entry: Entry) -> Entry:
+        """Write the outputs beside the recording: TRANSCRIBED → DONE.
+
+        Raises:
+            OutputError: they can't be written now; nothing was.
+        """
+        twin = await self._ledger(Ledger.entry, entry.copy_of) if entry.copy_of else None
+        try:
+            originals = await asyncio.to_thread(self._store.get, twin.uid if twin else entry.uid)
+        except (DamagedTranscript, FileNotFoundError) as error:
+            return await self._fetch_again(entry, str(error))
+        if not set(needed_originals(entry.formats)) <= set(originals):
+            return await self._fetch_again(entry, "Not every format was stored.")
+        if not entry.current or await asyncio.to_thread(self._was_replaced, entry):
+            reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
+            return await self._ledger(
+                Ledger.end, entry, EntryState.CANCELLED, now=self._clock.now(), reason=reason
+            )
+        outputs = await asyncio.to_thread(self._write, entry, originals)
+        entry = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now())
+        await self._tidy_up(entry)
+        self._announce(entry, outputs)
+        return entry
+
+    async def publish_or_say_why(self, entry: Entry) -> Entry:
+        """Publish; where that can't be done now, say why in the ledger and leave it for later."""
+        if entry.id in self._publishing:
+            return entry
+        self._publishing.add(entry.id)
+        try:
+            entry = await self._ledger(Ledger.entry, entry.id)
+            return await self.publish(entry) if entry.state is EntryState.TRANSCRIBED else entry
+        except IllegalMove as error:
+            _log.info("left as it is", file=str(entry.path), why=error.message)
+            return await self._ledger(Ledger.entry, entry.id)
+        except OutputError as error:
+            at = self._clock.now() + OUTPUT_DELAY
+            _log.warning("not written yet", file=str(entry.path), why=error.message)
+            await self._ledger(Ledger.annotate, entry, reason=error.message, fix=error.fix, next_attempt_at=at)
+            return await self._ledger(Ledger.entry, entry.id)
+        finally:
+            self._publishing.discard(entry.id)
+
+    async def _fetch_again(self, entry: Entry, why: str) -> Entry:
+        now = self._clock.now()
+        if entry.job_id is not None and entry.copy_of is None:
+            return await self._ledger(Ledger.fetch_again, entry, now=now, reason=why)
+        fix = "dropscribe retry FILE transcribes it again."
+        return await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
+
+    def _was_replaced(self, entry: Entry) -> bool:
+        """Whether other content is at the path now. A file that is gone was not replaced."""
+        try:
+            found = os.stat(entry.path, follow_symlinks=False)  # noqa: PTH116 - Path.stat can't say it as plainly
+        except OSError:
+            return False
+        if (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns):
+            return False
+        return fingerprint(entry.path).sha256 != entry.fingerprint.sha256
+
+    def _write(self, entry: Entry, originals: dict[OutputFormat, bytes]) -> tuple[Output, ...]:
+        folder = self._folder_of(entry)
+        settings = self._settings_of(entry)
+        root = settings.path if settings else entry.root
+        if not root.is_dir():
+            raise NotWritable(f"The folder {root} is not there.", fix="Mount or plug it in; Dropscribe goes on by itself.")
+        contents = {form: render(form, originals) for form in entry.formats}
+        try:
+            return self._writer.publish(entry.path, folder, contents)
+        except OSError as error:
+            raise describe_os_error(error, doing=f"write the transcript of {entry.path}") from error
+
+    async def _tidy_up(self, entry: Entry) -> None:
+        """Do with the recording what `after` says, now that every output is on disk."""
+        settings = self._settings_of(entry)
+        if settings is None or settings.after == "keep":
+            return
+        try:
+            await asyncio.to_thread(self._apply_after, entry, settings)
+        except (OSError, send2trash.TrashPermissionError, DropscribeError) as error:
+            _log.warning("the recording stays where it is", file=str(entry.path), after=settings.after, why=str(error))
+
+    def _apply_after(self, entry: Entry, settings: WatchFolder) -> None:
+        found = entry.path.lstat()
+        if (found.st_size, found.st_mtime_ns) != (entry.fingerprint.size, entry.fingerprint.mtime_ns):
+            raise OutputError(f"{entry.path} changed after it was transcribed.")
+        if settings.after == "delete":
+            entry.path.unlink()
+        elif settings.after == "trash":
+            send2trash.send2trash(entry.path)
+        else:
+            self._move_aside(entry, settings.path / os.path.expanduser(settings.after.removeprefix("move:")))  # noqa: PTH111 - joined to a Path
+
+    def _move_aside(self, entry: Entry, folder: Path) -> None:
+        target = folder / entry.path.relative_to(entry.root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():
+            raise OutputError(f"{target} exists already.")
+        shutil.move(entry.path, target)
+
+    def _announce(self, entry: Entry, outputs: tuple[Output, ...]) -> None:
+        data = {"uid": entry.uid, "name": display_name(entry.path), "outputs": [str(o.path) for o in outputs]}
+        self._bus.publish(Event("transcript", self._clock.now(), data))

@@ -1,0 +1,220 @@
+"""From a settled file to an entry: probe it, fingerprint it, and put it into the ledger.
+
+Copies and renamed recordings are recognised here by their content. What is no recording gets an entry too, SKIPPED
+or FAILED with its reason, so that it is not looked at again and `explain` can tell.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.errors import BrokenMedia, NotARecording, NoSpace, SourceChanged, Unreadable
+from watcher.events import Event
+from watcher.folders import Filter, fingerprint
+from watcher.ledger import Ledger, NewEntry, display_name
+from watcher.logs import get_logger
+from watcher.models import EntryState, Existing, Fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from watcher.clock import Clock
+    from watcher.events import EventBus
+    from watcher.folders import Settled
+    from watcher.ledger import LedgerWorker
+    from watcher.media import Prober
+    from watcher.models import Entry, MediaInfo, Output
+    from watcher.transcripts import TranscriptWriter
+
+__all__ = ["Intake"]
+
+_log = get_logger("intake")
+_WORKERS = 4
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    settled: Settled
+    new: NewEntry
+
+
+class Intake:
+    """Takes settled files in: several are probed at a time, and they enter the ledger in batches."""
+
+    def __init__(
+        self,
+        ledger: LedgerWorker,
+        prober: Prober,
+        writer: TranscriptWriter,
+        *,
+        clock: Clock,
+        bus: EventBus,
+        on_new: Callable[[], None],
+        rescan: Callable[[Path], None],
+    ) -> None:
+        self._ledger = ledger
+        self._prober = prober
+        self._writer = writer
+        self._clock = clock
+        self._bus = bus
+        self._on_new = on_new
+        self._rescan = rescan
+        self._ready: asyncio.Queue[_Ready] = asyncio.Queue(_BATCH)
+        self._pending = 0
+        self._drained = asyncio.Event()
+        self._drained.set()
+
+    async def run(self, found: AsyncIterator[Settled]) -> None:
+        """Take in what settles, for ever; cancel to stop."""
+        work: asyncio.Queue[Settled] = asyncio.Queue(_WORKERS * 2)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._write())
+            for _ in range(_WORKERS):
+                group.create_task(self._look_at_each(work))
+            async for settled in found:
+                self._pending += 1
+                self._drained.clear()
+                await work.put(settled)
+
+    async def drained(self) -> None:
+        """Wait until everything taken in so far is in the ledger."""
+        await self._drained.wait()
+
+    async def _look_at_each(self, work: asyncio.Queue[Settled]) -> None:
+        while True:
+            settled = await work.get()
+            try:
+                new = await self._look_at(settled)
+            except SourceChanged as error:
+                _log.debug("not whole yet", file=str(settled.path), why=error.message)
+                self._rescan(settled.path)
+                self._finish(1)
+            else:
+                if new is None:
+                    self._finish(1)
+                else:
+                    await self._ready.put(_Ready(settled, new))
+
+    def _finish(self, count: int) -> None:
+        self._pending -= count
+        if not self._pending:
+            self._drained.set()
+
+    async def _look_at(self, settled: Settled) -> NewEntry | None:
+        """Make the entry of a settled file; None if the file is gone again."""
+        folder, path = settled.folder, settled.path
+        media: MediaInfo | None = None
+        state, reason, fix = EntryState.WAITING, "", ""
+        try:
+            media = await self._prober.probe(path)
+        except NotARecording as error:
+            state, reason, fix = EntryState.SKIPPED, error.message, error.fix
+        except (BrokenMedia, Unreadable) as error:
+            state, reason, fix = EntryState.FAILED, error.message, error.fix
+        if state is EntryState.WAITING and (bad := Filter(folder).duration_verdict(media.duration if media else None)):
+            state, reason, fix = EntryState.SKIPPED, bad.reason, bad.fix
+        if state is EntryState.WAITING and settled.was_there_before and folder.existing is Existing.IGNORE:
+            state, reason = EntryState.SKIPPED, "It was there before the folder was first watched."
+            fix = "To transcribe it all the same: dropscribe retry FILE"
+        try:
+            identity = await asyncio.to_thread(fingerprint, path)
+        except Unreadable as error:
+            if not await asyncio.to_thread(_exists, path):
+                return None
+            identity = Fingerprint(settled.size, settled.mtime_ns, "")
+            state, reason, fix = EntryState.FAILED, error.message, error.fix
+        return NewEntry(
+            root=folder.path,
+            path=path,
+            fingerprint=identity,
+            engine=folder.engine,
+            config=folder.transcription,
+            formats=folder.formats,
+            media=media,
+            state=state,
+            reason=reason,
+            fix=fix,
+        )
+
+    async def _write(self) -> None:
+        """Add what is ready to the ledger, as many at a time as have come together."""
+        while True:
+            batch = [await self._ready.get()]
+            while len(batch) < _BATCH and not self._ready.empty():
+                batch.append(self._ready.get_nowait())
+            await self._add(batch)
+            self._finish(len(batch))
+
+    async def _add(self, batch: list[_Ready]) -> None:
+        rest = [ready for ready in batch if not await self._follow(ready)]
+        if not rest:
+            return
+        added = await self._until_there_is_space(rest)
+        for entry, is_new in added:
+            if is_new:
+                self._announce(entry)
+            elif entry.state is EntryState.DONE:
+                await self._publish_again(entry)
+        self._on_new()
+
+    async def _until_there_is_space(self, batch: list[_Ready]) -> list[tuple[Entry, bool]]:
+        while True:
+            try:
+                return await self._ledger(Ledger.add, [ready.new for ready in batch], now=self._clock.now())
+            except NoSpace as error:
+                _log.warning("waiting for space", why=error.message)
+                await asyncio.sleep(5)
+
+    async def _follow(self, ready: _Ready) -> bool:
+        """If this is a known recording that was renamed or moved, let its entry follow."""
+        new = ready.new
+        if not new.fingerprint.sha256 or await self._ledger(Ledger.at_path, new.path):
+            return False
+        for entry in await self._ledger(Ledger.same_content, new.fingerprint.sha256):
+            if entry.root.is_dir() and not await asyncio.to_thread(_exists, entry.path):
+                await self._relocate(entry, new)
+                return True
+        return False
+
+    async def _relocate(self, entry: Entry, new: NewEntry) -> None:
+        print_ = new.fingerprint
+        place = {"root": new.root, "path": new.path}
+        moved = await self._ledger(
+            Ledger.relocate, entry.id, **place, size=print_.size, mtime_ns=print_.mtime_ns, now=self._clock.now()
+        )
+        _log.info("renamed", file=str(new.path), was=str(entry.path))
+        outputs = await self._ledger(Ledger.outputs, entry.id)
+        beside = tuple(output for output in outputs if output.path.parent == entry.path.parent)
+        if beside:
+            now_at: tuple[Output, ...] = await asyncio.to_thread(
+                self._writer.move_outputs, beside, new.path, new.path.parent
+            )
+            await self._ledger(Ledger.moved_outputs, entry.id, now_at)
+        self._announce(moved)
+
+    async def _publish_again(self, entry: Entry) -> None:
+        """A recording was dropped again after its outputs were removed: write them again, at no cost."""
+        outputs = await self._ledger(Ledger.outputs, entry.id)
+        if outputs and not any(output.path.exists() for output in outputs):
+            await self._ledger(Ledger.retry, entry, now=self._clock.now(), reason="It was dropped again.")
+
+    def _announce(self, entry: Entry) -> None:
+        log = _log.warning if entry.state is EntryState.FAILED else _log.info
+        log("found", file=str(entry.path), state=entry.state.value, why=entry.reason or None)
+        data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
+        data |= {"path": str(entry.path), "reason": entry.reason, "fix": entry.fix}
+        self._bus.publish(Event("entry", self._clock.now(), data))
+
+
+def _exists(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,134 @@
+"""What to do after a submission failed: a pure decision from the error, the attempts so far and the time.
+
+Nothing is ever given up because of the network or a busy service: the delay only grows. What the service
+refuses for good becomes a failure that says why. Where a job may exist, the answer is to look for it, never to
+try again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from watcher import errors as ours
+from watcher import speechmatics as sm
+
+__all__ = [
+    "Cancel",
+    "Decision",
+    "Fail",
+    "Look",
+    "PauseAccount",
+    "StopAccount",
+    "TryAgain",
+    "backoff",
+    "decide",
+]
+
+FIRST_DELAY = 5.0
+LONGEST_DELAY = 900.0
+OFFLINE_DELAY = 5.0
+OUTPUT_DELAY = 30.0
+CONCURRENCY_DELAY = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class TryAgain:
+    """No job exists; this recording is tried again at `at`. `counts` is False where it wasn't its fault."""
+
+    at: float
+    reason: str
+    fix: str = ""
+    counts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PauseAccount:
+    """No job exists; nothing is submitted to this account before `until` (offline, or limits reached)."""
+
+    until: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAccount:
+    """No job exists; nothing is submitted to this account until the key or the config changes."""
+
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """No job exists and none will: this recording can't be submitted as it is."""
+
+    reason: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """No job exists, and there is nothing to submit any more."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A job may exist: look for its reference."""
+
+    reason: str
+
+
+Decision = TryAgain | PauseAccount | StopAccount | Fail | Cancel | Look
+
+
+def backoff(attempts: int, chance: float) -> float:
+    """Seconds to wait after this many attempts: doubling from 5 s to 15 min, spread by up to a quarter.
+
+    Args:
+        attempts: how many were made, from 1.
+        chance: a random number from 0 to 1, so that many recordings don't come back at once.
+    """
+    delay = min(FIRST_DELAY * 2 ** min(max(attempts - 1, 0), 20), LONGEST_DELAY)
+    return float(delay * (0.75 + chance / 4))
+
+
+def decide(error: Exception, *, attempts: int, now: float, chance: float) -> Decision:
+    """Decide what follows from a failed submission.
+
+    Args:
+        error: what `submit_job` or the gate raised.
+        attempts: how many attempts this recording has had, this one included.
+        now: unix time.
+        chance: a random number from 0 to 1.
+    """
+    match error:
+        case sm.SubmissionUnknown():
+            return Look(str(error))
+        case sm.AuthenticationError() | sm.PermissionDenied() | sm.ConfigurationError() | sm.Redirected():
+            return StopAccount(str(error), _account_fix(error))
+        case sm.RateLimited():
+            default = CONCURRENCY_DELAY if isinstance(error, sm.ConcurrencyLimited) else 1.0
+            return PauseAccount(now + (error.retry_after or default) * (1 + chance / 4), str(error))
+        case sm.ConnectFailed() | ours.EngineUnavailable():
+            return PauseAccount(now + OFFLINE_DELAY * (1 + chance), str(error))
+        case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():
+            return Fail(
+                str(error), "Mend the recording or its folder's settings, then: dropscribe retry FILE"
+            )
+        case ours.OutputError():
+            return TryAgain(now + OUTPUT_DELAY, error.message, error.fix, counts=False)
+        case ours.NotARecording() | ours.BrokenMedia():
+            return Fail(error.message, error.fix)
+        case sm.SourceError() | ours.SourceChanged() | ours.Unreadable():
+            return TryAgain(now + backoff(attempts, chance), str(error))
+        case sm.ApiError() if error.retry_after:
+            return PauseAccount(now + error.retry_after * (1 + chance / 4), str(error))
+        case _:
+            return TryAgain(now + backoff(attempts, chance), str(error) or type(error).__name__)
+
+
+def _account_fix(error: Exception) -> str:
+    if isinstance(error, sm.Redirected):
+        return "Check `url` in [speechmatics] of the config."
+    return "Give a valid API key: dropscribe login. Submission then goes on by itself."

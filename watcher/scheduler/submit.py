@@ -1,0 +1,179 @@
+"""One attempt to submit one recording: hold back the tail, and commit before it is sent.
+
+The order of things makes it safe to be killed at any instant:
+
+1. The attempt is in the ledger, PREPARED (`Ledger.claim` did that).
+2. The upload runs; its last KiB and the closing boundary are withheld. A body that never completes makes no job.
+3. The gate: same content, output folder writable, no hold. Then ARMED is committed.
+4. The tail is sent. 201: the job's id is committed. A clear refusal: no job exists. Anything else: a job may
+   exist, the attempt stays ARMED, and `reconcile` looks for its reference.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watcher.errors import DropscribeError, NoSpace, SourceChanged
+from watcher.events import Event
+from watcher.ledger import Ledger, display_name
+from watcher.logs import get_logger
+from watcher.models import AttemptState, EntryState, WatchFolder
+from watcher.scheduler import retry
+from watcher.speechmatics import JobConfig
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable
+
+    from watcher.clock import Clock
+    from watcher.events import EventBus
+    from watcher.ledger import LedgerWorker
+    from watcher.media import Preparer
+    from watcher.models import Attempt, Entry
+    from watcher.scheduler.account import Account
+    from watcher.speechmatics import UploadReceipt
+    from watcher.transcripts import TranscriptWriter
+
+__all__ = ["Gate", "HoldInForce", "Submitter"]
+
+_log = get_logger("submit")
+_SPACE_FOR_TRANSCRIPTS = 1_000_000
+
+
+class HoldInForce(DropscribeError):
+    """Submission was stopped while this recording was being uploaded; nothing was submitted."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What must hold when all but the tail is sent.
+
+    Attributes:
+        stopped: says whether submission to this account is stopped now.
+        folder_of: the folder that an entry's outputs go to.
+        writer: tries whether that folder can be written to.
+    """
+
+    stopped: Callable[[Account, Entry], bool]
+    folder_of: Callable[[Entry], Path]
+    writer: TranscriptWriter
+
+
+class Submitter:
+    """Submits claimed entries, one call each, and writes down what came of it."""
+
+    def __init__(
+        self,
+        ledger: LedgerWorker,
+        gate: Gate,
+        preparer: Preparer,
+        *,
+        clock: Clock,
+        chance: random.Random,
+        bus: EventBus,
+    ) -> None:
+        self._ledger = ledger
+        self._gate = gate
+        self._preparer = preparer
+        self._clock = clock
+        self._chance = chance
+        self._bus = bus
+
+    async def submit(self, account: Account, entry: Entry, attempt: Attempt) -> Entry:
+        """Carry out one attempt; returns the entry as it is afterwards.
+
+        An attempt whose outcome is unknown leaves the entry SUBMITTING and the attempt ARMED.
+        """
+        try:
+            job_id = await self._upload(account, entry, attempt)
+        except Exception as error:  # noqa: BLE001 - every error is decided on, by its class
+            return await self._after(error, account, entry, attempt)
+        finally:
+            account.progress.pop(entry.id, None)
+        return await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now())
+
+    async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> str:
+        self._check(account, entry)
+        client = await account.connector.connect()
+        tracking = {"reference": attempt.reference}
+        config = JobConfig.from_dict(
+            {"type": "transcription", "transcription_config": entry.config, "tracking": tracking}
+        )
+
+        def progress(sent: int, total: int) -> None:
+            account.progress[entry.id] = (sent, total)
+            data = {"uid": entry.uid, "stage": "upload", "sent": sent, "total": total}
+            self._bus.publish(Event("progress", self._clock.now(), data))
+
+        async with self._preparer.ready(entry, limit=account.upload_limit) as source:
+
+            async def before_commit(receipt: UploadReceipt) -> None:
+                if source == entry.path and receipt.sha256 != entry.fingerprint.sha256:
+                    raise SourceChanged(f"{entry.path} changed while it was uploaded; nothing was submitted.")
+                self._check(account, entry)
+                await self._ledger(Ledger.arm, attempt, now=self._clock.now())
+
+            job = await client.submit_job(
+                source,
+                config=config,
+                data_name=display_name(entry.path.with_suffix(source.suffix)),
+                before_commit=before_commit,
+                progress=progress,
+            )
+        return job.id
+
+    def _check(self, account: Account, entry: Entry) -> None:
+        if self._gate.stopped(account, entry):
+            raise HoldInForce("Submission is stopped for now.")
+        self._gate.writer.check(self._gate.folder_of(entry), _SPACE_FOR_TRANSCRIPTS)
+
+    async def _after(self, error: Exception, account: Account, entry: Entry, attempt: Attempt) -> Entry:
+        now = self._clock.now()
+        if isinstance(error, HoldInForce):
+            return await self._give_back(attempt, now, now, "Submission is stopped for now.", counts=False)
+        if isinstance(error, NoSpace) and await self._is_armed(attempt):
+            return await self._ledger(
+                Ledger.entry, entry.id
+            )  # the ledger's own disk is full: look for the job later
+        decision = retry.decide(error, attempts=entry.attempts, now=now, chance=self._chance.random())
+        _log.info("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
+        match decision:
+            case retry.Look(reason):
+                await self._ledger(Ledger.annotate, entry, reason=reason)
+                return await self._ledger(Ledger.entry, entry.id)
+            case retry.PauseAccount(until, reason):
+                account.pause(until, reason)
+                return await self._give_back(attempt, now, until, reason, counts=False)
+            case retry.StopAccount(reason, fix):
+                await self._ledger(Ledger.hold, account.hold_name, now=now, reason=reason, fix=fix)
+                return await self._give_back(attempt, now, now, reason, fix, counts=False)
+            case retry.TryAgain(at, reason, fix, counts):
+                return await self._give_back(attempt, now, at, reason, fix, counts=counts)
+            case retry.Fail(reason, fix):
+                return await self._end(entry, EntryState.FAILED, now, reason, fix)
+            case retry.Cancel(reason):
+                return await self._end(entry, EntryState.CANCELLED, now, reason)
+
+    async def _is_armed(self, attempt: Attempt) -> bool:
+        latest = await self._ledger(Ledger.latest_attempt, attempt.entry_id)
+        return latest is not None and latest.state is AttemptState.ARMED
+
+    async def _give_back(
+        self, attempt: Attempt, now: float, at: float, reason: str, fix: str = "", *, counts: bool
+    ) -> Entry:
+        return await self._ledger(
+            Ledger.give_back,
+            attempt,
+            AttemptState.REFUSED,
+            now=now,
+            next_attempt_at=at,
+            reason=reason,
+            fix=fix,
+            counts=counts,
+        )
+
+    async def _end(self, entry: Entry, state: EntryState, now: float, reason: str, fix: str = "") -> Entry:
+        ended = AttemptState.REFUSED
+        return await self._ledger(Ledger.end, entry, state, now=now, reason=reason, fix=fix, ended=ended)
