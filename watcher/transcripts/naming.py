@@ -1,0 +1,174 @@
+"""Which names a recording's transcript gets: pure, the folder's listing is passed in.
+
+`meeting.wav` gets `meeting.txt`, `meeting.json`, …; where any of these names is taken, `meeting.wav.txt`, …;
+then `meeting.wav (2).txt`, …. All formats of a recording share one stem, so listings keep them together.
+
+Two names that differ only in case, or only in how Unicode composes their letters, count as one: they are one
+file on macOS and Windows, and clash there when a folder is synchronised from Linux.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from itertools import chain, count
+from typing import TYPE_CHECKING
+
+from watcher.models import OutputFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from watcher.models import WatchFolder
+
+__all__ = ["NAME_MAX", "TakenNames", "first_free_stem", "name_key", "portable_name", "stems", "target_folder"]
+
+NAME_MAX = 255
+"""Bytes in a file's name on nearly every file system; a few (eCryptfs) allow fewer."""
+
+_SUFFIX_ROOM = max(len(format_.suffix) for format_ in OutputFormat)
+_ZERO_WIDTH_JOINER = "\u200d"
+
+# https://learn.microsoft.com/windows/win32/fileio/naming-a-file
+_NOT_ON_WINDOWS = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
+_RESERVED_ON_WINDOWS = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\Z", re.IGNORECASE
+)
+
+
+def name_key(name: str) -> str:
+    """Map a file name to a key that is equal for names which some file system holds to be one name.
+
+    It is the canonical caseless match of the Unicode standard (section 3.13, D145).
+    """
+    if name.isascii():
+        return name.lower()
+    return unicodedata.normalize("NFD", unicodedata.normalize("NFD", name).casefold())
+
+
+class TakenNames:
+    """The names in a folder, looked up by `name_key`.
+
+    Args:
+        names: the folder's listing, and any other name to stay away from.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._by_key: dict[str, set[str]] = {}
+        for name in names:
+            self._by_key.setdefault(name_key(name), set()).add(name)
+
+    def like(self, name: str) -> frozenset[str]:
+        """Return the taken names that `name` can't stand beside; it may be among them itself."""
+        return frozenset(self._by_key.get(name_key(name), ()))
+
+
+def stems(source_name: str, *, portable: bool = False, name_max: int = NAME_MAX) -> Iterator[str]:
+    """Yield the stems to try for a recording's outputs, best first, without end.
+
+    Every stem leaves room for the longest suffix of any format, so that the stem doesn't depend on which
+    formats are asked for.
+
+    Args:
+        source_name: the recording's name, without its folder.
+        portable: whether to keep to names that every file system can hold.
+        name_max: bytes that a name may have.
+    """
+    name = portable_name(source_name) if portable else source_name
+    stem, dot, extension = name.rpartition(".")
+    if not stem or _size(extension) > name_max // 4:
+        stem, dot, extension = name, "", ""
+    room = name_max - _SUFFIX_ROOM
+    ends = chain([dot + extension], (f"{dot}{extension} ({number})" for number in count(2)))
+    if dot:
+        ends = chain([""], ends)
+    for end in ends:
+        shortened = _shorten(stem, room - _size(end), portable=portable)
+        yield _not_reserved(shortened + end) if portable else shortened + end
+
+
+def first_free_stem(
+    source_name: str,
+    formats: Iterable[OutputFormat],
+    listing: Iterable[str],
+    *,
+    portable: bool = False,
+    name_max: int = NAME_MAX,
+) -> str:
+    """Return the best stem whose names are all free.
+
+    Args:
+        source_name: the recording's name; itself always taken.
+        formats: the outputs.
+        listing: the names in the folder.
+        portable: as for `stems`.
+        name_max: as for `stems`.
+    """
+    taken = TakenNames([*listing, source_name])
+    suffixes = [format_.suffix for format_ in formats]
+    return next(
+        stem
+        for stem in stems(source_name, portable=portable, name_max=name_max)
+        if not any(taken.like(stem + suffix) for suffix in suffixes)
+    )
+
+
+def portable_name(name: str) -> str:
+    """Turn a name into one that Linux, macOS and Windows can hold: what they can't becomes `_`."""
+    cleaned = _NOT_ON_WINDOWS.sub("_", name)
+    kept = cleaned.rstrip(". ")
+    return _not_reserved(kept + "_" * (len(cleaned) - len(kept)))
+
+
+def target_folder(folder: WatchFolder, source: Path) -> Path:
+    """Return the folder that a recording's outputs go to.
+
+    Args:
+        folder: the watch folder.
+        source: a recording in it.
+
+    Raises:
+        ValueError: the recording is not in the watch folder.
+    """
+    if folder.output is None:
+        return source.parent
+    parts = source.parent.relative_to(folder.path).parts
+    if ".." in parts:
+        raise ValueError(f"{source} leads out of the watch folder {folder.path}")
+    return folder.output.joinpath(*map(portable_name, parts))
+
+
+def _not_reserved(name: str) -> str:
+    """Keep a name off Windows' devices: `con`, `con.txt` and `con.anything.txt` are all the console."""
+    head, dot, rest = name.partition(".")
+    return f"{head}_{dot}{rest}" if _RESERVED_ON_WINDOWS.match(head.rstrip(" ")) else name
+
+
+def _shorten(text: str, room: int, *, portable: bool) -> str:
+    """Cut a text to so many bytes, between characters as people see them."""
+    if _size(text) <= room:
+        return text
+    end = size = 0
+    for end, character in enumerate(text):  # noqa: B007 - the index is wanted after the loop
+        size += _size(character)
+        if size > room:
+            break
+    while end > 0 and _continues(text, end):
+        end -= 1
+    short = text[:end]
+    return (short.rstrip(". ") or "_") if portable else (short or text[:1])
+
+
+def _continues(text: str, index: int) -> bool:
+    """Whether the character at the index is drawn together with the one before it."""
+    return (
+        unicodedata.category(text[index]).startswith("M")
+        or text[index] == _ZERO_WIDTH_JOINER
+        or text[index - 1] == _ZERO_WIDTH_JOINER
+    )
+
+
+def _size(text: str) -> int:
+    """Count the bytes of a name on disk; each undecodable byte of a POSIX name is a lone surrogate here."""
+    return len(text.encode("utf-8", "replace"))

@@ -1,0 +1,112 @@
+"""Giving a finished temp file its real name, never at the cost of a file that is there already.
+
+Three ways, the best that the file system has:
+
+1. `link`, which fails if the name is taken; the temporary name goes afterwards.
+2. A rename that never replaces, where there are no hard links (FAT, some network shares, Windows).
+3. Elsewhere: reserve the name with a note of ours, made with O_EXCL, then rename over just that note. The
+   note tells whose it is, so a crash between the two leaves nothing that a later run couldn't recognise.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from watcher.transcripts.files import Identity, read_regular
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.transcripts.files import Files, TempFile
+
+__all__ = ["RESERVED", "publish", "withdraw"]
+
+RESERVED = (
+    b"Dropscribe is about to write this transcript. (Left by a crash: the next run goes on from here.)\n"
+)
+"""What a reserved name holds until the transcript takes its place."""
+
+# link(2): EPERM where the file system has no links, EXDEV and EMLINK where this file can't have another;
+# network file systems and Android also say the others.
+_NO_LINK = frozenset(
+    {
+        errno.EPERM,
+        errno.EACCES,
+        errno.ENOSYS,
+        errno.ENOTSUP,
+        errno.EOPNOTSUPP,
+        errno.EMLINK,
+        errno.EXDEV,
+        errno.EINVAL,
+    }
+)
+_NO_RENAME = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+
+
+def publish(files: Files, temp: TempFile, target: Path) -> None:
+    """Let the temp file's content stand at the target.
+
+    Raises:
+        FileExistsError: something stands there; it was left as it is.
+        OSError: it can't be done; nothing of ours stands there.
+    """
+    try:
+        files.link(temp.path, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+    else:
+        return
+    try:
+        files.rename_noreplace(temp.path, target)
+    except OSError as error:
+        if error.errno not in _NO_RENAME:
+            raise
+    else:
+        return
+    _reserve_and_rename(files, temp, target)
+
+
+def withdraw(files: Files, target: Path, identity: Identity, content: bytes) -> None:
+    """Take back what `publish` put there in this very call, if it is still exactly that."""
+    with suppress(OSError):  # what can't be withdrawn holds our bytes, and counts as published next time
+        found = read_regular(files, target, sizes=(len(content),))
+        if found == (content, identity):
+            files.unlink(target)
+
+
+def _reserve_and_rename(files: Files, temp: TempFile, target: Path) -> None:
+    identity = _reserve(files, target)
+    try:
+        # A person who saved something under this name since then has replaced our note, or its content.
+        if read_regular(files, target, sizes=(len(RESERVED),)) != (RESERVED, identity):
+            raise FileExistsError(errno.EEXIST, "taken since it was reserved", str(target))
+        files.replace(temp.path, target)
+    except OSError:
+        _release(files, target, identity)
+        raise
+
+
+def _reserve(files: Files, target: Path) -> Identity:
+    descriptor = files.create(target)
+    identity = None
+    try:
+        try:
+            identity = Identity.of(files.fstat(descriptor))
+            files.write(descriptor, RESERVED)
+        finally:
+            files.close(descriptor)
+    except OSError:
+        _release(files, target, identity)
+        raise
+    return identity
+
+
+def _release(files: Files, target: Path, identity: Identity | None) -> None:
+    """Remove our note from a reserved name; when writing it failed, it is cut short or empty."""
+    with suppress(OSError):
+        found = read_regular(files, target, sizes=range(len(RESERVED) + 1))
+        if found is not None and RESERVED.startswith(found[0]) and identity in (None, found[1]):
+            files.unlink(target)

@@ -1,0 +1,291 @@
+"""Writing a recording's outputs: all of them or none, and never over a file that is there."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from watcher.errors import NoSpace, NotWritable, describe_os_error
+from watcher.models import Output, OutputFormat
+from watcher.transcripts.files import Files, TempFile, clean_stale, read_regular
+from watcher.transcripts.naming import NAME_MAX, TakenNames, stems
+from watcher.transcripts.publish import RESERVED, publish, withdraw
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["TranscriptWriter"]
+
+_MOST_STEMS = 1000
+_PROBE_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """One output to be: its name, and whether it stands there already."""
+
+    path: Path
+    format: OutputFormat
+    content: bytes
+    there: bool
+
+
+class TranscriptWriter:
+    """Writes outputs. Safe to use from several threads and several processes at once.
+
+    Args:
+        files: the file system.
+        reserve: bytes that are left free on the disk for everyone else.
+    """
+
+    def __init__(self, *, files: Files | None = None, reserve: int = 16 << 20) -> None:
+        self._files = files or Files()
+        self._reserve = reserve
+
+    def check(self, folder: Path, expected_bytes: int, *, create: bool = True) -> None:
+        """Find out before paying whether outputs can be written, by really writing a little.
+
+        Args:
+            folder: where the outputs will go.
+            expected_bytes: how much they will take, roughly.
+            create: whether to make a missing folder. Not for a folder that holds recordings: when that is
+                missing, its disk is gone, and making it anew would hide that.
+
+        Raises:
+            NoSpace: the disk is (nearly) full, or a quota is reached.
+            NotWritable: no permission, a read-only file system, or no such folder.
+        """
+        try:
+            if create:
+                self._make_folder(folder)
+            free = self._files.free_bytes(folder)
+            if free is not None and free < expected_bytes + self._reserve:
+                raise NoSpace(
+                    f"Only {free / 1e6:.1f} MB are free for transcripts in {folder}.",
+                    fix="Free some space; Dropscribe goes on by itself.",
+                )
+            with TempFile(self._files, folder, bytes(min(expected_bytes, _PROBE_BYTES)), durable=False):
+                pass
+        except OSError as error:
+            raise describe_os_error(error, doing=f"write transcripts to {folder}") from error
+
+    def publish(
+        self,
+        source: Path,
+        target_folder: Path,
+        contents: Mapping[OutputFormat, bytes],
+        *,
+        claimed: Collection[Path] = (),
+    ) -> tuple[Output, ...]:
+        """Write all outputs of a recording, or none.
+
+        May be called again after a crash at any point: outputs that already stand there with exactly these
+        bytes count as written, and the missing ones are added.
+
+        Args:
+            source: the recording, which the outputs are named after.
+            target_folder: where they go. If it isn't the recording's own folder, it is made when missing, and
+                names are kept to what every file system can hold.
+            contents: the bytes of each format.
+            claimed: the outputs of other recordings. Their names are taken even if the bytes are the same.
+
+        Returns:
+            The outputs in the order of `contents`.
+
+        Raises:
+            NoSpace: the disk is full.
+            NotWritable: the folder can't be written to, or no name is free.
+        """
+        try:
+            if target_folder != source.parent:
+                self._make_folder(target_folder)
+            return self._publish(source, target_folder, contents, claimed)
+        except OSError as error:
+            doing = f"write the transcript of {source.name} to {target_folder}"
+            raise describe_os_error(error, doing=doing) from error
+
+    def is_still_ours(self, output: Output) -> bool:
+        """Whether an output stands where it was written, and nobody has changed it."""
+        try:
+            found = read_regular(self._files, output.path)
+        except OSError:
+            return False
+        return found is not None and _digest(found[0]) == output.sha256
+
+    def move_outputs(
+        self,
+        outputs: Sequence[Output],
+        source: Path,
+        target_folder: Path,
+        *,
+        claimed: Collection[Path] = (),
+    ) -> tuple[Output, ...]:
+        """Let outputs follow a recording that was renamed or moved.
+
+        Outputs that a person edited or removed stay as they are. Outputs that already went along with their
+        folder are recognised. May be called again after a crash at any point.
+
+        Args:
+            outputs: as they were written.
+            source: the recording where it is now.
+            target_folder: where its outputs belong now.
+            claimed: the outputs of other recordings.
+
+        Returns:
+            The same outputs in the same order, those that moved with their new path.
+
+        Raises:
+            NoSpace: the disk is full.
+            NotWritable: the new place can't be written to; all outputs are where they were.
+        """
+        current = [self._followed(output, target_folder, claimed) for output in outputs]
+        contents = {output.format: self._ours(output) for output in current}
+        ours = {format_: content for format_, content in contents.items() if content is not None}
+        if not ours:
+            return tuple(current)
+        moved = {o.format: o for o in self.publish(source, target_folder, ours, claimed=claimed)}
+        for output in current:
+            if output.format in moved and output.path != moved[output.format].path:
+                self._remove(output)
+        return tuple(moved.get(output.format, output) for output in current)
+
+    def _publish(
+        self,
+        source: Path,
+        folder: Path,
+        contents: Mapping[OutputFormat, bytes],
+        claimed: Collection[Path],
+    ) -> tuple[Output, ...]:
+        listing = self._listing(folder)
+        clean_stale(self._files, folder, listing)
+        others = frozenset(path.name for path in claimed if path.parent == folder)
+        avoid = TakenNames([*others, source.name])
+        portable = folder != source.parent
+        for stem in islice(
+            stems(source.name, portable=portable, name_max=self._name_max(folder)), _MOST_STEMS
+        ):
+            targets = self._targets(folder / stem, contents, TakenNames(listing), avoid)
+            if targets is None:
+                continue
+            try:
+                self._write_missing(folder, [target for target in targets if not target.there])
+            except FileExistsError:  # lost a race for a name: on to the next stem
+                listing = self._listing(folder)
+                continue
+            return tuple(Output(target.path, target.format, _digest(target.content)) for target in targets)
+        raise NotWritable(
+            f"Could not write the transcript of {source.name}: every name for it in {folder} is taken.",
+            fix="Move some of its transcripts away; Dropscribe goes on by itself.",
+        )
+
+    def _targets(
+        self, stem: Path, contents: Mapping[OutputFormat, bytes], taken: TakenNames, avoid: TakenNames
+    ) -> list[_Target] | None:
+        """Look at the names of a stem; None if it can't be used."""
+        targets = []
+        for format_, content in contents.items():
+            path = stem.with_name(stem.name + format_.suffix)
+            if avoid.like(path.name) or taken.like(path.name) - {path.name}:
+                return None
+            there = self._stands(path, content)
+            if there is None:
+                return None
+            targets.append(_Target(path, format_, content, there))
+        return targets
+
+    def _stands(self, path: Path, content: bytes) -> bool | None:
+        """Whether exactly our bytes stand at a path; None if something else does."""
+        try:
+            found = read_regular(self._files, path, sizes=(len(content), len(RESERVED)))
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            return None
+        if found is None:
+            return None
+        if found[0] == RESERVED:
+            self._files.unlink(path)
+            return False
+        return True if found[0] == content else None
+
+    def _write_missing(self, folder: Path, targets: Sequence[_Target]) -> None:
+        """Write these outputs, or leave none of them."""
+        with ExitStack() as stack:
+            temps = [stack.enter_context(TempFile(self._files, folder, t.content)) for t in targets]
+            done: list[tuple[TempFile, _Target]] = []
+            try:
+                for temp, target in zip(temps, targets, strict=True):
+                    publish(self._files, temp, target.path)
+                    done.append((temp, target))
+                self._files.fsync_folder(folder)
+            except BaseException:
+                for temp, target in reversed(done):
+                    withdraw(self._files, target.path, temp.identity, target.content)
+                raise
+
+    def _followed(self, output: Output, folder: Path, claimed: Collection[Path]) -> Output:
+        """Find an output that went along when its folder was renamed."""
+        there = Output(folder / output.path.name, output.format, output.sha256)
+        if there.path in claimed or self._exists(output.path) or not self.is_still_ours(there):
+            return output
+        return there
+
+    def _exists(self, path: Path) -> bool:
+        try:
+            self._files.lstat(path)
+        except OSError:
+            return False
+        return True
+
+    def _ours(self, output: Output) -> bytes | None:
+        try:
+            found = read_regular(self._files, output.path)
+        except OSError:
+            return None
+        return found[0] if found is not None and _digest(found[0]) == output.sha256 else None
+
+    def _remove(self, output: Output) -> None:
+        """Remove an output that stands at its new place too."""
+        if not self.is_still_ours(output):
+            return
+        try:
+            self._files.unlink(output.path)
+            self._files.fsync_folder(output.path.parent)
+        except OSError as error:
+            raise describe_os_error(error, doing=f"move the transcript {output.path}") from error
+
+    def _listing(self, folder: Path) -> list[str]:
+        try:
+            return self._files.listdir(folder)
+        except (
+            PermissionError
+        ):  # a drop box: may be written to, not listed; publishing still clobbers nothing
+            return []
+
+    def _name_max(self, folder: Path) -> int:
+        try:
+            return min(self._files.name_max(folder), NAME_MAX)
+        except (OSError, ValueError):
+            return NAME_MAX
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a folder and those above it, each safely on the disk."""
+        missing = []
+        for place in (folder, *folder.parents):
+            if self._exists(place):
+                break
+            missing.append(place)
+        for place in reversed(missing):
+            try:
+                self._files.mkdir(place)
+            except FileExistsError:
+                continue
+            self._files.fsync_folder(place.parent)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
