@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.folders import FolderStatus, FolderWatch
-    from watcher.ledger import Change, Hold, LedgerReader, LedgerWorker
+    from watcher.ledger import Change, Hold, LedgerWorker
     from watcher.models import Entry, Output, WatchFolder
     from watcher.scheduler import Account, Scheduler
     from watcher.transcripts import TranscriptStore

@@ -1,9 +1,9 @@
 """The daemon. Read this first: its parts are built and started in the order in which a recording meets them.
 
-    FolderWatch   finds files in the watch folders and says when they are whole
-    Intake        probes and fingerprints them, and puts them into the ledger
-    Scheduler     submits, tracks and delivers them, within each account's limits
-    Control       answers questions and takes orders, for the page, the tray and the command line
+FolderWatch   finds files in the watch folders and says when they are whole
+Intake        probes and fingerprints them, and puts them into the ledger
+Scheduler     submits, tracks and delivers them, within each account's limits
+Control       answers questions and takes orders, for the page, the tray and the command line
 """
 
 from __future__ import annotations
@@ -237,4 +237,3 @@ class Daemon:
     def _folder_of(self, entry: Entry) -> Path:
         settings = self._settings_of(entry)
         return target_folder(settings, entry.path) if settings else entry.path.parent
-

@@ -28,9 +28,7 @@ def connect(file: Path) -> sqlite3.Connection:
         LedgerDamaged: it is no SQLite database.
     """
     with sqlite_errors(file):
-        connection = sqlite3.connect(
-            file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
+        connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection)
             for pragma in (
@@ -55,9 +53,7 @@ def connect_readonly(file: Path) -> sqlite3.Connection:
         LedgerError: there is none, or it can't be opened.
     """
     if not file.exists():
-        raise LedgerError(
-            f"There is no ledger at {file} yet.", fix="Start the daemon once: dropscribe run FOLDER"
-        )
+        raise LedgerError(f"There is no ledger at {file} yet.", fix="Start the daemon once: dropscribe run FOLDER")
     with sqlite_errors(file):
         connection = sqlite3.connect(
             f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None

@@ -106,9 +106,7 @@ class Ledger(LedgerReader):
             raise IllegalMove(f"{entry.path} is not {entry.state} any more.")
         self._event(entry.id, entry.state, target, now, reason)
 
-    def _event(
-        self, entry_id: int, origin: EntryState | None, target: EntryState, now: float, reason: str
-    ) -> None:
+    def _event(self, entry_id: int, origin: EntryState | None, target: EntryState, now: float, reason: str) -> None:
         origin_name = origin.value if origin else None
         values = {"entry_id": entry_id, "now": now, "from_state": origin_name, "to_state": target.value}
         self._execute("insert_event", **values, reason=reason)
@@ -143,14 +141,10 @@ class Ledger(LedgerReader):
     def _supersede(self, entry: Entry, now: float) -> None:
         """Other content took the entry's path. A job that may be running is still seen to its end."""
         if entry.state is _S.WAITING:
-            self._move(
-                entry, _S.CANCELLED, now, reason="Other content took its place before it was submitted."
-            )
+            self._move(entry, _S.CANCELLED, now, reason="Other content took its place before it was submitted.")
         self._execute("supersede", id=entry.id, now=now)
 
-    def relocate(
-        self, entry_id: int, *, root: Path, path: Path, size: int, mtime_ns: int, now: float
-    ) -> Entry:
+    def relocate(self, entry_id: int, *, root: Path, path: Path, size: int, mtime_ns: int, now: float) -> Entry:
         """The recording was renamed or moved: its entry follows."""
         with self._transaction("relocate"):
             entry = self.entry(entry_id)
@@ -196,9 +190,7 @@ class Ledger(LedgerReader):
                 return None
             twin = self.transcript_twin(entry)
             if twin and stored(twin.uid):
-                self._move(
-                    entry, _S.TRANSCRIBED, now, reason=f"Same content as {display_name(twin.path)}."
-                )
+                self._move(entry, _S.TRANSCRIBED, now, reason=f"Same content as {display_name(twin.path)}.")
                 self._execute("note_copy", id=entry.id, copy_of=twin.id)
                 return self.entry(entry.id), None
             self._move(entry, _S.SUBMITTING, now)

@@ -111,10 +111,7 @@ class LedgerReader:
 
     def in_state(self, state: EntryState, *, limit: int = 1000, offset: int = 0) -> list[Entry]:
         """Return entries in one state, oldest first, superseded ones included."""
-        return [
-            to_entry(row)
-            for row in self._rows("entries_in_state", state=state.value, limit=limit, offset=offset)
-        ]
+        return [to_entry(row) for row in self._rows("entries_in_state", state=state.value, limit=limit, offset=offset)]
 
     def submitted_to(self, account: str) -> list[Entry]:
         """Return the entries whose jobs run at this account, oldest first."""
@@ -122,9 +119,7 @@ class LedgerReader:
 
     def submitted_elsewhere(self, engine: Engine, account: str) -> list[Entry]:
         """Return the entries of an engine whose jobs went to another account than this one."""
-        return [
-            to_entry(row) for row in self._rows("submitted_elsewhere", engine=engine.value, account=account)
-        ]
+        return [to_entry(row) for row in self._rows("submitted_elsewhere", engine=engine.value, account=account)]
 
     def counts(self) -> dict[EntryState, int]:
         """How many current entries there are in each state."""

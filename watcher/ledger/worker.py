@@ -30,9 +30,7 @@ class LedgerWorker:
         self._ledger = ledger
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
-    async def __call__(
-        self, method: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
+    async def __call__(self, method: Callable[Concatenate[Ledger, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of the ledger in its thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, partial(method, self._ledger, *args, **kwargs))

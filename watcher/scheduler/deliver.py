@@ -114,9 +114,7 @@ class Deliverer:
             return await self._fetch_again(entry, "Not every format was stored.")
         if not entry.current or await asyncio.to_thread(self._was_replaced, entry):
             reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
-            return await self._ledger(
-                Ledger.end, entry, EntryState.CANCELLED, now=self._clock.now(), reason=reason
-            )
+            return await self._ledger(Ledger.end, entry, EntryState.CANCELLED, now=self._clock.now(), reason=reason)
         outputs = await asyncio.to_thread(self._write, entry, originals)
         entry = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now())
         await self._tidy_up(entry)
@@ -164,7 +162,9 @@ class Deliverer:
         settings = self._settings_of(entry)
         root = settings.path if settings else entry.root
         if not root.is_dir():
-            raise NotWritable(f"The folder {root} is not there.", fix="Mount or plug it in; Dropscribe goes on by itself.")
+            raise NotWritable(
+                f"The folder {root} is not there.", fix="Mount or plug it in; Dropscribe goes on by itself."
+            )
         contents = {form: render(form, originals) for form in entry.formats}
         try:
             return self._writer.publish(entry.path, folder, contents)

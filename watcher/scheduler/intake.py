@@ -10,7 +10,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.errors import BrokenMedia, NotARecording, NoSpace, SourceChanged, Unreadable
+from watcher.errors import BrokenMedia, NoSpace, NotARecording, SourceChanged, Unreadable
 from watcher.events import Event
 from watcher.folders import Filter, fingerprint
 from watcher.ledger import Ledger, NewEntry, display_name

@@ -64,9 +64,7 @@ def oldest_relevant(armed_at: float) -> datetime:
     return datetime.fromtimestamp(armed_at - CLOCK_SKEW, tz=UTC)
 
 
-def verdict(
-    attempt: Attempt, listing: Listing, absence: Absence | None, *, now: float, settle_listing: float
-) -> str:
+def verdict(attempt: Attempt, listing: Listing, absence: Absence | None, *, now: float, settle_listing: float) -> str:
     """Decide what a complete listing means for an attempt. Pure.
 
     Returns:

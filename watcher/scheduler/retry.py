@@ -113,9 +113,7 @@ def decide(error: Exception, *, attempts: int, now: float, chance: float) -> Dec
         case sm.ConnectFailed() | ours.EngineUnavailable():
             return PauseAccount(now + OFFLINE_DELAY * (1 + chance), str(error))
         case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():
-            return Fail(
-                str(error), "Mend the recording or its folder's settings, then: dropscribe retry FILE"
-            )
+            return Fail(str(error), "Mend the recording or its folder's settings, then: dropscribe retry FILE")
         case ours.OutputError():
             return TryAgain(now + OUTPUT_DELAY, error.message, error.fix, counts=False)
         case ours.NotARecording() | ours.BrokenMedia():

@@ -19,7 +19,7 @@ from watcher.errors import DropscribeError, NoSpace, SourceChanged
 from watcher.events import Event
 from watcher.ledger import Ledger, display_name
 from watcher.logs import get_logger
-from watcher.models import AttemptState, EntryState, WatchFolder
+from watcher.models import AttemptState, EntryState
 from watcher.scheduler import retry
 from watcher.speechmatics import JobConfig
 
@@ -134,9 +134,7 @@ class Submitter:
         if isinstance(error, HoldInForce):
             return await self._give_back(attempt, now, now, "Submission is stopped for now.", counts=False)
         if isinstance(error, NoSpace) and await self._is_armed(attempt):
-            return await self._ledger(
-                Ledger.entry, entry.id
-            )  # the ledger's own disk is full: look for the job later
+            return await self._ledger(Ledger.entry, entry.id)  # the ledger's own disk is full: look for the job later
         decision = retry.decide(error, attempts=entry.attempts, now=now, chance=self._chance.random())
         _log.info("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
         match decision:
