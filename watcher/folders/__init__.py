@@ -1,0 +1,33 @@
+"""Watch folders: what is a recording, when is it whole, and what happened to it since.
+
+Read `watch.py` first.
+"""
+
+from watcher.folders.filters import Filter, Verdict
+from watcher.folders.fingerprint import fingerprint
+from watcher.folders.settle import Patience
+from watcher.folders.sightings import (
+    Explanation,
+    FolderStatus,
+    Moved,
+    Phase,
+    Settled,
+    Sighting,
+    Watching,
+)
+from watcher.folders.watch import FolderWatch
+
+__all__ = [
+    "Explanation",
+    "Filter",
+    "FolderStatus",
+    "FolderWatch",
+    "Moved",
+    "Patience",
+    "Phase",
+    "Settled",
+    "Sighting",
+    "Verdict",
+    "Watching",
+    "fingerprint",
+]

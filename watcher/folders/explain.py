@@ -1,0 +1,52 @@
+"""Says about any path why it is, or isn't, on its way to becoming a transcript."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from watcher.folders.sightings import Explanation, Phase, Sighting, Watching, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from watcher.folders.root import Root
+
+__all__ = ["explain"]
+
+
+async def explain(
+    path: Path,
+    root: Root,
+    *,
+    delivered: bool,
+    known: Callable[[Sequence[Sighting]], Awaitable[Sequence[bool]]],
+) -> Explanation:
+    """Say where a path of a watch folder stands.
+
+    Args:
+        path: the path.
+        root: the watch folder that owns it.
+        delivered: whether it was handed on as settled.
+        known: asks the ledger.
+    """
+    folder = root.path
+    if root.watching is Watching.UNAVAILABLE:
+        return Explanation(path, Phase.UNAVAILABLE, root.why, since=root.since, folder=folder, fix=root.fix)
+    if candidate := root.settler.candidates.get(path):
+        since = root.clock.now() - (root.clock.monotonic() - candidate.since)
+        return Explanation(path, Phase.SETTLING, candidate.reason, since=since, folder=folder)
+    if blocked := root.blocked.get(path):
+        return Explanation(path, Phase.BLOCKED, blocked[1], since=blocked[0], folder=folder)
+    try:
+        found = await root.run(os.lstat, path)
+    except OSError as error:
+        reason = "It isn't there." if isinstance(error, FileNotFoundError) else f"{error.strerror}."
+        return Explanation(path, Phase.MISSING, reason, folder=folder)
+    verdict = root.verdict(path, found, kind_of(found.st_mode))
+    if not verdict.accepted:
+        return Explanation(path, Phase.IGNORED, verdict.reason, rule=verdict.rule, folder=folder, fix=verdict.fix)
+    if delivered or (await known([Sighting.of(path, found)]))[0]:
+        return Explanation(path, Phase.DELIVERED, "It is whole and was taken.", folder=folder)
+    return Explanation(path, Phase.NOT_SEEN, "It wasn't noticed yet.", folder=folder, fix="The next scan takes it.")

@@ -1,0 +1,81 @@
+"""On what kind of file system does a folder lie? Shares over a network have no events of what others write."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+__all__ = ["filesystem_of", "is_remote", "parse_mountinfo"]
+
+_REMOTE = frozenset(
+    "9p afpfs afs beegfs ceph cifs coda davfs davfs2 drvfs glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 orangefs "
+    "prl_fs smb3 smbfs vboxsf virtiofs vmhgfs webdav".split(),
+)
+_LOCAL_FUSE = frozenset({"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.securefs"})
+
+
+def is_remote(filesystem: str) -> bool:
+    """Whether files of this type of file system may change without this machine noticing.
+
+    Args:
+        filesystem: its type as the OS names it, e.g. `ext4`, `nfs4`, `fuse.sshfs`.
+    """
+    name = filesystem.lower()
+    return name in _REMOTE or (name.startswith("fuse.") and name not in _LOCAL_FUSE)
+
+
+def filesystem_of(path: Path) -> str:
+    """Name the type of the file system that a folder lies on, or return an empty string when it can't be told."""
+    real = os.path.realpath(path)
+    if sys.platform == "linux":
+        try:
+            table = Path("/proc/self/mountinfo").read_bytes()
+        except OSError:
+            return ""
+        return parse_mountinfo(os.fsdecode(table), real)
+    if sys.platform == "win32":
+        import ctypes  # noqa: PLC0415 - only here
+
+        remote_drive = 4
+        drive = os.path.splitdrive(real)[0] + "\\"
+        remote = drive.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(drive) == remote_drive
+        return "cifs" if remote else "local"
+    return _from_mount_command(real)
+
+
+def parse_mountinfo(table: str, real: str) -> str:
+    """Find the type of the innermost mount above a path.
+
+    Args:
+        table: the text of /proc/self/mountinfo; its format is in proc_pid_mountinfo(5).
+        real: the path, without symlinks.
+    """
+    best, kind = "", ""
+    for line in table.splitlines():
+        fields = line.split(" ")
+        if "-" not in fields[6:]:
+            continue
+        point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
+        inside = real == point or real.startswith(point.rstrip("/") + "/")
+        # Of two mounts at one place the later one is on top.
+        if inside and len(point) >= len(best):
+            best, kind = point, fields[fields.index("-", 6) + 1]
+    return kind
+
+
+def _from_mount_command(real: str) -> str:
+    """Read `mount` of macOS and the BSDs: `/dev/disk1 on /Volumes/x (hfs, local)`."""
+    try:
+        done = subprocess.run(["/sbin/mount"], capture_output=True, timeout=5, check=False)  # noqa: S603 - fixed
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    best, kind = "", ""
+    for line in os.fsdecode(done.stdout).splitlines():
+        if found := re.match(r".* on (/.*) \((\w+)", line):
+            point = found[1]
+            if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+                best, kind = point, found[2]
+    return kind

@@ -1,0 +1,101 @@
+"""What identifies a recording's content: its size, its mtime and the SHA-256 of its bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from watcher.errors import SourceChanged, Unreadable
+from watcher.folders.sightings import kind_of
+from watcher.models import Fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["fingerprint", "open_recording"]
+
+_BLOCK = 1 << 20
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+
+def fingerprint(path: Path) -> Fingerprint:
+    """Read a whole recording and identify its content. It blocks: call it in a thread.
+
+    Args:
+        path: the recording.
+
+    Raises:
+        Unreadable: it can't be opened or read, or is no regular file.
+        SourceChanged: it was written, replaced or cut while it was read.
+    """
+    with open_recording(path) as descriptor:
+        before = os.fstat(descriptor)
+        digest = hashlib.sha256()
+        read = 0
+        buffer = bytearray(min(_BLOCK, before.st_size + 1))
+        view = memoryview(buffer)
+        while count := _read_into(descriptor, view, path):
+            digest.update(view[:count])
+            read += count
+        after = os.fstat(descriptor)
+    changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+    if changed or read != before.st_size:
+        raise SourceChanged(
+            f"{path} changed while it was read.",
+            fix="Dropscribe waits until it is quiet and takes it then.",
+        )
+    return Fingerprint(size=after.st_size, mtime_ns=after.st_mtime_ns, sha256=digest.hexdigest())
+
+
+@contextlib.contextmanager
+def open_recording(path: Path) -> Iterator[int]:
+    """Open a regular file for reading, without ever waiting for one that is something else.
+
+    A named pipe would block an ordinary open until somebody writes to it.
+
+    Yields:
+        Its descriptor.
+
+    Raises:
+        Unreadable: it can't be opened, or is no regular file.
+    """
+    try:
+        descriptor = os.open(path, _FLAGS | _NO_FOLLOW)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
+            raise Unreadable(f"{path} is a {kind_of(mode)}, not a file.", fix="Put a recording in its place.")
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def unreadable(path: Path, error: OSError) -> Unreadable:
+    """Turn what the OS said while opening or reading into an error that a person can act on."""
+    if isinstance(error, FileNotFoundError):
+        return Unreadable(f"{path} is no longer there.", fix="Put it back, and it is taken up again.")
+    if isinstance(error, PermissionError):
+        return Unreadable(
+            f"{path} may not be read by this user.", fix="Give read permission; Dropscribe then takes it up."
+        )
+    return Unreadable(f"{path} can't be read: {error.strerror or error}.", fix="Check the disk or share it is on.")
+
+
+def _read_into(descriptor: int, view: memoryview, path: Path) -> int:
+    try:
+        return os.readv(descriptor, [view]) if hasattr(os, "readv") else _read_plain(descriptor, view)
+    except OSError as error:
+        raise unreadable(path, error) from None
+
+
+def _read_plain(descriptor: int, view: memoryview) -> int:
+    data = os.read(descriptor, len(view))
+    view[: len(data)] = data
+    return len(data)

@@ -1,0 +1,48 @@
+"""One look at a file that may be settling: what it is, who writes it, whether it is all there. Blocking I/O."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from watcher.errors import Unreadable
+from watcher.folders.completeness import is_complete
+from watcher.folders.fingerprint import open_recording, unreadable
+from watcher.folders.settle import Observation
+from watcher.folders.sightings import Sighting
+from watcher.folders.writers import open_for_writing
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+__all__ = ["inspect", "inspect_all"]
+
+
+def inspect_all(paths: Sequence[Path]) -> list[Observation]:
+    """Look at several files, in order."""
+    return [inspect(path) for path in paths]
+
+
+def inspect(path: Path) -> Observation:
+    """Look at a file once. Never blocks on pipes, never follows a symlink, never raises for what it finds."""
+    try:
+        found = os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return Observation(None)
+    except OSError as error:
+        return Observation(None, problem=str(unreadable(path, error)))
+    if not stat.S_ISREG(found.st_mode):
+        return Observation(None)
+    try:
+        with open_recording(path) as descriptor:
+            written = open_for_writing(descriptor)
+            # Asked for after the lease, so that what was written until then is seen.
+            found = os.fstat(descriptor)
+            complete = is_complete(descriptor, found.st_size)
+    except Unreadable as error:
+        return Observation(Sighting.of(path, found), problem=str(error))
+    except OSError as error:
+        return Observation(Sighting.of(path, found), problem=str(unreadable(path, error)))
+    return Observation(Sighting.of(path, found), written_by_others=written, complete=complete)

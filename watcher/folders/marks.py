@@ -1,0 +1,160 @@
+"""Files of Dropscribe in people's folders: `.dropscribe-ignore` and `.dropscribe.toml`.
+
+A `.dropscribe.toml` changes settings from its folder down, and travels with a synced share. Because others may
+write to such a share, it can only change how a recording is transcribed, never where it goes, what it runs or
+what happens to the source:
+
+    language = "de"
+    diarization = "speaker"
+    formats = ["txt", "srt"]
+    vocabulary = ["Dropscribe", { content = "Speechmatics", sounds_like = ["speech matics"] }]
+
+    [transcription]                 # any other field of transcription_config
+    operating_point = "enhanced"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from watcher.errors import ConfigError
+from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
+from watcher.models import OutputFormat
+
+if TYPE_CHECKING:
+    from watcher.models import WatchFolder
+
+__all__ = ["Marks", "Overrides", "parse_overrides"]
+
+_LARGEST = 1 << 20
+
+
+class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A word of the custom dictionary, as `additional_vocab` of the API has it."""
+
+    content: str
+    sounds_like: tuple[str, ...] = ()
+
+
+class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a `.dropscribe.toml` may say."""
+
+    language: str | None = None
+    diarization: str | None = None
+    formats: tuple[OutputFormat, ...] | None = None
+    vocabulary: tuple[str | Word, ...] | None = None
+    transcription: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies empty defaults
+
+    def apply(self, folder: WatchFolder) -> WatchFolder:
+        """Return the folder's settings with these on top; vocabulary is added to what is there."""
+        changed: dict[str, Any] = {**folder.transcription, **self.transcription}
+        for key in ("language", "diarization"):
+            if (value := getattr(self, key)) is not None:
+                changed[key] = value
+        if self.vocabulary is not None:
+            words = [
+                {"content": word} if isinstance(word, str) else msgspec.to_builtins(word) for word in self.vocabulary
+            ]
+            changed["additional_vocab"] = [*changed.get("additional_vocab", []), *words]
+        formats = folder.formats if self.formats is None else self.formats
+        return dataclasses.replace(folder, transcription=changed, formats=formats)
+
+
+def parse_overrides(text: str, *, file: object) -> Overrides:
+    """Read the text of a `.dropscribe.toml`.
+
+    Raises:
+        ConfigError: it can't be used.
+    """
+    try:
+        overrides = msgspec.convert(tomllib.loads(text), Overrides)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"not valid TOML: {error}.", file=file, fix="Correct it; recordings wait.") from None
+    except msgspec.ValidationError as error:
+        known = ", ".join(Overrides.__struct_fields__)
+        raise ConfigError(f"{error}.", file=file, fix=f"It may hold: {known}. Recordings wait.") from None
+    if overrides.formats is not None and not overrides.formats:
+        raise ConfigError("'formats' is empty: no transcript would be written.", file=file, fix="Name one.")
+    return overrides
+
+
+class Marks:
+    """Which folders below a root are left out, and what settings hold where. Reads are cached until `clear`."""
+
+    def __init__(self, folder: WatchFolder) -> None:
+        self._folder = folder
+        self._ignored: dict[Path, Path | None] = {}
+        self._settings: dict[Path, WatchFolder | ConfigError] = {}
+        self._given: dict[Path, tuple[tuple[int, int], Overrides | ConfigError]] = {}
+
+    def clear(self) -> None:
+        """Forget what was read: something may have changed."""
+        self._ignored.clear()
+        self._settings.clear()
+
+    def ignored_by(self, folder: Path) -> Path | None:
+        """Return the `.dropscribe-ignore` that leaves a folder out, or None. The folder may be the root."""
+        if folder not in self._ignored:
+            above = None
+            if folder != self._folder.path and self._folder.path in folder.parents:
+                above = self.ignored_by(folder.parent)
+            mark = folder / IGNORE_FILE
+            self._ignored[folder] = above or (mark if os.path.lexists(mark) else None)
+        return self._ignored[folder]
+
+    def settings(self, folder: Path) -> WatchFolder:
+        """Return the settings that hold in a folder.
+
+        Raises:
+            ConfigError: a `.dropscribe.toml` on the way down to it can't be used.
+        """
+        if folder not in self._settings:
+            self._settings[folder] = self._work_out(folder)
+        settings = self._settings[folder]
+        if isinstance(settings, ConfigError):
+            raise settings
+        return settings
+
+    def problems(self) -> list[str]:
+        """Say which `.dropscribe.toml` can't be used, among those that were looked at."""
+        return sorted({str(error) for _, error in self._given.values() if isinstance(error, ConfigError)})
+
+    def _work_out(self, folder: Path) -> WatchFolder | ConfigError:
+        try:
+            below_root = folder != self._folder.path and self._folder.path in folder.parents
+            settings = self.settings(folder.parent) if below_root else self._folder
+            overrides = self._read(folder / OVERRIDES_FILE)
+        except ConfigError as error:
+            return error
+        return settings if overrides is None else overrides.apply(settings)
+
+    def _read(self, file: Path) -> Overrides | None:
+        try:
+            found = file.lstat()
+        except OSError:
+            self._given.pop(file, None)
+            return None
+        version = found.st_mtime_ns, found.st_size
+        known = self._given.get(file)
+        if known is None or known[0] != version:
+            known = self._given[file] = version, _load(file, found.st_size)
+        if isinstance(known[1], ConfigError):
+            raise known[1]
+        return known[1]
+
+
+def _load(file: Path, size: int) -> Overrides | ConfigError:
+    if size > _LARGEST or not file.is_file() or file.is_symlink():
+        return ConfigError("not a small file of settings.", file=file, fix="Recordings below it wait.")
+    try:
+        return parse_overrides(file.read_text(encoding="utf-8"), file=file)
+    except ConfigError as error:
+        return error
+    except (OSError, UnicodeDecodeError) as error:
+        return ConfigError(f"can't be read: {error}.", file=file, fix="Recordings below it wait.")

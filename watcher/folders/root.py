@@ -1,0 +1,179 @@
+"""One watch folder at work: its rules, its candidates, how it is watched, and the thread for its I/O."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from watcher.folders.filesystems import filesystem_of, is_remote
+from watcher.folders.filters import Filter, Verdict
+from watcher.folders.marks import Marks
+from watcher.folders.settle import Patience, Settler
+from watcher.folders.sightings import FolderStatus, Watching
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from watcher.clock import Clock
+    from watcher.models import WatchFolder
+
+__all__ = ["Root"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ANSWERS_WITHIN = 20.0
+_MOST_SUBTREES = 200
+_SHARE_CLOCKS_DIFFER = 600.0
+
+
+class Root:
+    """The state of one watch folder. Used on the event loop only; `run` takes blocking work to its thread.
+
+    Args:
+        folder: its settings.
+        clock: the time.
+        patience: how long files must be quiet; `settle` comes from the folder.
+    """
+
+    def __init__(self, folder: WatchFolder, *, clock: Clock, patience: Patience) -> None:
+        self.clock = clock
+        self._patience = patience
+        self.watching = Watching.STARTING
+        self.why = ""
+        self.fix = ""
+        self.since = clock.now()
+        self.seen = 0
+        self.last_scan: float | None = None
+        self.scan_problems: tuple[str, ...] = ()
+        self.identity: tuple[int, int] | None = None
+        self.is_new = False
+        self.attached_at: float | None = None
+        self.first_scan = asyncio.Event()
+        self.wake = asyncio.Event()
+        self.settle_wake = asyncio.Event()
+        self.subtrees: set[Path] = set()
+        self.full_scan_wanted = True
+        self.attach_wanted = True
+        self.blocked: dict[Path, tuple[float, str]] = {}
+        self.unreadable: dict[Path, str] = {}
+        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="folder")
+        self.configure(folder)
+
+    @property
+    def path(self) -> Path:
+        """The folder, as the config names it."""
+        return self.folder.path
+
+    def configure(self, folder: WatchFolder) -> None:
+        """Take new settings; what is known about its files stays."""
+        self.folder = folder
+        self.rules = Filter(folder)
+        self.marks = Marks(folder)
+        settled = getattr(self, "settler", None)
+        patience = Patience(
+            settle=folder.settle,
+            closed=min(self._patience.closed, folder.settle) or self._patience.closed,
+            incomplete=max(self._patience.incomplete, folder.settle),
+            longest=self._patience.longest,
+        )
+        if settled is None:
+            self.settler = Settler(patience)
+        else:
+            self.settler.patience = patience
+
+    async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do blocking work on this folder's own thread, so that a dead share holds up only itself."""
+        loop = asyncio.get_running_loop()
+        future = loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        done, _ = await asyncio.wait({future}, timeout=_ANSWERS_WITHIN)
+        if not done:
+            before = self.watching, self.why, self.fix
+            self.become(Watching.UNAVAILABLE, "It doesn't answer.", "Check the disk or share it is on.")
+            await asyncio.wait({future})
+            self.become(*before)
+        return await future
+
+    def close(self) -> None:
+        """End its thread; work that hangs on a dead share is left behind."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def become(self, watching: Watching, why: str = "", fix: str = "") -> None:
+        """Note how it is watched from now on."""
+        if watching is not self.watching:
+            self.since = self.clock.now()
+        self.watching, self.why, self.fix = watching, why, fix
+
+    def want_scan(self, subtree: Path | None = None, *, attach: bool = False) -> None:
+        """Ask for a scan of all, or of a part; with `attach`, of making sure first that it is watched."""
+        if subtree is None or subtree == self.path or len(self.subtrees) >= _MOST_SUBTREES:
+            self.full_scan_wanted = True
+        else:
+            self.subtrees.add(subtree)
+        self.attach_wanted = self.attach_wanted or attach
+        self.wake.set()
+
+    def verdict(self, path: Path, found: os.stat_result | None = None, kind: str = "file") -> Verdict:
+        """Decide about one of its files, with the `.dropscribe-ignore` files on the way down to it."""
+        relative = path.relative_to(self.path)
+        regular = found is None or stat.S_ISREG(found.st_mode)
+        size = None if found is None else found.st_size
+        verdict = self.rules.verdict(relative, size, is_regular=regular, kind=kind)
+        if verdict.accepted and (mark := self.marks.ignored_by(path.parent)):
+            return Verdict(
+                accepted=False, rule="ignore file", reason=f"{mark} leaves its folder out.", fix=f"Remove {mark}."
+            )
+        return verdict
+
+    def notice(self, path: Path, *, closed: bool = False, found: bool = False) -> bool:
+        """Take in a sign of life of a file that passed the filter; return whether it is new."""
+        fresh = self.settler.notice(path, self.clock.monotonic(), closed=closed, found=found)
+        self.settle_wake.set()
+        return fresh
+
+    def look_at_root(self) -> tuple[int, int]:
+        """Return the folder's identity. Blocking.
+
+        Raises:
+            OSError: it isn't there, or is no folder, or can't be listed.
+        """
+        found = os.stat(self.path)
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(20, "it is not a folder", str(self.path))
+        with os.scandir(self.path):
+            return found.st_dev, found.st_ino
+
+    def choose(self) -> tuple[bool, str]:
+        """Return whether to poll, and why. Blocking."""
+        if self.folder.polling == "always":
+            return True, 'The config says polling = "always".'
+        kind = filesystem_of(self.path)
+        remote = is_remote(kind)
+        if remote:
+            # Its clock is another machine's.
+            self.settler.patience = _with_trusted_age(self.settler.patience, _SHARE_CLOCKS_DIFFER)
+        if remote and self.folder.polling == "auto":
+            return True, f"It is on a network file system ({kind}), which doesn't say what others write."
+        return False, ""
+
+    def status(self) -> FolderStatus:
+        """Say how it is."""
+        return FolderStatus(
+            path=self.path,
+            watching=self.watching,
+            why=self.why,
+            fix=self.fix,
+            since=self.since,
+            seen=self.seen,
+            pending=len(self.settler.candidates) + len(self.blocked),
+            last_scan=self.last_scan,
+            problems=(*self.marks.problems(), *self.scan_problems, *sorted(self.unreadable.values())),
+        )
+
+
+def _with_trusted_age(patience: Patience, age: float) -> Patience:
+    return Patience(patience.settle, patience.closed, patience.incomplete, patience.longest, age)

@@ -1,0 +1,103 @@
+"""Walks a watch folder: the truth that OS events only hint at. Blocking; streams, so memory stays flat."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from watcher.folders.filters import IGNORE_FILE
+from watcher.folders.sightings import Sighting, kind_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from watcher.folders.filters import Filter
+
+__all__ = ["Scan"]
+
+_BATCH = 512
+_DEEPEST = 500
+
+
+@dataclass(slots=True)
+class Scan:
+    """One walk over a folder, or over a part of it.
+
+    Attributes:
+        root: the watch folder.
+        rules: its filter.
+        stops_at: whether a folder belongs to another watch folder.
+        seen: how many recordings were found so far.
+        problems: what couldn't be read.
+    """
+
+    root: Path
+    rules: Filter
+    stops_at: Callable[[Path], bool]
+    seen: int = 0
+    problems: list[str] = field(default_factory=list)
+
+    def batches(self, start: Path | None = None) -> Iterator[list[Sighting]]:
+        """Yield what may be recordings, some hundred at a time.
+
+        Symlinks are never followed, so there are neither loops nor ways out of the root.
+
+        Args:
+            start: a folder below the root to walk only; None for all of it.
+
+        Raises:
+            OSError: the root itself can't be read. Folders below it that can't be are told in `problems`.
+        """
+        batch: list[Sighting] = []
+        pending = [(os.fspath(start or self.root), start is None)]
+        while pending:
+            folder, is_root = pending.pop()
+            try:
+                for sighting in self._folder(folder, pending):
+                    batch.append(sighting)
+                    if len(batch) >= _BATCH:
+                        yield batch
+                        batch = []
+            except FileNotFoundError:
+                if is_root:
+                    raise
+            except OSError as error:
+                if is_root:
+                    raise
+                self.problems.append(f"{folder} can't be read: {error.strerror or error}.")
+        if batch:
+            yield batch
+
+    def _folder(self, folder: str, pending: list[tuple[str, bool]]) -> Iterator[Sighting]:
+        """List one folder completely, noting its subfolders for later."""
+        with os.scandir(folder) as listing:
+            entries = list(listing)
+        if any(entry.name == IGNORE_FILE for entry in entries):
+            return
+        relative = PurePath(folder).relative_to(self.root)
+        for entry in entries:
+            path = relative / entry.name
+            try:
+                if entry.is_dir(follow_symlinks=False):
+                    if self._enters(path):
+                        pending.append((entry.path, False))
+                elif self.rules.accepts_name(path):
+                    found = entry.stat(follow_symlinks=False)
+                    if self._takes(path, found):
+                        self.seen += 1
+                        yield Sighting.of(self.root / path, found)
+            except OSError:
+                continue  # gone since it was listed, or unreadable: the next scan sees it again
+
+    def _enters(self, relative: PurePath) -> bool:
+        if len(relative.parts) > _DEEPEST:
+            self.problems.append(f"{self.root / relative} is nested too deeply to look into.")
+            return False
+        return self.rules.enters(relative) is None and not self.stops_at(self.root / relative)
+
+    def _takes(self, relative: PurePath, found: os.stat_result) -> bool:
+        regular = stat.S_ISREG(found.st_mode)
+        return self.rules.verdict(relative, is_regular=regular, kind=kind_of(found.st_mode)).accepted
