@@ -1,0 +1,1 @@
+"""Runs the daemon in the background: systemd, launchd, Windows' Task Scheduler."""

@@ -1,0 +1,108 @@
+"""What every platform's service manager can do for Dropscribe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from service.background.steps import ServiceError
+
+if TYPE_CHECKING:
+    from service.background.spec import ServiceSpec
+    from service.background.steps import Command, Step
+
+__all__ = ["Background", "UnitState", "background_of_this_machine", "config_home"]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitState:
+    """What the service manager says about the daemon.
+
+    Attributes:
+        installed: whether the manager knows it.
+        running: whether the manager has it running.
+        at_login: whether it starts at login; None where the manager can't tell.
+        pid: of the running daemon, where the manager says it.
+        detail: in the manager's own words.
+    """
+
+    installed: bool
+    running: bool
+    at_login: bool | None
+    pid: int | None = None
+    detail: str = ""
+
+
+class Background(Protocol):
+    """One platform's service manager. The `plan_*` methods only read; `steps.apply` does what they return."""
+
+    name: str
+
+    def plan_install(self, spec: ServiceSpec, *, start: bool = True) -> list[Step]:
+        """Plan what makes the daemon start at login, and (with `start`) run now."""
+
+    def plan_uninstall(self) -> list[Step]:
+        """Plan what stops the daemon and removes everything that `plan_install` wrote."""
+
+    def plan_start(self) -> list[Step]:
+        """Plan what starts the installed daemon."""
+
+    def plan_stop(self) -> list[Step]:
+        """Plan what stops the daemon until it is started again."""
+
+    def plan_at_login(self, *, on: bool) -> list[Step]:
+        """Plan what makes the installed daemon start at login, or not any more; it keeps running."""
+
+    def state(self) -> UnitState:
+        """Ask the manager.
+
+        Raises:
+            ServiceError: it can't be asked.
+        """
+
+    def logs(self, *, lines: int, follow: bool) -> Command | Path:
+        """Return the command that shows the daemon's log, or else the file that holds it."""
+
+
+def config_home() -> Path:
+    """The folder for the user's settings by the XDG base directory specification."""
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(named) if named.startswith("/") else Path.home() / ".config"
+
+
+def background_of_this_machine(state_dir: Path) -> Background:
+    """Choose the manager of this platform.
+
+    Args:
+        state_dir: where a platform without a log of its own has the daemon's log.
+
+    Raises:
+        ServiceError: this platform has none that Dropscribe knows.
+    """
+    found = _known(state_dir / "dropscribe.log", state_dir)
+    if found is None:
+        raise ServiceError(
+            f"Dropscribe doesn't know how background services work on {sys.platform}.",
+            fix="Let your system start `dropscribe run`.",
+        )
+    return found
+
+
+def _known(log: Path, scratch: Path) -> Background | None:
+    found: Background | None = None
+    if sys.platform == "win32":
+        from service.background.windows import WindowsTasks, this_user  # noqa: PLC0415 - only on its platform
+
+        found = WindowsTasks(user=this_user(), scratch=scratch, log=log)
+    elif sys.platform == "darwin":
+        from service.background.launchd import Launchd  # noqa: PLC0415 - only on its platform
+
+        found = Launchd(agents=Path.home() / "Library" / "LaunchAgents", uid=os.getuid(), log=log)
+    elif sys.platform == "linux":
+        from service.background.systemd import Systemd  # noqa: PLC0415 - only on its platform
+
+        found = Systemd(config_home=config_home())
+    return found

@@ -1,0 +1,95 @@
+"""Tells systemd how the daemon is doing, in the protocol of sd_notify(3): datagrams to a local socket.
+
+Where nobody listens (no systemd, another platform) every call does nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Notifier"]
+
+
+class Notifier:
+    """Sends the daemon's state to the service manager.
+
+    Sending never raises and never blocks: a service manager that doesn't listen must not hurt the daemon.
+
+    Attributes:
+        watchdog_interval: seconds within which systemd wants to hear `watchdog()`; None when it doesn't
+            ask. Call it at half of this, as sd_watchdog_enabled(3) advises.
+    """
+
+    def __init__(self, address: str | None, *, watchdog_interval: float | None = None) -> None:
+        self._address = address
+        self.watchdog_interval = watchdog_interval if address else None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, *, pid: int | None = None) -> Notifier:
+        """Build the notifier that `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID` ask for.
+
+        Args:
+            environment: instead of the process's own.
+            pid: instead of the process's own; a watchdog meant for another process is not ours to feed.
+        """
+        env = os.environ if environment is None else environment
+        address = env.get("NOTIFY_SOCKET") or None
+        interval: float | None = None
+        meant_for = env.get("WATCHDOG_PID", "")
+        if env.get("WATCHDOG_USEC", "").isdecimal() and meant_for in {"", str(pid or os.getpid())}:
+            interval = int(env["WATCHDOG_USEC"]) / 1_000_000
+        return cls(address, watchdog_interval=interval or None)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether a service manager asked to be told."""
+        return self._address is not None
+
+    def ready(self, status: str = "") -> bool:
+        """Say that the daemon has started: `systemctl start` returns now."""
+        return self._send("READY=1", *_status(status))
+
+    def stopping(self, status: str = "") -> bool:
+        """Say that the daemon is on its way out."""
+        return self._send("STOPPING=1", *_status(status))
+
+    def watchdog(self) -> bool:
+        """Say that the daemon is alive."""
+        return self._send("WATCHDOG=1")
+
+    def status(self, text: str) -> bool:
+        """Set the line that `systemctl status` shows."""
+        return self._send(*_status(text))
+
+    def extend_start(self, seconds: float) -> bool:
+        """Ask for more time to start, e.g. while a large ledger migrates."""
+        return self._send(f"EXTEND_TIMEOUT_USEC={int(seconds * 1_000_000)}")
+
+    def _send(self, *assignments: str) -> bool:
+        """Send the assignments in one datagram; return whether it left."""
+        sent = False
+        address = self._address
+        if address and address.startswith("@"):  # a name in the abstract namespace
+            address = "\0" + address[1:]
+        elif not address or not address.startswith("/"):  # vsock and others: not for a process on this machine
+            return False
+        if sys.platform != "win32" and assignments:
+            try:
+                with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+                    sock.settimeout(0)  # a full queue is no reason to wait
+                    sock.sendto("\n".join(assignments).encode(errors="replace"), address)
+                sent = True
+            except OSError:
+                sent = False
+        return sent
+
+
+def _status(text: str) -> tuple[str, ...]:
+    line = " ".join(text.split())  # a line break would begin another assignment
+    return (f"STATUS={line}",) if line else ()
