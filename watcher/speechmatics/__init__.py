@@ -10,10 +10,12 @@ from watcher.speechmatics.auth import (
     JWTAuth,
     StaticKeyAuth,
 )
+from watcher.speechmatics.batch_client import (
+    BatchClient,
+    ConnectionSettings,
+)
 from watcher.speechmatics.client import (
     AsyncClient,
-    Job,
-    ProcessingData,
 )
 from watcher.speechmatics.errors import (
     ApiError,
@@ -89,6 +91,10 @@ from watcher.speechmatics.jobs import (
     UsageDetails,
     parse_timestamp,
 )
+from watcher.speechmatics.new_job import (
+    Job,
+    ProcessingData,
+)
 from watcher.speechmatics.regions import (
     Region,
 )
@@ -137,6 +143,7 @@ __all__ = [
     "AuthenticationError",
     "AutoChaptersConfig",
     "BadRequest",
+    "BatchClient",
     "BeforeCommit",
     "BrokenJson",
     "Chapter",
@@ -145,6 +152,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectFailed",
     "ConnectionLost",
+    "ConnectionSettings",
     "FetchData",
     "FormatType",
     "Gone",

@@ -32,9 +32,7 @@ __all__ = ["Answer", "ErrorBody", "decode", "error_from", "read_error_body", "re
 Decoded = TypeVar("Decoded")
 
 CONCURRENCY_ERROR = "max concurrent running jobs exceeded"
-JSON_TYPES = frozenset(
-    {"application/json", "application/vnd.speechmatics.v2+json", "application/vnd.speechmatics.v2"}
-)
+JSON_TYPES = frozenset({"application/json", "application/vnd.speechmatics.v2+json", "application/vnd.speechmatics.v2"})
 LONGEST_TEXT = 500
 
 _BY_STATUS: dict[int, type[ApiError]] = {
@@ -117,12 +115,8 @@ def error_from(answer: Answer, *, now: float, secret: str = "") -> ApiError:
         _safe(error, secret),
         detail=None if detail is None else _safe(detail, secret),
         request=answer.request,
-        request_id=answer.headers.get("x-request-id")
-        or answer.headers.get("request-id")
-        or answer.request_id,
-        retry_after=parse_retry_after(
-            answer.headers.get("retry-after"), now=date.timestamp() if date else now
-        ),
+        request_id=answer.headers.get("x-request-id") or answer.headers.get("request-id") or answer.request_id,
+        retry_after=parse_retry_after(answer.headers.get("retry-after"), now=date.timestamp() if date else now),
         from_api=body is not None,
     )
 

@@ -170,7 +170,5 @@ def checked_key(given: str | None) -> str:
     if not key:
         raise ConfigurationError(f"There is no API key: give one as api_key, or set {API_KEY_VARIABLE}.")
     if not (key.isascii() and key.isprintable()) or " " in key:
-        raise ConfigurationError(
-            "The API key has characters that no key has; was it copied whole, and alone?"
-        )
+        raise ConfigurationError("The API key has characters that no key has; was it copied whole, and alone?")
     return key

@@ -66,11 +66,7 @@ class ConfigModel(msgspec.Struct, kw_only=True):
                 raise ValueError(f"{cls.__name__} needs a valid {field.wire_name!r}.")
         # A defaulted field that the data left out must stay left out.
         known.update(
-            {
-                f.name: None
-                for f in fields.values()
-                if not f.required and f.name not in known and f.has_default
-            }
+            {f.name: None for f in fields.values() if not f.required and f.name not in known and f.has_default}
         )
         return cls(**known, extra_fields=extra)
 

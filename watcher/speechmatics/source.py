@@ -165,8 +165,7 @@ class Recording:
             self._file.seek(start)
         except (OSError, ValueError, AttributeError) as error:
             raise SourceUnreadable(
-                f"{self._shown} can't be measured: an upload needs a file that can seek. "
-                "Save it to disk first."
+                f"{self._shown} can't be measured: an upload needs a file that can seek. Save it to disk first."
             ) from error
         return end - start
 

@@ -240,9 +240,7 @@ class _Created(msgspec.Struct):
     srt: str | None = None
 
 
-def judge(
-    answer: Answer, *, tail_sent: bool, reference: str | None, now: float, secret: str = ""
-) -> _Created:
+def judge(answer: Answer, *, tail_sent: bool, reference: str | None, now: float, secret: str = "") -> _Created:
     """What an answer to a submission says about the job.
 
     Args:
@@ -267,17 +265,13 @@ def judge(
         except ResponseError as error:
             problem = error
     elif OK <= answer.status < 300:  # noqa: PLR2004 - the range of success
-        problem = UnexpectedAnswer(
-            f"The submission was answered with {answer.status}, which says nothing clear."
-        )
+        problem = UnexpectedAnswer(f"The submission was answered with {answer.status}, which says nothing clear.")
     else:
         refusal = error_from(answer, now=now, secret=secret)
         if not tail_sent or _is_clear(refusal):
             raise refusal
         problem = refusal
-    raise SubmissionUnknown(
-        str(problem), reference=reference, tail_sent=tail_sent, status=answer.status
-    ) from problem
+    raise SubmissionUnknown(str(problem), reference=reference, tail_sent=tail_sent, status=answer.status) from problem
 
 
 def _is_clear(refusal: ApiError) -> bool:

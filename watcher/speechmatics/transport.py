@@ -158,9 +158,7 @@ class Transport:
             httpx.ProxyError,
             httpx.UnsupportedProtocol,
         ) as error:
-            raise ConnectFailed(
-                f"Could not connect to {self.url}: {error or type(error).__name__}"
-            ) from error
+            raise ConnectFailed(f"Could not connect to {self.url}: {error or type(error).__name__}") from error
         except httpx.TimeoutException as error:
             raise Timeout(f"{self.url} did not answer {asked} within {times.read + wait:g} s.") from error
         except httpx.RemoteProtocolError as error:
@@ -278,9 +276,7 @@ def normalised_url(url: str) -> str:
     if parsed.scheme not in {"http", "https"} or not parsed.host:
         raise ConfigurationError(f"{url!r} is not a URL of the form https://host/v2.")
     if parsed.userinfo or parsed.query or parsed.fragment:
-        raise ConfigurationError(
-            "The service's URL must have no user, query or fragment; the key goes apart."
-        )
+        raise ConfigurationError("The service's URL must have no user, query or fragment; the key goes apart.")
     path = parsed.path.rstrip("/") or "/v2"
     return str(parsed.copy_with(path=path))
 
@@ -289,9 +285,7 @@ def _proxy_for(url: str, given: str | None) -> str | None:
     parsed = httpx.URL(url)
     if given is not None:
         return given or None
-    if _is_loopback(parsed.host) or urllib.request.proxy_bypass(
-        f"{parsed.host}:{parsed.port or ''}".rstrip(":")
-    ):
+    if _is_loopback(parsed.host) or urllib.request.proxy_bypass(f"{parsed.host}:{parsed.port or ''}".rstrip(":")):
         return None
     proxies = urllib.request.getproxies()
     found = proxies.get(parsed.scheme) or proxies.get("all")
