@@ -49,7 +49,7 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diarization: str | None = None
     formats: tuple[OutputFormat, ...] | None = None
     vocabulary: tuple[str | Word, ...] | None = None
-    transcription: dict[str, Any] = {}  # noqa: RUF012 - msgspec copies empty defaults
+    transcription: dict[str, Any] = {}
 
     def apply(self, folder: WatchFolder) -> WatchFolder:
         """Return the folder's settings with these on top; vocabulary is added to what is there."""

@@ -13,15 +13,15 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
+from watcher.errors import ConfigError
 from watcher.folders.explain import explain
+from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.folders.inspection import inspect_all
 from watcher.folders.observer import Hint, HintKind, Watcher, WatchLimit
 from watcher.folders.root import Root
 from watcher.folders.scan import Scan
 from watcher.folders.settle import Candidate, Outcome, Patience
 from watcher.folders.sightings import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
-from watcher.errors import ConfigError
 from watcher.logs import get_logger
 
 if TYPE_CHECKING:

@@ -1,0 +1,140 @@
+"""Does the service take a recording as it is? If not, its sound is extracted into a FLAC file.
+
+The formats are those that Speechmatics lists for uploads
+(https://docs.speechmatics.com/speech-to-text/batch/input: aac, amr, flac, m4a, mp3, mp4, mpeg, ogg, wav).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from watcher.errors import BrokenMedia, describe_os_error
+from watcher.media.child import Child, ChildDied, ChildTooSlow
+from watcher.media.probe import error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from watcher.models import MediaInfo
+
+__all__ = ["Limits", "Prepared", "needs_preparation", "prepare"]
+
+_TAKEN = frozenset(["aac", "amr", "amrnb", "amrwb", "flac", "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mp3", "mpeg", "ogg", "wav"])
+_CODECS = frozenset(
+    ["aac", "alac", "amrnb", "amrwb", "amr_nb", "amr_wb", "flac", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "pcm_alaw", "pcm_f32le", "pcm_f64le", "pcm_mulaw", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "vorbis"],
+)
+_CODECS |= {"pcm_s16be"}
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the service takes.
+
+    Attributes:
+        largest: bytes per upload. The cloud takes 1 GB.
+        video_from: bytes from which sending only the sound of a film is worth the work.
+    """
+
+    largest: int = 1_000_000_000
+    video_from: int = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A recording's sound, ready for the service.
+
+    Attributes:
+        path: the FLAC file.
+        size: bytes.
+        duration: seconds.
+    """
+
+    path: Path
+    size: int
+    duration: float
+
+
+def needs_preparation(info: MediaInfo, suffix: str, size: int, limits: Limits | None = None) -> str | None:
+    """Decide whether a recording must be prepared. Pure.
+
+    Args:
+        info: what the probe found.
+        suffix: the ending of its name, with the dot.
+        size: bytes.
+        limits: what the service takes.
+
+    Returns:
+        Why, in words; None when it can go as it is.
+    """
+    limits = limits or Limits()
+    if size > limits.largest:
+        return f"It has {size / 1e9:.2f} GB, and the service takes {limits.largest / 1e9:.2f} GB at most."
+    if not _TAKEN & set(info.container.split(",")):
+        return f"The service doesn't take {suffix.lstrip('.') or info.container} files ({info.container})."
+    if info.codec not in _CODECS:
+        return f"The service may not know the codec {info.codec}."
+    if info.has_video and size >= limits.video_from:
+        return "Only the sound of a film is needed."
+    return None
+
+
+async def prepare(
+    path: Path,
+    target: Path,
+    *,
+    all_channels: bool = False,
+    rate: int = 16_000,
+    progress: Callable[[float], None] | None = None,
+    stall: float = 120.0,
+    memory: int = 2 * _GIB,
+) -> Prepared:
+    """Extract the sound of a recording into a FLAC file, in a child process, streamed.
+
+    Args:
+        path: the recording; it isn't changed.
+        target: the FLAC file; it appears whole or not at all.
+        all_channels: keep the channels (channel diarization) instead of mixing them into one.
+        rate: Hz.
+        progress: told how far it is, 0 to 1.
+        stall: seconds without progress after which it is given up.
+        memory: bytes of address space that the child may take (POSIX).
+
+    Raises:
+        NotARecording: there is no sound in it.
+        BrokenMedia: it is damaged, or takes more time or memory than any recording needs.
+        Unreadable: it can't be read.
+        NoSpace, NotWritable: the target can't be written.
+    """
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    request = {
+        "do": "prepare",
+        "path": os.fspath(path),
+        "target": os.fspath(part),
+        "channels": "all" if all_channels else "mono",
+        "rate": rate,
+        "cpu": 24 * 3600.0,
+    }
+    child = await Child.start(memory=memory)
+    try:
+        answer = await child.ask(request, seconds=stall, progress=progress)
+        if answer.get("error") == "OSError":
+            raise describe_os_error(OSError(answer["errno"], answer["what"]), doing=f"write {target}")
+        if "error" in answer:
+            raise error_of(answer, path)
+        os.replace(part, target)
+    except (ChildDied, ChildTooSlow):
+        raise BrokenMedia(
+            f"{path} makes the program that extracts its sound crash or hang.", fix="Convert it, e.g. to wav."
+        ) from None
+    except OSError as error:
+        raise describe_os_error(error, doing=f"write {target}") from None
+    finally:
+        await child.kill()
+        with contextlib.suppress(FileNotFoundError):
+            part.unlink()
+    return Prepared(target, answer["ok"]["size"], answer["ok"]["duration"])

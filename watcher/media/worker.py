@@ -1,0 +1,348 @@
+"""The child process that opens media files: a hostile one can hurt only this process, and only so far.
+
+Run as a file, not as a module, so that it imports nothing of Dropscribe and stays small. It reads one JSON
+request per line on standard input and answers on standard output. It ends when its input does, which is when
+its parent ends, however that was killed.
+
+FFmpeg sees a descriptor that is open already: the only protocol it may use is `fd`, the only formats those
+listed here. A playlist that points at other files or addresses is refused as unknown data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import queue
+import stat
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import av
+import av.error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from av.container import InputContainer
+
+FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,asf,au,avi,caf,dsf,dss,dts,dtshd,dv,eac3,flac,flv,gxf,ivf,loas,m4v,"
+    "matroska,webm,mlp,mov,mp4,m4a,3gp,3g2,mj2,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,mxf,nsv,nut,ogg,oma,qcp,rm,"
+    "sln,sox,tak,truehd,tta,voc,vqf,w64,wav,wsaud,wtv,wv,xwma"
+)
+"""Demuxers that may be used: containers of sound or film in one file; no playlists, images or devices."""
+
+_OPTIONS = {"protocol_whitelist": "fd", "format_whitelist": FORMATS}
+_FIRST_PACKETS = 400
+_MAGIC = (
+    (0, b"RIFF"),
+    (0, b"RIFX"),
+    (0, b"RF64"),
+    (0, b"FORM"),
+    (0, b"fLaC"),
+    (0, b"OggS"),
+    (0, b"ID3"),
+    (0, b"#!AMR"),
+    (0, b"caff"),
+    (0, b"\x1a\x45\xdf\xa3"),
+    (0, b"\x30\x26\xb2\x75"),
+    (0, b"FLV\x01"),
+    (0, b"\x00\x00\x01\xba"),
+    (0, b".snd"),
+    (0, b"wvpk"),
+    (4, b"ftyp"),
+    (4, b"moov"),
+    (4, b"mdat"),
+    (4, b"wide"),
+)
+
+
+class _Refused(Exception):
+    """The file can't be used: `kind` is the name of one of Dropscribe's errors."""
+
+    def __init__(self, kind: str, what: str, fix: str = "") -> None:
+        super().__init__(what)
+        self.kind = kind
+        self.fix = fix
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[tuple[InputContainer, int]]:
+    """Open a media file; yield the container and the file's size in bytes."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        raise _unreadable(error) from None
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise _Refused("Unreadable", "is not a regular file", "Put a recording in its place.")
+        if found.st_size == 0:
+            raise _Refused("BrokenMedia", "is empty (0 bytes)", "Copy or record it again.")
+        try:
+            container = av.open("fd:", options={**_OPTIONS, "fd": str(descriptor)}, metadata_errors="replace")
+        except (av.error.FFmpegError, ValueError) as error:
+            raise _broken(descriptor, error) from None
+        with container:
+            yield container, found.st_size
+    finally:
+        os.close(descriptor)
+
+
+def _unreadable(error: OSError) -> _Refused:
+    if error.errno == errno.ENOENT:
+        return _Refused("Unreadable", "is no longer there", "Put it back, and it is taken up again.")
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return _Refused("Unreadable", "may not be read by this user", "Give read permission, then retry.")
+    return _Refused("Unreadable", f"can't be read ({error.strerror})", "Check the disk or share it is on.")
+
+
+def _broken(descriptor: int, error: Exception) -> _Refused:
+    """Tell damaged media from what never was any."""
+    if isinstance(error, OSError) and error.errno in {errno.EIO, errno.ESTALE}:
+        return _unreadable(error)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    head = os.read(descriptor, 64)
+    if any(head[at : at + len(magic)] == magic for at, magic in _MAGIC):
+        return _Refused(
+            "BrokenMedia",
+            "is damaged or cut short: its container can't be read",
+            "Copy it again from where it came from, or repair it.",
+        )
+    return _Refused("NotARecording", "holds no audio or video that can be read", "Check what it is, or delete it.")
+
+
+def probe(path: str) -> dict[str, Any]:
+    """Find out what a file holds, and that its sound can be decoded."""
+    with _opened(path) as (container, _):
+        if not container.streams.audio:
+            raise _Refused("NotARecording", "has no sound track", "Check that it was recorded with sound.")
+        stream = container.streams.best("audio") or container.streams.audio[0]
+        context = stream.codec_context
+        info = {
+            "container": container.format.name,
+            "codec": context.name if context is not None else "unknown",
+            "duration": _duration(container, stream),
+            "channels": getattr(context, "channels", 0),
+            "sample_rate": getattr(context, "sample_rate", 0) or 0,
+            "audio_streams": len(container.streams.audio),
+            "has_video": any(not _is_picture(video) for video in container.streams.video),
+        }
+        _decode_first(container, stream, info)
+    return info
+
+
+def _is_picture(stream: Any) -> bool:  # noqa: ANN401 - PyAV's stubs lag behind
+    """Whether a video stream is only a cover."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def _duration(container: InputContainer, stream: Any) -> float | None:  # noqa: ANN401 - see above
+    if container.duration is not None and container.duration > 0:
+        return float(container.duration / av.time_base)
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return None
+
+
+def _decode_first(container: InputContainer, stream: Any, info: dict[str, Any]) -> None:  # noqa: ANN401 - see above
+    """Decode until there is sound: a header alone, or noise after a header, is no recording."""
+    failed = 0
+    damaged = _Refused(
+        "BrokenMedia",
+        "is damaged or cut short: no sound can be decoded from it",
+        "Copy it again from where it came from, or repair it.",
+    )
+    if stream.codec_context is None:
+        raise _Refused("NotARecording", "has a sound track in an unknown codec", "Convert it, e.g. to wav.")
+    try:
+        for count, packet in enumerate(container.demux(stream)):
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                failed += 1
+                frames = []
+            for frame in frames:
+                info["channels"] = info["channels"] or frame.layout.nb_channels
+                info["sample_rate"] = info["sample_rate"] or frame.sample_rate
+                return
+            if count > _FIRST_PACKETS:
+                break
+    except av.error.FFmpegError:
+        raise damaged from None
+    raise damaged
+
+
+def prepare(path: str, target: str, channels: str, rate: int, say: Callable[[float], None]) -> dict[str, Any]:
+    """Extract the sound of a recording into a FLAC file, streamed.
+
+    Args:
+        path: the recording.
+        target: the file to write; replaced when it is there.
+        channels: `mono`, or `all` for every channel of every track.
+        rate: Hz.
+        say: told how far it is, 0 to 1.
+    """
+    with _opened(path) as (container, _):
+        if not container.streams.audio:
+            raise _Refused("NotARecording", "has no sound track", "Check that it was recorded with sound.")
+        stream = container.streams.best("audio") or container.streams.audio[0]
+        total = _duration(container, stream)
+        layout = "mono" if channels == "mono" else _flac_layout(stream)
+        try:
+            with av.open(target, "w", format="flac") as out:
+                samples = _transcode(container, stream, out, layout, rate, lambda at: say(at / total if total else 0.0))
+        except av.error.FFmpegError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EFBIG}:
+                raise OSError(error.errno, os.strerror(error.errno), target) from None
+            raise
+    if not samples:
+        raise _Refused("BrokenMedia", "is damaged: no sound can be decoded from it", "Copy it again, or repair it.")
+    descriptor = os.open(target, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+        size = os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+    return {"size": size, "duration": samples / rate}
+
+
+def _flac_layout(stream: Any) -> str:  # noqa: ANN401 - see above
+    """Keep the channels, as far as FLAC has a layout for them (up to 8)."""
+    names = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+    return names.get(stream.codec_context.channels, "7.1" if stream.codec_context.channels > 8 else "mono")  # noqa: PLR2004
+
+
+def _transcode(
+    container: InputContainer,
+    stream: Any,  # noqa: ANN401 - see above
+    out: Any,  # noqa: ANN401 - see above
+    layout: str,
+    rate: int,
+    say: Callable[[float], None],
+) -> int:
+    """Decode, resample and encode packet by packet; return the number of samples per channel."""
+    target = out.add_stream("flac", rate=rate)
+    target.codec_context.layout = layout
+    target.codec_context.format = "s16"
+    resampler = av.AudioResampler(format="s16", layout=layout, rate=rate)
+    samples = 0
+    said = -10.0
+    start = float(stream.start_time * stream.time_base) if stream.start_time else 0.0
+    for frame in _frames(container, stream):
+        if frame.pts is not None and frame.time - start - said >= 1.0:
+            said = frame.time - start
+            say(max(0.0, said))
+        frame.pts = None  # gaps and jumps in the clock of a recording don't concern the sound
+        for piece in resampler.resample(frame):
+            samples += piece.samples
+            out.mux(target.encode(piece))
+    for piece in resampler.resample(None) if samples else ():
+        samples += piece.samples
+        out.mux(target.encode(piece))
+    if samples:
+        out.mux(target.encode(None))
+    return samples
+
+
+def _frames(container: InputContainer, stream: Any) -> Iterator[Any]:  # noqa: ANN401 - see above
+    """Decode a stream, passing over what is damaged."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+            frames = packet.decode()
+        except StopIteration:
+            return
+        except av.error.EOFError:
+            return
+        except av.error.InvalidDataError:
+            continue
+        yield from frames
+
+
+def _limit(memory: int) -> None:
+    """Bound what this process may take, where the platform has limits."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - POSIX only
+
+    for what, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 64)):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(what, (value, resource.getrlimit(what)[1]))
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Allow so many seconds of CPU from now on; the kernel ends a process that takes more."""
+    if sys.platform == "win32":
+        return
+    import resource  # noqa: PLC0415 - POSIX only
+
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    soft = int(used.ru_utime + used.ru_stime + seconds) + 1
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _answer(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    try:
+        _limit_cpu(request["cpu"])
+        if request["do"] == "probe":
+            return {"ok": probe(request["path"])}
+        return {
+            "ok": prepare(
+                request["path"],
+                request["target"],
+                request["channels"],
+                request["rate"],
+                lambda part: send({"progress": min(part, 1.0)}),
+            ),
+        }
+    except _Refused as refused:
+        return {"error": refused.kind, "what": str(refused), "fix": refused.fix}
+    except MemoryError:
+        return {"error": "BrokenMedia", "what": "asks for more memory than any recording needs", "fix": "Convert it."}
+    except OSError as error:
+        if isinstance(error, av.error.FFmpegError):
+            return {
+                "error": "BrokenMedia",
+                "what": f"is damaged ({error.strerror})",
+                "fix": "Copy it again, or repair it.",
+            }
+        return {"error": "OSError", "errno": error.errno, "what": error.strerror or str(error), "fix": ""}
+    except (ValueError, av.error.FFmpegError) as error:
+        return {"error": "BrokenMedia", "what": f"is damaged ({error})", "fix": "Copy it again, or repair it."}
+
+
+def _read_requests(into: queue.SimpleQueue[dict[str, Any]]) -> None:
+    """Read requests until the parent is gone, then end at once, whatever is being done."""
+    for line in sys.stdin.buffer:
+        into.put(json.loads(line))
+    os._exit(0)
+
+
+def main() -> None:
+    """Answer requests until the input ends."""
+    _limit(int(sys.argv[1]))
+    av.logging.set_level(None)
+    # Whatever a library prints must not get between the answers.
+    out = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+
+    def send(message: dict[str, Any]) -> None:
+        out.write(json.dumps(message).encode("ascii") + b"\n")
+
+    requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    send({"ready": True})
+    while True:
+        request = requests.get()
+        send(_answer(request, send))
+
+
+if __name__ == "__main__":
+    main()
