@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 if sys.platform != "win32":
     import fcntl
 
-__all__ = ["Files", "Identity", "TempFile", "clean_stale", "read_regular"]
+__all__ = ["Files", "Identity", "TempFile", "clean_stale", "is_abandoned", "read_regular", "temp_name"]
 
 _TEMP_NAME = re.compile(r"\.dropscribe-[0-9a-f]{16}\.tmp\Z")
 _NO_FOLDER_SYNC = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF})
@@ -166,9 +166,7 @@ class TempFile:
         durable: whether to wait for the disk.
     """
 
-    def __init__(
-        self, files: Files, folder: Path, data: bytes, *, mode: int = 0o666, durable: bool = True
-    ) -> None:
+    def __init__(self, files: Files, folder: Path, data: bytes, *, mode: int = 0o666, durable: bool = True) -> None:
         self._files = files
         self._folder = folder
         self._data = data
@@ -195,7 +193,7 @@ class TempFile:
     def _create(self) -> None:
         """Make and lock it. Between the two, another process may take it for abandoned: then make another."""
         while True:
-            path = self._folder / f".dropscribe-{secrets.token_hex(8)}.tmp"
+            path = self._folder / temp_name(secrets.token_hex(8))
             self._descriptor = self._files.create(path, self._mode)
             self.path = path
             with suppress(OSError):  # no locks on this file system: nobody there removes what may be in use
@@ -220,6 +218,12 @@ class TempFile:
         if descriptor is not None:
             self._files.close(descriptor)
 
+    def rename(self, name: str) -> None:
+        """Give it another temporary name."""
+        path = self._folder / name
+        self._files.replace(self.path, path)
+        self.path = path
+
     def _discard(self) -> None:
         if _WINDOWS:
             with suppress(OSError):
@@ -231,6 +235,11 @@ class TempFile:
             self._close()
 
 
+def temp_name(token: str) -> str:
+    """Return the name of a temp file, by which `clean_stale` and the watch folders' filters know it."""
+    return f".dropscribe-{token}.tmp"
+
+
 def clean_stale(files: Files, folder: Path, listing: list[str]) -> None:
     """Remove temp files that a killed process left; those that a live process has locked stay.
 
@@ -239,12 +248,10 @@ def clean_stale(files: Files, folder: Path, listing: list[str]) -> None:
     for name in listing:
         if _TEMP_NAME.match(name):
             with suppress(OSError):
-                _remove_if_stale(files, folder / name)
+                is_abandoned(files, folder / name, remove=True)
 
 
-def read_regular(
-    files: Files, path: Path, *, sizes: Container[int] | None = None
-) -> tuple[bytes, Identity] | None:
+def read_regular(files: Files, path: Path, *, sizes: Container[int] | None = None) -> tuple[bytes, Identity] | None:
     """Read a regular file, and say which one it was.
 
     Args:
@@ -270,15 +277,29 @@ def read_regular(
         files.close(descriptor)
 
 
-def _remove_if_stale(files: Files, path: Path) -> None:
-    if not stat.S_ISREG(files.lstat(path).st_mode):
-        return
+def is_abandoned(files: Files, path: Path, *, remove: bool = False) -> bool:
+    """Whether a temp file is there that no live process has locked.
+
+    Args:
+        files: the file system.
+        path: of the temp file.
+        remove: whether to remove it then.
+
+    Raises:
+        OSError: it can't be told, or it can't be removed.
+    """
+    try:
+        if not stat.S_ISREG(files.lstat(path).st_mode):
+            return False
+    except FileNotFoundError:
+        return False
     descriptor = files.open(path)
     try:
-        stale = not files.is_locked(descriptor)
-        if stale and not _WINDOWS:
+        abandoned = not files.is_locked(descriptor)
+        if remove and abandoned and not _WINDOWS:
             files.unlink(path)
     finally:
         files.close(descriptor)
-    if stale and _WINDOWS:
+    if remove and abandoned and _WINDOWS:
         files.unlink(path)
+    return abandoned

@@ -273,9 +273,7 @@ def _voice(channel: str | None, speaker: str | None) -> str:
 
 def _clean(text: str | None) -> str:
     """Make one line of a text: no breaks, no control characters."""
-    printable = "".join(
-        c if c.isprintable() or c.isspace() or c in _JOINERS else "\ufffd" for c in text or ""
-    )
+    printable = "".join(c if c.isprintable() or c.isspace() or c in _JOINERS else "\ufffd" for c in text or "")
     return " ".join(printable.split())
 
 

@@ -55,11 +55,7 @@ def _paragraphs(transcript: Transcript) -> list[tuple[str, list[Word]]]:
     size = 0
     for phrase in transcript.phrases:
         for number, word in enumerate(phrase.words):
-            if (
-                not paragraphs
-                or paragraphs[-1][0] != phrase.voice
-                or _is_over(paragraphs[-1][1], size, number)
-            ):
+            if not paragraphs or paragraphs[-1][0] != phrase.voice or _is_over(paragraphs[-1][1], size, number):
                 paragraphs.append((phrase.voice, []))
                 size = 0
             paragraphs[-1][1].append(word)

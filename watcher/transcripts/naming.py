@@ -32,9 +32,7 @@ _ZERO_WIDTH_JOINER = "\u200d"
 
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file
 _NOT_ON_WINDOWS = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f\ud800-\udfff]')
-_RESERVED_ON_WINDOWS = re.compile(
-    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\Z", re.IGNORECASE
-)
+_RESERVED_ON_WINDOWS = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\Z", re.IGNORECASE)
 
 
 def name_key(name: str) -> str:

@@ -5,27 +5,26 @@ Three ways, the best that the file system has:
 1. `link`, which fails if the name is taken; the temporary name goes afterwards.
 2. A rename that never replaces, where there are no hard links (FAT, some network shares, Windows).
 3. Elsewhere: reserve the name with a note of ours, made with O_EXCL, then rename over just that note. The
-   note tells whose it is, so a crash between the two leaves nothing that a later run couldn't recognise.
+   temp file's name announces it and the note tells whose it is, so a later run recognises what a crash left.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from watcher.transcripts.files import Identity, read_regular
+from watcher.transcripts.files import Identity, is_abandoned, read_regular, temp_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.transcripts.files import Files, TempFile
 
-__all__ = ["RESERVED", "publish", "withdraw"]
+__all__ = ["RESERVED", "publish", "release_reserved", "withdraw"]
 
-RESERVED = (
-    b"Dropscribe is about to write this transcript. (Left by a crash: the next run goes on from here.)\n"
-)
+RESERVED = b"Dropscribe is about to write this transcript. (Left by a crash: the next run goes on from here.)\n"
 """What a reserved name holds until the transcript takes its place."""
 
 # link(2): EPERM where the file system has no links, EXDEV and EMLINK where this file can't have another;
@@ -50,11 +49,13 @@ def publish(files: Files, temp: TempFile, target: Path) -> None:
 
     Raises:
         FileExistsError: something stands there; it was left as it is.
-        OSError: it can't be done; nothing of ours stands there.
+        OSError: it can't be done. Where the file system did it all the same, `withdraw` undoes it.
     """
     try:
         files.link(temp.path, target)
     except OSError as error:
+        if _is_done(files, temp, target):
+            return
         if error.errno not in _NO_LINK:
             raise
     else:
@@ -69,6 +70,14 @@ def publish(files: Files, temp: TempFile, target: Path) -> None:
     _reserve_and_rename(files, temp, target)
 
 
+def _is_done(files: Files, temp: TempFile, target: Path) -> bool:
+    """Whether a link that failed was made: network file systems repeat requests, and fail the second one."""
+    try:
+        return Identity.of(files.lstat(target)) == temp.identity
+    except OSError:
+        return False
+
+
 def withdraw(files: Files, target: Path, identity: Identity, content: bytes) -> None:
     """Take back what `publish` put there in this very call, if it is still exactly that."""
     with suppress(OSError):  # what can't be withdrawn holds our bytes, and counts as published next time
@@ -77,7 +86,24 @@ def withdraw(files: Files, target: Path, identity: Identity, content: bytes) -> 
             files.unlink(target)
 
 
+def release_reserved(files: Files, target: Path) -> bool:
+    """Free a name that a killed process had reserved.
+
+    Returns:
+        Whether it was one: it holds our note, or a beginning of it beside a temp file that announces it.
+    """
+    found = read_regular(files, target, sizes=range(len(RESERVED) + 1))
+    if found is None or not RESERVED.startswith(found[0]):
+        return False
+    announced = target.with_name(_announcing_name(target))
+    if found[0] != RESERVED and not is_abandoned(files, announced):
+        return False
+    files.unlink(target)
+    return True
+
+
 def _reserve_and_rename(files: Files, temp: TempFile, target: Path) -> None:
+    temp.rename(_announcing_name(target))
     identity = _reserve(files, target)
     try:
         # A person who saved something under this name since then has replaced our note, or its content.
@@ -85,26 +111,32 @@ def _reserve_and_rename(files: Files, temp: TempFile, target: Path) -> None:
             raise FileExistsError(errno.EEXIST, "taken since it was reserved", str(target))
         files.replace(temp.path, target)
     except OSError:
-        _release(files, target, identity)
+        _take_note_back(files, target, identity)
         raise
 
 
+def _announcing_name(target: Path) -> str:
+    return temp_name(hashlib.sha256(target.name.encode("utf-8", "surrogatepass")).hexdigest()[:16])
+
+
 def _reserve(files: Files, target: Path) -> Identity:
-    descriptor = files.create(target)
     identity = None
     try:
+        descriptor = files.create(target)
         try:
             identity = Identity.of(files.fstat(descriptor))
             files.write(descriptor, RESERVED)
         finally:
             files.close(descriptor)
+    except FileExistsError:
+        raise
     except OSError:
-        _release(files, target, identity)
+        _take_note_back(files, target, identity)
         raise
     return identity
 
 
-def _release(files: Files, target: Path, identity: Identity | None) -> None:
+def _take_note_back(files: Files, target: Path, identity: Identity | None) -> None:
     """Remove our note from a reserved name; when writing it failed, it is cut short or empty."""
     with suppress(OSError):
         found = read_regular(files, target, sizes=range(len(RESERVED) + 1))

@@ -70,7 +70,7 @@ class TranscriptStore:
         """
         path = self._path(uid)
         kept: dict[OutputFormat, bytes] = {}
-        with suppress(KeyError, DamagedTranscript):
+        with suppress(FileNotFoundError, DamagedTranscript):
             kept = self.get(uid)
         data = _encode({**kept, **originals})
         try:
@@ -87,18 +87,16 @@ class TranscriptStore:
         """Return what was kept.
 
         Raises:
-            KeyError: nothing was.
+            FileNotFoundError: nothing was.
             DamagedTranscript: it can't be read, or is not what was kept; fetch it again and `put` it.
         """
         path = self._path(uid)
         try:
             found = read_regular(self._files, path)
         except FileNotFoundError:
-            raise KeyError(uid) from None
+            raise
         except OSError as error:
-            raise DamagedTranscript(
-                f"The transcript kept in {path} can't be read: {error.strerror}."
-            ) from error
+            raise DamagedTranscript(f"The transcript kept in {path} can't be read: {error.strerror}.") from error
         if found is None:
             raise DamagedTranscript(f"The transcript kept in {path} is not a file.")
         originals = _decode(found[0])
@@ -145,8 +143,7 @@ class TranscriptStore:
 
 def _encode(originals: Mapping[OutputFormat, bytes]) -> bytes:
     entries = {
-        format_.value: _Original(hashlib.sha256(content).hexdigest(), content)
-        for format_, content in originals.items()
+        format_.value: _Original(hashlib.sha256(content).hexdigest(), content) for format_, content in originals.items()
     }
     return gzip.compress(msgspec.msgpack.encode(_Record(_VERSION, entries)), mtime=0)
 

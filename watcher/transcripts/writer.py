@@ -12,15 +12,16 @@ from watcher.errors import NoSpace, NotWritable, describe_os_error
 from watcher.models import Output, OutputFormat
 from watcher.transcripts.files import Files, TempFile, clean_stale, read_regular
 from watcher.transcripts.naming import NAME_MAX, TakenNames, stems
-from watcher.transcripts.publish import RESERVED, publish, withdraw
+from watcher.transcripts.publish import publish, release_reserved, withdraw
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["TranscriptWriter"]
 
 _MOST_STEMS = 1000
+_USUAL_STEMS = 3
 _PROBE_BYTES = 1 << 16
 
 
@@ -142,7 +143,7 @@ class TranscriptWriter:
             NoSpace: the disk is full.
             NotWritable: the new place can't be written to; all outputs are where they were.
         """
-        current = [self._followed(output, target_folder, claimed) for output in outputs]
+        current = [self._followed(output, source, target_folder, claimed) for output in outputs]
         contents = {output.format: self._ours(output) for output in current}
         ours = {format_: content for format_, content in contents.items() if content is not None}
         if not ours:
@@ -161,13 +162,9 @@ class TranscriptWriter:
         claimed: Collection[Path],
     ) -> tuple[Output, ...]:
         listing = self._listing(folder)
-        clean_stale(self._files, folder, listing)
         others = frozenset(path.name for path in claimed if path.parent == folder)
         avoid = TakenNames([*others, source.name])
-        portable = folder != source.parent
-        for stem in islice(
-            stems(source.name, portable=portable, name_max=self._name_max(folder)), _MOST_STEMS
-        ):
+        for stem in islice(self._stems(source, folder), _MOST_STEMS):
             targets = self._targets(folder / stem, contents, TakenNames(listing), avoid)
             if targets is None:
                 continue
@@ -176,6 +173,7 @@ class TranscriptWriter:
             except FileExistsError:  # lost a race for a name: on to the next stem
                 listing = self._listing(folder)
                 continue
+            clean_stale(self._files, folder, listing)  # last: they tell what a killed run had reserved
             return tuple(Output(target.path, target.format, _digest(target.content)) for target in targets)
         raise NotWritable(
             f"Could not write the transcript of {source.name}: every name for it in {folder} is taken.",
@@ -200,17 +198,18 @@ class TranscriptWriter:
     def _stands(self, path: Path, content: bytes) -> bool | None:
         """Whether exactly our bytes stand at a path; None if something else does."""
         try:
-            found = read_regular(self._files, path, sizes=(len(content), len(RESERVED)))
+            self._files.lstat(path)
         except FileNotFoundError:
             return False
-        except PermissionError:
-            return None
-        if found is None:
-            return None
-        if found[0] == RESERVED:
-            self._files.unlink(path)
+        try:
+            found = read_regular(self._files, path, sizes=(len(content),))
+            if found is not None and found[0] == content:
+                return True
+            return False if release_reserved(self._files, path) else None
+        except FileNotFoundError:
             return False
-        return True if found[0] == content else None
+        except PermissionError:  # not ours to read: someone else's
+            return None
 
     def _write_missing(self, folder: Path, targets: Sequence[_Target]) -> None:
         """Write these outputs, or leave none of them."""
@@ -219,20 +218,31 @@ class TranscriptWriter:
             done: list[tuple[TempFile, _Target]] = []
             try:
                 for temp, target in zip(temps, targets, strict=True):
+                    done.append((temp, target))  # first: a step may fail and have happened all the same
                     publish(self._files, temp, target.path)
-                    done.append((temp, target))
                 self._files.fsync_folder(folder)
             except BaseException:
                 for temp, target in reversed(done):
                     withdraw(self._files, target.path, temp.identity, target.content)
                 raise
 
-    def _followed(self, output: Output, folder: Path, claimed: Collection[Path]) -> Output:
-        """Find an output that went along when its folder was renamed."""
-        there = Output(folder / output.path.name, output.format, output.sha256)
-        if there.path in claimed or self._exists(output.path) or not self.is_still_ours(there):
+    def _followed(self, output: Output, source: Path, folder: Path, claimed: Collection[Path]) -> Output:
+        """Find an output that went along when its folder was renamed, or that an earlier call has moved."""
+        if self._exists(output.path):
             return output
-        return there
+        usual = (stem + output.format.suffix for stem in islice(self._stems(source, folder), _USUAL_STEMS))
+        for name in (output.path.name, *usual):
+            there = Output(folder / name, output.format, output.sha256)
+            if there.path not in claimed and self.is_still_ours(there):
+                return there
+        return output
+
+    def _stems(self, source: Path, folder: Path) -> Iterator[str]:
+        try:
+            name_max = min(self._files.name_max(folder), NAME_MAX)
+        except (OSError, ValueError):
+            name_max = NAME_MAX
+        return stems(source.name, portable=folder != source.parent, name_max=name_max)
 
     def _exists(self, path: Path) -> bool:
         try:
@@ -261,16 +271,8 @@ class TranscriptWriter:
     def _listing(self, folder: Path) -> list[str]:
         try:
             return self._files.listdir(folder)
-        except (
-            PermissionError
-        ):  # a drop box: may be written to, not listed; publishing still clobbers nothing
+        except PermissionError:  # a drop box: may be written to, not listed; publishing still clobbers nothing
             return []
-
-    def _name_max(self, folder: Path) -> int:
-        try:
-            return min(self._files.name_max(folder), NAME_MAX)
-        except (OSError, ValueError):
-            return NAME_MAX
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and those above it, each safely on the disk."""

@@ -1,0 +1,423 @@
+"""The promises of the writer, held on real files while any step fails."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.faulty_files import STEPS, Fault, FaultyFiles, Killed, at, from_then_on
+from watcher.errors import NoSpace, NotWritable, OutputError
+from watcher.models import Output, OutputFormat
+from watcher.transcripts.files import Files, TempFile
+from watcher.transcripts.publish import RESERVED
+from watcher.transcripts.writer import TranscriptWriter
+
+CONTENTS = {
+    OutputFormat.TXT: b"Good morning.\n",
+    OutputFormat.JSON_V2: b'{"format": "2.9"}',
+    OutputFormat.SRT: b"1\n00:00:00,000 --> 00:00:01,000\nGood morning.\n",
+}
+FILE_SYSTEMS = {
+    "links": {},
+    "renames only": {"no_links": True},
+    "neither": {"no_links": True, "no_rename": True},
+}
+ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EDQUOT)
+
+
+@contextmanager
+def quick_folder():
+    """A folder in memory where there is one: these tests wait for the disk thousands of times."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
+    folder = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None, prefix="dropscribe-test-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
+    """Everything in a folder: which file each name stands for, and what it holds."""
+    found = {}
+    for path in folder.iterdir():
+        status = path.lstat()
+        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else None
+        target = str(path.readlink()) if path.is_symlink() else None
+        found[path.name] = (status.st_ino, status.st_mode, content, target)
+    return found
+
+
+def new_files(folder: Path, before: dict[str, tuple[object, ...]]) -> dict[str, bytes]:
+    """The visible files that were not there before, after a check that what was there is untouched."""
+    now = snapshot(folder)
+    assert {name: now.get(name) for name in before} == before
+    return {name: entry[2] for name, entry in now.items() if name not in before and not name.startswith(".dropscribe-")}
+
+
+def expected(stem: str, contents=CONTENTS) -> dict[str, bytes]:
+    return {stem + format_.suffix: content for format_, content in contents.items()}
+
+
+@pytest.fixture
+def recording(tmp_path):
+    path = tmp_path / "meeting.wav"
+    path.write_bytes(b"RIFF")
+    return path
+
+
+def test_outputs_stand_beside_the_recording_as_ordinary_files(recording):
+    umask = os.umask(0o027)
+    try:
+        outputs = TranscriptWriter().publish(recording, recording.parent, CONTENTS)
+    finally:
+        os.umask(umask)
+    assert [output.path.name for output in outputs] == ["meeting.txt", "meeting.json", "meeting.srt"]
+    assert [output.format for output in outputs] == list(CONTENTS)
+    assert all(o.sha256 == hashlib.sha256(CONTENTS[o.format]).hexdigest() for o in outputs)
+    assert new_files(recording.parent, {"meeting.wav": snapshot(recording.parent)["meeting.wav"]}) == expected(
+        "meeting"
+    )
+    assert {stat.S_IMODE(o.path.stat().st_mode) for o in outputs} == {0o640}
+    assert {o.path.stat().st_nlink for o in outputs} == {1}
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_one_taken_name_moves_all_formats_to_the_next_stem(recording, kind):
+    mine = recording.with_name("meeting.json")
+    mine.write_text("my own notes")
+    before = snapshot(recording.parent)
+    outputs = TranscriptWriter(files=FaultyFiles(**FILE_SYSTEMS[kind])).publish(recording, recording.parent, CONTENTS)
+    assert {o.path.name for o in outputs} == set(expected("meeting.wav"))
+    assert new_files(recording.parent, before) == expected("meeting.wav")
+
+
+def test_publishing_again_changes_nothing_and_says_the_same(recording):
+    first = TranscriptWriter().publish(recording, recording.parent, CONTENTS)
+    before = snapshot(recording.parent)
+    assert TranscriptWriter().publish(recording, recording.parent, CONTENTS) == first
+    assert snapshot(recording.parent) == before
+
+
+def test_the_same_words_in_another_recording_get_files_of_their_own(recording):
+    """Two silent recordings have equal transcripts; one's outputs must not serve for the other's."""
+    silence = {OutputFormat.TXT: b""}
+    writer = TranscriptWriter()
+    first = writer.publish(recording, recording.parent, silence)
+    other = recording.with_suffix(".mp3")
+    other.write_bytes(b"ID3")
+    second = writer.publish(other, recording.parent, silence, claimed=[o.path for o in first])
+    assert [o.path.name for o in (*first, *second)] == ["meeting.txt", "meeting.mp3.txt"]
+
+
+def test_a_name_that_differs_only_in_case_or_composition_is_taken(tmp_path):
+    for source, taken in (("Café.wav", "cafe\u0301.TXT"), ("straße.wav", "STRASSE.txt")):
+        recording = tmp_path / source
+        recording.write_bytes(b"RIFF")
+        (tmp_path / taken).write_text("mine")
+        outputs = TranscriptWriter().publish(recording, tmp_path, {OutputFormat.TXT: b"ours"})
+        assert outputs[0].path.name == f"{source}.txt"
+        assert (tmp_path / taken).read_text() == "mine"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and pipes")
+@pytest.mark.parametrize("thing", ["link to a file", "dangling link", "link to the same bytes", "pipe", "folder"])
+def test_what_is_no_plain_file_is_left_alone(recording, tmp_path_factory, thing):
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "precious"
+    target = recording.with_name("meeting.txt")
+    if thing == "folder":
+        target.mkdir()
+    elif thing == "pipe":
+        os.mkfifo(target)
+    else:
+        if thing != "dangling link":
+            elsewhere.write_bytes(CONTENTS[OutputFormat.TXT] if "same" in thing else b"precious")
+        target.symlink_to(elsewhere)
+    before, was = snapshot(recording.parent), elsewhere.exists() and elsewhere.read_bytes()
+    TranscriptWriter().publish(recording, recording.parent, CONTENTS)
+    assert new_files(recording.parent, before) == expected("meeting.wav")
+    assert (elsewhere.exists() and elsewhere.read_bytes()) == was
+
+
+def test_a_mirrored_folder_is_made_but_a_vanished_recordings_folder_is_not(recording, tmp_path):
+    mirrored = tmp_path / "out" / "2026" / "May"
+    outputs = TranscriptWriter().publish(recording, mirrored, {OutputFormat.TXT: b"hi"})
+    assert [o.path for o in outputs] == [mirrored / "meeting.txt"]
+    gone = tmp_path / "unplugged" / "meeting.wav"
+    with pytest.raises(NotWritable, match="unplugged"):
+        TranscriptWriter().publish(gone, gone.parent, CONTENTS)
+    assert not gone.parent.exists()
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EROFS, errno.EPERM, errno.EXDEV])
+def test_any_single_failure_leaves_all_or_nothing_and_the_next_run_completes(kind, when, error):
+    for number in range(_count_steps(kind)):
+        with quick_folder() as folder:
+            source, before = _prepared(folder)
+            files = FaultyFiles(at(number, Fault(error, after=when == "after")), **FILE_SYSTEMS[kind])
+            try:
+                TranscriptWriter(files=files).publish(source, folder, CONTENTS)
+            except OutputError:
+                assert new_files(folder, before) == {}, (number, files.steps[number])
+            else:
+                assert new_files(folder, before) in _complete(), (number, files.steps[number])
+            _assert_next_run_completes(source, before, kind)
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_step_the_next_run_completes(kind, when):
+    for number in range(_count_steps(kind)):
+        with quick_folder() as folder:
+            source, before = _prepared(folder)
+            files = FaultyFiles(at(number, Fault(None, after=when == "after")), **FILE_SYSTEMS[kind])
+            with pytest.raises(Killed):
+                TranscriptWriter(files=files).publish(source, folder, CONTENTS)
+            new_files(folder, before)
+            _assert_next_run_completes(source, before, kind)
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_on_a_disk_that_dies_at_any_step_nothing_foreign_changes(kind):
+    for number in range(_count_steps(kind)):
+        with quick_folder() as folder:
+            source, before = _prepared(folder)
+            files = FaultyFiles(from_then_on(number, Fault(errno.EIO)), **FILE_SYSTEMS[kind])
+            with suppress(NotWritable):
+                TranscriptWriter(files=files).publish(source, folder, CONTENTS)
+            new_files(folder, before)
+            _assert_next_run_completes(source, before, kind)
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("content", [b"a person's", b"", RESERVED[:10], CONTENTS[OutputFormat.SRT]])
+def test_a_person_who_takes_a_name_in_a_race_keeps_it(kind, content):
+    for number in range(_count_steps(kind)):
+        with quick_folder() as folder:
+            source, before = _prepared(folder)
+
+            def person(step_number, step, number=number, folder=folder, before=before):
+                target = folder / "meeting.srt"
+                if step_number == number and not target.exists():
+                    target.write_bytes(content)
+                    before["meeting.srt"] = snapshot(folder)["meeting.srt"]
+
+            files = FaultyFiles(before=person, **FILE_SYSTEMS[kind])
+            outputs = TranscriptWriter(files=files).publish(source, folder, CONTENTS)
+            stem = outputs[0].path.name.removesuffix(".txt")
+            there = new_files(folder, before) | {n: e[2] for n, e in before.items() if n in expected(stem)}
+            assert there == expected(stem), (number, files.steps[number])
+            assert {o.path.name: o.path.read_bytes() for o in outputs} == expected(stem)
+
+
+@st.composite
+def situations(draw):
+    """A folder with anything in it, on any kind of file system, with any fault at any step."""
+    names = st.sampled_from(
+        [
+            stem + suffix
+            for stem in ("meeting", "meeting.wav", "MEETING", "meeting.wav (2)")
+            for suffix in (".txt", ".json")
+        ]
+    )
+    contents = st.sampled_from([b"", b"mine", *CONTENTS.values(), RESERVED + b"!", RESERVED[:9]])
+    formats = draw(st.lists(st.sampled_from(list(CONTENTS)), min_size=1, unique=True))
+    lasting = draw(st.booleans())
+    # A disk that goes on doing everything, and calls all of it a failure, is not looked at.
+    happens_too = False if lasting else draw(st.booleans())
+    return (
+        draw(st.dictionaries(names, contents, max_size=5)),
+        {format_: CONTENTS[format_] for format_ in formats},
+        draw(st.sampled_from(list(FILE_SYSTEMS))),
+        draw(st.integers(0, 60)),
+        Fault(draw(st.sampled_from([None, *ERRORS])), after=happens_too),
+        lasting,
+    )
+
+
+@settings(max_examples=400, deadline=None)
+@given(situations())
+def test_whatever_fails_wherever_nothing_foreign_changes_and_a_second_run_completes(situation):
+    foreign, contents, kind, number, fault, lasting = situation
+    with quick_folder() as folder:
+        for name, content in foreign.items():
+            (folder / name).write_bytes(content)
+        source, before = _prepared(folder)
+        plan = (from_then_on if lasting else at)(number, fault)
+        files = FaultyFiles(plan, **FILE_SYSTEMS[kind])
+        try:
+            TranscriptWriter(files=files).publish(source, folder, contents)
+        except OutputError:
+            if not lasting:
+                assert new_files(folder, before) == {}
+        except Killed:
+            pass
+        new_files(folder, before)
+        outputs = TranscriptWriter(files=FaultyFiles(**FILE_SYSTEMS[kind])).publish(source, folder, contents)
+        assert {o.format: o.path.read_bytes() for o in outputs} == contents
+        assert len({o.path.name.removesuffix(o.format.suffix) for o in outputs}) == 1
+        assert set(new_files(folder, before)) <= {o.path.name for o in outputs}
+        assert not _leftovers(folder)
+
+
+def test_every_step_is_named_by_the_fault_layer():
+    assert {"create", "write", "fsync", "link", "rename_noreplace", "unlink", "fsync_folder", "listdir"} <= set(STEPS)
+
+
+def _prepared(folder: Path) -> tuple[Path, dict[str, tuple[object, ...]]]:
+    source = folder / "meeting.wav"
+    source.write_bytes(b"RIFF")
+    (folder / "other.txt").write_text("of a person")
+    return source, snapshot(folder)
+
+
+def _complete() -> list[dict[str, bytes]]:
+    """One failed step may cost a stem (a name was taken as far as it could be told), never an output."""
+    return [expected("meeting"), expected("meeting.wav"), expected("meeting.wav (2)")]
+
+
+def _count_steps(kind: str) -> int:
+    with quick_folder() as folder:
+        source, _ = _prepared(folder)
+        files = FaultyFiles(**FILE_SYSTEMS[kind])
+        TranscriptWriter(files=files).publish(source, folder, CONTENTS)
+        return len(files.steps)
+
+
+def _assert_next_run_completes(source: Path, before: dict[str, tuple[object, ...]], kind: str) -> None:
+    outputs = TranscriptWriter(files=FaultyFiles(**FILE_SYSTEMS[kind])).publish(source, source.parent, CONTENTS)
+    assert new_files(source.parent, before) in _complete()
+    assert {o.format: o.path.read_bytes() for o in outputs} == CONTENTS
+    assert not _leftovers(source.parent)
+
+
+def _leftovers(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.name.startswith(".dropscribe-")]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks are told apart by flock")
+def test_stale_temp_files_go_and_live_ones_stay(recording):
+    folder = recording.parent
+    stale, alike = folder / f".dropscribe-{'0' * 16}.tmp", folder / ".dropscribe-notes.tmp"
+    stale.write_bytes(b"half of")
+    alike.write_bytes(b"a person's")
+    with TempFile(Files(), folder, b"in use") as live:
+        TranscriptWriter().publish(recording, folder, CONTENTS)
+        assert live.path.read_bytes() == b"in use"
+    assert not stale.exists()
+    assert alike.read_bytes() == b"a person's"
+    assert not live.path.exists()
+
+
+def test_check_finds_a_folder_that_can_be_written_and_leaves_nothing(tmp_path):
+    folder = tmp_path / "made" / "for it"
+    TranscriptWriter(reserve=0).check(folder, 1000)
+    assert list(folder.iterdir()) == []
+
+
+def test_check_says_before_paying_that_space_is_short(tmp_path):
+    writer = TranscriptWriter(reserve=1 << 60)
+    with pytest.raises(NoSpace, match="MB are free") as failure:
+        writer.check(tmp_path, 1000)
+    assert "Free some space" in failure.value.fix
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"), [(errno.ENOSPC, NoSpace), (errno.EDQUOT, NoSpace), (errno.EROFS, NotWritable)]
+)
+@pytest.mark.parametrize("step", ["create", "write"])
+def test_check_finds_what_only_writing_can_find(tmp_path, error, kind, step):
+    files = FaultyFiles(lambda _number, name: Fault(error) if name == step else None)
+    with pytest.raises(kind, match=str(tmp_path)):
+        TranscriptWriter(files=files).check(tmp_path, 1000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_makes_no_folder_unless_it_may(tmp_path):
+    with pytest.raises(NotWritable, match="unplugged"):
+        TranscriptWriter().check(tmp_path / "unplugged", 10, create=False)
+    assert not (tmp_path / "unplugged").exists()
+
+
+def test_an_output_is_ours_until_someone_changes_it(recording):
+    writer = TranscriptWriter()
+    txt, json_v2, srt = writer.publish(recording, recording.parent, CONTENTS)
+    assert all(map(writer.is_still_ours, (txt, json_v2, srt)))
+    txt.path.write_text("corrected by hand")
+    json_v2.path.unlink()
+    assert not writer.is_still_ours(txt)
+    assert not writer.is_still_ours(json_v2)
+    assert writer.is_still_ours(srt)
+
+
+def test_outputs_follow_a_renamed_recording_and_edited_ones_stay(recording):
+    writer = TranscriptWriter()
+    txt, json_v2, srt = writer.publish(recording, recording.parent, CONTENTS)
+    txt.path.write_text("corrected by hand")
+    renamed = recording.rename(recording.with_name("Board.wav"))
+    moved = writer.move_outputs((txt, json_v2, srt), renamed, renamed.parent)
+    assert [o.path.name for o in moved] == ["meeting.txt", "Board.json", "Board.srt"]
+    assert {p.name for p in renamed.parent.iterdir()} == {"Board.wav", "meeting.txt", "Board.json", "Board.srt"}
+    assert txt.path.read_text() == "corrected by hand"
+    assert writer.move_outputs((txt, json_v2, srt), renamed, renamed.parent) == moved
+
+
+def test_outputs_that_follow_clobber_nothing(recording):
+    writer = TranscriptWriter()
+    outputs = writer.publish(recording, recording.parent, CONTENTS)
+    mine = recording.with_name("Board.txt")
+    mine.write_text("my own")
+    renamed = recording.rename(recording.with_name("Board.wav"))
+    moved = writer.move_outputs(outputs, renamed, renamed.parent)
+    assert {o.path.name for o in moved} == set(expected("Board.wav"))
+    assert mine.read_text() == "my own"
+
+
+def test_outputs_that_went_along_with_their_folder_are_recognised(tmp_path):
+    old = tmp_path / "old"
+    old.mkdir()
+    (old / "meeting.wav").write_bytes(b"RIFF")
+    writer = TranscriptWriter()
+    outputs = writer.publish(old / "meeting.wav", old, CONTENTS)
+    new = old.rename(tmp_path / "new")
+    moved = writer.move_outputs(outputs, new / "meeting.wav", new)
+    assert [o.path for o in moved] == [new / o.path.name for o in outputs]
+    assert all(map(writer.is_still_ours, moved))
+
+
+def test_moving_is_all_or_nothing_at_every_step_and_can_be_repeated():
+    number, reached = 0, True
+    while reached:
+        for fault in (Fault(errno.EIO), Fault(None), Fault(None, after=True)):
+            with quick_folder() as folder:
+                source, before = _prepared(folder)
+                outputs = TranscriptWriter().publish(source, folder, CONTENTS)
+                renamed = source.rename(folder / "Board.wav")
+                before["Board.wav"] = before.pop("meeting.wav")
+                files = FaultyFiles(at(number, fault))
+                with suppress(OutputError, Killed):
+                    TranscriptWriter(files=files).move_outputs(outputs, renamed, folder)
+                reached = len(files.steps) > number
+                there = new_files(folder, before)
+                assert sorted(set(there.values())) == sorted(CONTENTS.values())
+                moved = TranscriptWriter().move_outputs(outputs, renamed, folder)
+                assert {o.format: o.path.read_bytes() for o in moved} == CONTENTS
+                assert new_files(folder, before) in (expected("Board"), expected("meeting"), expected("Board.wav"))
+        number += 1
+
+
+def test_an_edited_output_is_a_persons_even_if_it_was_removed_elsewhere(recording):
+    writer = TranscriptWriter()
+    ghost = Output(recording.with_name("ghost.txt"), OutputFormat.TXT, "0" * 64)
+    assert writer.move_outputs((ghost,), recording, recording.parent) == (ghost,)
