@@ -29,15 +29,9 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
     parser.add_argument("--model", default="tiny.en", help="a faster-whisper model name or a folder")
     parser.add_argument("--threads", type=int, default=0, help="cores per worker (default: all)")
     parser.add_argument("--workers", type=int, default=1, help="worker processes (default: %(default)s)")
-    parser.add_argument(
-        "--idle-release", type=float, default=60.0, help="seconds until an idle model is let go"
-    )
-    parser.add_argument(
-        "--retention", type=float, default=7 * 86_400.0, help="seconds until a finished job expires"
-    )
-    parser.add_argument(
-        "--limits", choices=["none", "cloud"], default="none", help="request limits to enforce"
-    )
+    parser.add_argument("--idle-release", type=float, default=60.0, help="seconds until an idle model is let go")
+    parser.add_argument("--retention", type=float, default=7 * 86_400.0, help="seconds until a finished job expires")
+    parser.add_argument("--limits", choices=["none", "cloud"], default="none", help="request limits to enforce")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input is closed")
     options = parser.parse_args(arguments)
     return ServerSettings(

@@ -35,8 +35,7 @@ def check_settings(host: str, key: str | None) -> None:
     """
     if key is None and not is_loopback(host):
         raise ValueError(
-            f"Listening on {host} makes this server reachable for others, so it needs a key: "
-            "set DROPSCRIBE_SERVER_KEY"
+            f"Listening on {host} makes this server reachable for others, so it needs a key: set DROPSCRIBE_SERVER_KEY"
         )
 
 

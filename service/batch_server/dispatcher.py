@@ -93,9 +93,7 @@ class Dispatcher:
                 await self._run(job_id, worker)
             except Exception:  # noqa: BLE001 - one job's trouble must not end the work on all others
                 # The disk may be full or the database unreadable: the job stays on disk as it is, unfinished.
-                _log.exception(
-                    "job could not be concluded; it will be tried again at the next start", job=job_id
-                )
+                _log.exception("job could not be concluded; it will be tried again at the next start", job=job_id)
             if self._queue.empty():
                 self._idle_since_now(worker)
 
@@ -117,9 +115,7 @@ class Dispatcher:
             self._busy[job.id] = worker
             try:
                 recognition = await asyncio.wrap_future(
-                    worker.submit(
-                        task.recognise, self._model, transcribe.task(config, self._store.audio_path(job.id))
-                    )
+                    worker.submit(task.recognise, self._model, transcribe.task(config, self._store.audio_path(job.id)))
                 )
             except WorkerDied as death:
                 await self._count_death(job, death)
@@ -141,9 +137,7 @@ class Dispatcher:
             return  # deleted, and stopped by us
         crashes = await self._database.run(self._store.count_crash, job.id)
         _log.warning("worker died", job=job.id, exit_status=death.exit_status, crashes=crashes)
-        line = log_line(
-            f"The recognising process died (exit status {death.exit_status}), time {crashes}", "WARNING"
-        )
+        line = log_line(f"The recognising process died (exit status {death.exit_status}), time {crashes}", "WARNING")
         await self._database.run(self._store.append_log, job.id, line)
 
     async def _complete(self, job: Job, config: jobconfig.JobConfig, recognition: task.Recognition) -> None:

@@ -145,9 +145,7 @@ class Endpoints:
         form = request.query_params.get("format", "json-v2")
         if form not in _MEDIA_TYPES:
             self._gate.owner(request)
-            raise FormatNotSupported(
-                f"There is no transcript format {form!r}; there are {', '.join(_MEDIA_TYPES)}"
-            )
+            raise FormatNotSupported(f"There is no transcript format {form!r}; there are {', '.join(_MEDIA_TYPES)}")
         job = await self._awaited(request)
         if job.status == "running":
             raise NotReady(f"Job {job.id} is still running")

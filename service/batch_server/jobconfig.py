@@ -257,7 +257,6 @@ def check_possible(config: JobConfig, *, model: str) -> None:
         )
     if transcription.diarization == "speaker":
         raise BadConfig(
-            "transcription_config.diarization: this server can't tell speakers apart; "
-            "use 'none' or 'channel'",
+            "transcription_config.diarization: this server can't tell speakers apart; use 'none' or 'channel'",
             error="Requested product not available",
         )

@@ -38,9 +38,7 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
     try:
         listener = _listen(settings.host, settings.port)
     except OSError as error:
-        _log.error(
-            "can't listen", host=settings.host, port=settings.port, reason=error.strerror or str(error)
-        )
+        _log.error("can't listen", host=settings.host, port=settings.port, reason=error.strerror or str(error))
         return 1
     with contextlib.closing(listener):
         database = Database(settings.data_dir)

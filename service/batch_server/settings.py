@@ -29,9 +29,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 # https://docs.speechmatics.com/speech-to-text/batch/limits: the published limits of the cloud.
-CLOUD_LIMITS: Final = Limits(
-    upload_bytes=GIGABYTE, posts_per_second=10.0, gets_per_second=50.0, concurrent_jobs=20_000
-)
+CLOUD_LIMITS: Final = Limits(upload_bytes=GIGABYTE, posts_per_second=10.0, gets_per_second=50.0, concurrent_jobs=20_000)
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,9 +79,7 @@ class Store:
         self._uploads = data_dir / "uploads"
         for folder in (data_dir, self._audio, self._uploads):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(
-            data_dir / "jobs.sqlite3", isolation_level=None, check_same_thread=False
-        )
+        self._database = sqlite3.connect(data_dir / "jobs.sqlite3", isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
         except BaseException:
@@ -103,9 +101,7 @@ class Store:
             )
         if version == 0:
             schema = (resources.files(__package__) / "sql" / "schema.sql").read_text(encoding="utf-8")
-            self._database.executescript(
-                f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
-            )
+            self._database.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
 
     def _remove_leftovers(self) -> None:
         for upload in self._uploads.iterdir():
@@ -311,9 +307,7 @@ class Store:
             Whether there was still something to remove.
         """
         with self._transaction():
-            changed = self._run(
-                "retire_job", {"id": job_id, "status": status, "finished": now_micros()}
-            ).rowcount
+            changed = self._run("retire_job", {"id": job_id, "status": status, "finished": now_micros()}).rowcount
             self._run("delete_transcript", {"job_id": job_id})
         self.audio_path(job_id).unlink(missing_ok=True)
         return changed > 0

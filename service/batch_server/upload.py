@@ -119,9 +119,7 @@ class _Form:
             name = options.get(b"filename", b"").decode("utf-8", "replace")
             self.data_name = os.path.basename(name.replace("\\", "/")) or _DEFAULT_NAME  # noqa: PTH119 - text only
         else:
-            raise Malformed(
-                f"The form has a part named {self._part!r}; only 'config' and 'data_file' are known"
-            )
+            raise Malformed(f"The form has a part named {self._part!r}; only 'config' and 'data_file' are known")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._part == "config":
@@ -147,9 +145,7 @@ def too_large(limits: Limits) -> TooLarge:
     return TooLarge(f"The audio is larger than this server's limit of {limits.upload_bytes} bytes")
 
 
-async def receive(
-    request: Request, path: Path, *, limits: Limits, on_config: Callable[[bytes], None]
-) -> Upload:
+async def receive(request: Request, path: Path, *, limits: Limits, on_config: Callable[[bytes], None]) -> Upload:
     """Receive a job's form, writing its audio to a file.
 
     Args:
@@ -192,9 +188,7 @@ async def receive(
         await asyncio.to_thread(_write_and_flush, file, form.take_unwritten(0))
     if not form.has_config:
         raise Malformed("The form has no part named 'config'")
-    return Upload(
-        config=form.config, audio=path if form.has_audio else None, data_name=form.data_name, size=form.size
-    )
+    return Upload(config=form.config, audio=path if form.has_audio else None, data_name=form.data_name, size=form.size)
 
 
 async def drain(request: Request, limits: Limits) -> None:

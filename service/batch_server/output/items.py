@@ -19,9 +19,7 @@ _CLOSING: Final = "\"'”’»,.!?:;)]}…。，、！？：；।؟،؛-–—"
 _SENTENCE_ENDS: Final = frozenset(".!?…。！？।؟")  # noqa: RUF001 - as above
 _ELLIPSIS: Final = re.compile(r"\.{2,}")
 _INITIALISM: Final = re.compile(r"(?:[^\W\d_]\.)+[^\W\d_]")
-_TITLES: Final = frozenset(
-    {"mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "no", "gen", "lt", "sgt", "capt"}
-)
+_TITLES: Final = frozenset({"mr", "mrs", "ms", "dr", "prof", "st", "jr", "sr", "vs", "no", "gen", "lt", "sgt", "capt"})
 _SIGNED_NUMBER: Final = re.compile(r"[-–+]\d")  # noqa: RUF001 - as above
 
 

@@ -95,9 +95,7 @@ def language_pack_info(language: str) -> dict[str, Any]:
     }
 
 
-def render(
-    items: Iterable[Item], *, language: str, job: Mapping[str, Any], metadata: Mapping[str, Any]
-) -> bytes:
+def render(items: Iterable[Item], *, language: str, job: Mapping[str, Any], metadata: Mapping[str, Any]) -> bytes:
     """Render a ``RetrieveTranscriptResponse``.
 
     Args:

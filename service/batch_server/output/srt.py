@@ -49,9 +49,7 @@ def _units(results: Iterable[Result]) -> Iterator[list[Result]]:
         yield unit
 
 
-def _sections(
-    results: Iterable[Result], delimiter: str, line_length: int, lines: int
-) -> Iterator[list[list[Result]]]:
+def _sections(results: Iterable[Result], delimiter: str, line_length: int, lines: int) -> Iterator[list[list[Result]]]:
     """Gather units to subtitles."""
     section: list[list[Result]] = []
     for unit in _units(results):
@@ -63,9 +61,7 @@ def _sections(
         yield section
 
 
-def _fits(
-    section: list[list[Result]], unit: list[Result], delimiter: str, line_length: int, lines: int
-) -> bool:
+def _fits(section: list[list[Result]], unit: list[Result], delimiter: str, line_length: int, lines: int) -> bool:
     last = section[-1][-1]
     if last.is_eos or voice(last) != voice(unit[0]):
         return False

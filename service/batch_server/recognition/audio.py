@@ -91,9 +91,7 @@ def _resampled(container: InputContainer, *, by_channel: bool) -> Iterator[Sampl
     stream = best if isinstance(best, AudioStream) else container.streams.audio[0]
     channels = stream.layout.nb_channels if by_channel else 1
     if channels > MAX_CHANNELS:
-        raise AudioUnusable(
-            f"The file has {channels} channels; at most {MAX_CHANNELS} can be recognised apart"
-        )
+        raise AudioUnusable(f"The file has {channels} channels; at most {MAX_CHANNELS} can be recognised apart")
     layout = "mono" if channels == 1 else stream.layout.name
     resampler: AudioResampler | None = None
     shape: tuple[str, str, int] | None = None

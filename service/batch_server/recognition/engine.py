@@ -1,26 +1,28 @@
-"""Recognition itself: decode, find speech, cut, recognise in batches. Only worker processes import this."""
+"""Recognition itself: what is cut into batches becomes words. Only worker processes import this."""
 
 import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+import ctranslate2
 import numpy as np
-import numpy.typing as npt
 from faster_whisper import BatchedInferencePipeline, WhisperModel
-from faster_whisper.vad import VadOptions, get_speech_timestamps, get_vad_model
+from faster_whisper.vad import get_vad_model
 
-from service.batch_server.recognition import audio, weights
+from service.batch_server.recognition import weights
+from service.batch_server.recognition.audio import SAMPLE_RATE
+from service.batch_server.recognition.speech import BATCH, PADDING_SECONDS, Batch, Cut, Piece, batches
 from service.batch_server.recognition.task import ModelSource, ModelUnavailable, Recognition, Task, Word
-from service.batch_server.recognition.windows import Span, pack
+from service.batch_server.recognition.windows import Span, unheard
 
-BATCH: Final = 8
-WINDOW_SECONDS: Final = 30
-PAUSE_SECONDS: Final = 3.0
-BLOCK_SECONDS: Final = 300.0
-
-Floats = npt.NDArray[np.float32]
+# Text that can be compressed more than this repeats itself: the model is caught in a loop (openai/whisper's bound).
+_LOOPING: Final = 2.4
+_TEMPERATURES: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_WORTH_LISTENING_AGAIN: Final = SAMPLE_RATE
+_PADDING: Final = round(PADDING_SECONDS * SAMPLE_RATE)
+_FRAMES_PER_SECOND: Final = 100
 
 
 @functools.lru_cache(maxsize=1)
@@ -48,91 +50,110 @@ def load(source: ModelSource) -> BatchedInferencePipeline:
 def recognise(source: ModelSource, task: Task) -> Recognition:
     """Recognise one recording; see ``task.recognise``."""
     pipeline = load(source)
-    channels: list[_Channel] = []
-    for block in audio.blocks(task.audio, by_channel=task.by_channel, seconds=BLOCK_SECONDS):
-        if not channels:
-            channels = [_Channel(pipeline, task) for _ in range(block.shape[0])]
-        for channel, samples in zip(channels, block, strict=True):
-            channel.feed(samples)
-    for channel in channels:
-        channel.finish()
+    listener = Listener(pipeline, task)
+    words: dict[int, list[Word]] = {}
+    for part in batches(task):
+        if isinstance(part, Cut):
+            return assemble(part, words, listener)
+        words.setdefault(part.channel, []).extend(listener.words(part))
+    raise AssertionError("a cut recording ends with a Cut")
+
+
+def assemble(cut: Cut, words: dict[int, list[Word]], listener: "Listener") -> Recognition:
+    """Put what was recognised together."""
     return Recognition(
-        duration=channels[0].heard / audio.SAMPLE_RATE,
-        speech=sum(channel.speech for channel in channels) / audio.SAMPLE_RATE,
-        channels=tuple(tuple(channel.words) for channel in channels),
-        language=channels[0].language or task.language or "en",
-        language_probability=channels[0].language_probability,
+        duration=cut.samples / SAMPLE_RATE,
+        speech=cut.speech / SAMPLE_RATE,
+        channels=tuple(tuple(words.get(channel, ())) for channel in range(cut.channels)),
+        language=listener.language or "en",
+        language_probability=listener.language_probability,
     )
 
 
-class _Channel:
-    """Recognises one stream of samples with bounded memory: what was recognised is forgotten."""
+class Listener:
+    """Recognises batches of one recording.
+
+    Args:
+        pipeline: The model.
+        task: What is known about the recording.
+
+    Attributes:
+        language: Whisper's code; found out from the first batch if the task doesn't say.
+        language_probability: How sure that is.
+    """
 
     def __init__(self, pipeline: BatchedInferencePipeline, task: Task) -> None:
         self._pipeline = pipeline
-        self._task = task
-        self._waiting: Floats = np.empty(0, dtype=np.float32)
-        self._batch: list[tuple[int, Floats]] = []
-        self.heard = 0
-        self.speech = 0
-        self.words: list[Word] = []
+        self._hotwords = ", ".join(task.vocabulary) or None
         self.language = task.language
         self.language_probability = 1.0
 
-    def feed(self, samples: audio.Samples) -> None:
-        """Take the next samples, and recognise what is complete by now."""
-        self._take(samples, last=False)
-
-    def finish(self) -> None:
-        """Recognise what is left."""
-        self._take(np.empty(0, dtype=np.int16), last=True)
-
-    def _take(self, samples: audio.Samples, *, last: bool) -> None:
-        fresh = samples.astype(np.float32) / 32768.0
-        waiting = np.concatenate([self._waiting, fresh])
-        self.heard += len(samples)
-        origin = self.heard - len(waiting)
-        windows = pack(
-            _speech(waiting),
-            longest=WINDOW_SECONDS * audio.SAMPLE_RATE,
-            longest_pause=int(PAUSE_SECONDS * audio.SAMPLE_RATE),
-        )
-        keep = len(waiting)
-        if not last:
-            # The last window may go on in samples that are yet to come; so may speech that has just begun.
-            keep = windows.pop().start if windows else max(0, len(waiting) - audio.SAMPLE_RATE)
-        for window in windows:
-            self._batch.append((origin + window.start, waiting[window.start : window.end].copy()))
-            self.speech += window.end - window.start
-            if len(self._batch) == BATCH:
-                self._recognise_batch()
-        if last and self._batch:
-            self._recognise_batch()
-        self._waiting = waiting[keep:].copy()
-
-    def _recognise_batch(self) -> None:
-        batch, self._batch = self._batch, []
-        starts = np.cumsum([0, *(len(samples) for _, samples in batch)])
-        clips = [
-            {"start": start / audio.SAMPLE_RATE, "end": end / audio.SAMPLE_RATE}
-            for start, end in itertools.pairwise(starts)
+    def words(self, batch: Batch) -> list[Word]:
+        """Recognise a batch; words have times within the recording."""
+        heard = self._listen(batch.pieces)
+        again = [
+            (number, tail)
+            for number, (piece, words) in enumerate(zip(batch.pieces, heard, strict=True))
+            if (tail := _tail(piece, words)) is not None
         ]
+        if again:
+            for (number, _), words in zip(again, self._listen([tail for _, tail in again]), strict=True):
+                heard[number].extend(words)
+        return [word for words in heard for word in words]
+
+    def _listen(self, pieces: Iterable[Piece]) -> list[list[Word]]:
+        """Recognise windows, all at once; a window in which the model repeats itself, once more alone."""
+        pieces = list(pieces)
+        edges = [0, *itertools.accumulate(len(piece.samples) for piece in pieces)]
+        clips = [{"start": a / SAMPLE_RATE, "end": b / SAMPLE_RATE} for a, b in itertools.pairwise(edges)]
         segments, info = self._pipeline.transcribe(
-            np.concatenate([samples for _, samples in batch]),
+            np.concatenate([piece.samples for piece in pieces]),
             language=self.language,
             word_timestamps=True,
             clip_timestamps=clips,
             batch_size=BATCH,
             without_timestamps=True,
-            hotwords=", ".join(self._task.vocabulary) or None,
+            hotwords=self._hotwords,
         )
         if self.language is None:
-            self.language, self.language_probability = info.language, info.language_probability
-        seeks = {int(clip["start"] * 100): index for index, clip in enumerate(clips)}
+            self.language, self.language_probability = info.language, float(info.language_probability)
+        numbers = {int(clip["start"] * _FRAMES_PER_SECOND): number for number, clip in enumerate(clips)}
+        heard: list[list[Word]] = [[] for _ in pieces]
+        looping: set[int] = set()
         for segment in segments:
-            index = seeks[segment.seek]
-            shift = (batch[index][0] - int(starts[index])) / audio.SAMPLE_RATE
-            self.words.extend(_words(segment.words or (), shift))
+            number = numbers[segment.seek]
+            shift = (pieces[number].start - edges[number]) / SAMPLE_RATE
+            heard[number].extend(_words(segment.words or (), shift))
+            if segment.compression_ratio > _LOOPING:
+                looping.add(number)
+        for number in looping:
+            heard[number] = self._listen_carefully(pieces[number])
+        return heard
+
+    def _listen_carefully(self, piece: Piece) -> list[Word]:
+        """Recognise one window the slow way, which gets a looping model out of its loop."""
+        ctranslate2.set_random_seed(0)  # the same recording must give the same words, everywhere
+        segments, _ = self._pipeline.model.transcribe(
+            piece.samples,
+            language=self.language,
+            word_timestamps=True,
+            temperature=list(_TEMPERATURES),
+            condition_on_previous_text=False,
+            vad_filter=False,
+            hotwords=self._hotwords,
+        )
+        shift = piece.start / SAMPLE_RATE
+        return [word for segment in segments for word in _words(segment.words or (), shift)]
+
+
+def _tail(piece: Piece, words: list[Word]) -> Piece | None:
+    """Cut off the end of a window that the model did not listen to, if there is one."""
+    heard_until = round(words[-1].end * SAMPLE_RATE) - piece.start if words else 0
+    start = unheard(piece.speech, heard_until, padding=_PADDING, least=_WORTH_LISTENING_AGAIN)
+    if start is None or start <= 0:  # all of it is missing: listening again would find nothing again
+        return None
+    speech = tuple(Span(max(0, span.start - start), span.end - start) for span in piece.speech if span.end > start)
+    return Piece(piece.start + start, piece.samples[start:], speech)
 
 
 def _words(words: Any, shift: float) -> Iterator[Word]:  # noqa: ANN401 - faster-whisper has no types
@@ -144,8 +165,3 @@ def _words(words: Any, shift: float) -> Iterator[Word]:  # noqa: ANN401 - faster
                 text=word.word,
                 confidence=round(float(word.probability), 3),
             )
-
-
-def _speech(samples: Floats) -> list[Span]:
-    options = VadOptions(max_speech_duration_s=WINDOW_SECONDS, min_silence_duration_ms=160)
-    return [Span(found["start"], found["end"]) for found in get_speech_timestamps(samples, options)]

@@ -54,13 +54,9 @@ def check(folder: Path, expected: dict[str, str], *, remember: Path) -> None:
         ModelUnavailable: If a file is missing or differs.
     """
     try:
-        found = {
-            name: [stat.st_size, stat.st_mtime_ns] for name in expected for stat in [(folder / name).stat()]
-        }
+        found = {name: [stat.st_size, stat.st_mtime_ns] for name in expected for stat in [(folder / name).stat()]}
     except OSError as error:
-        raise ModelUnavailable(
-            f"The packaged model is incomplete: {error}; install the package again"
-        ) from error
+        raise ModelUnavailable(f"The packaged model is incomplete: {error}; install the package again") from error
     seal = {"folder": str(folder), "sha256": expected, "found": found}
     try:
         if json.loads(remember.read_text(encoding="utf-8")) == seal:
