@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 from typing import Final
 
 __all__ = ["is_complete"]
@@ -30,7 +31,7 @@ def is_complete(descriptor: int, size: int) -> bool | None:
     """Look whether a media file is all there.
 
     Args:
-        descriptor: the file, opened for reading; its position doesn't matter and doesn't change.
+        descriptor: the file, opened for reading; its position doesn't matter.
         size: its size in bytes.
 
     Returns:
@@ -53,11 +54,16 @@ def is_complete(descriptor: int, size: int) -> bool | None:
     return None
 
 
-def _read(descriptor: int, offset: int, count: int) -> bytes:
-    if hasattr(os, "pread"):
+if sys.platform == "win32":
+
+    def _read(descriptor: int, offset: int, count: int) -> bytes:
+        os.lseek(descriptor, offset, os.SEEK_SET)
+        return os.read(descriptor, count)
+
+else:
+
+    def _read(descriptor: int, offset: int, count: int) -> bytes:
         return os.pread(descriptor, count, offset)
-    os.lseek(descriptor, offset, os.SEEK_SET)
-    return os.read(descriptor, count)
 
 
 def _iso(descriptor: int, size: int) -> bool | None:
@@ -91,10 +97,9 @@ def _chunks(head: bytes, size: int) -> bool | None:
     if head[:4] == b"RF64":
         if head[12:16] != b"ds64" or len(head) < 28:  # noqa: PLR2004 - ds64 begins with the RIFF size
             return None
-        declared = struct.unpack("<Q", head[20:28])[0]
+        declared = int.from_bytes(head[20:28], "little")
     else:
-        order = "<I" if head[:4] == b"RIFF" else ">I"
-        declared = struct.unpack(order, head[4:8])[0]
+        declared = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
     if declared in {0, _UNKNOWN_32, 0xFFFFFFFFFFFFFFFF} or declared >= _UNKNOWN_32 - 64:
         return None  # written as a stream: its length was never filled in
     # A last odd chunk may lack its pad byte.
@@ -125,7 +130,7 @@ def _asf(descriptor: int, size: int) -> bool | None:
     if at < 0 or len(head) < at + 48:
         return None
     # GUID 16, object size 8, file id 16, file size 8
-    declared = struct.unpack("<Q", head[at + 40 : at + 48])[0]
+    declared = int.from_bytes(head[at + 40 : at + 48], "little")
     return None if declared == 0 else size >= declared
 
 

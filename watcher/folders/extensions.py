@@ -8,12 +8,21 @@ from __future__ import annotations
 
 __all__ = ["AUDIO", "OURS", "RECORDINGS", "TEMPORARY", "VIDEO"]
 
-AUDIO = frozenset(
-    [".aac", ".ac3", ".adts", ".aif", ".aifc", ".aiff", ".alac", ".amr", ".ape", ".au", ".awb", ".caf", ".dff", ".dsf", ".dss", ".dts", ".eac3", ".ec3", ".flac", ".gsm", ".loas", ".m4a", ".m4b", ".m4r", ".mka", ".mlp", ".mp1", ".mp2", ".mp3", ".mpa", ".mpc", ".mpga", ".oga", ".ogg", ".oma", ".opus", ".qcp", ".ra", ".rf64", ".sln", ".snd", ".spx", ".tak", ".thd", ".tta", ".voc", ".vqf", ".w64", ".wav", ".wave", ".weba", ".wma", ".wv", ".wve"],
+
+def _endings(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+AUDIO = _endings(
+    ".aac .ac3 .adts .aif .aifc .aiff .alac .amr .ape .au .awb .caf .dff .dsf .dss .dts .eac3 .ec3 .flac "
+    ".gsm .loas .m4a .m4b .m4r .mka .mlp .mp1 .mp2 .mp3 .mpa .mpc .mpga .oga .ogg .oma .opus .qcp .ra "
+    ".rf64 .sln .snd .spx .tak .thd .tta .voc .vqf .w64 .wav .wave .weba .wma .wv .wve",
 )
 
-VIDEO = frozenset(
-    [".3g2", ".3gp", ".3gpp", ".amv", ".asf", ".avi", ".divx", ".dv", ".dvr-ms", ".f4v", ".flv", ".ivf", ".m1v", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mkv", ".mod", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nsv", ".nut", ".ogm", ".ogv", ".ogx", ".qt", ".rm", ".rmvb", ".tod", ".ts", ".vob", ".webm", ".wmv", ".wtv", ".xvid"],
+VIDEO = _endings(
+    ".3g2 .3gp .3gpp .amv .asf .avi .divx .dv .dvr-ms .f4v .flv .ivf .m1v .m2t .m2ts .m2v .m4v .mj2 .mkv "
+    ".mod .mov .mp4 .mpe .mpeg .mpg .mts .mxf .nsv .nut .ogm .ogv .ogx .qt .rm .rmvb .tod .ts .vob .webm "
+    ".wmv .wtv .xvid",
 )
 
 RECORDINGS = AUDIO | VIDEO
@@ -21,9 +30,9 @@ RECORDINGS = AUDIO | VIDEO
 OURS = frozenset({".txt", ".json", ".srt", ".vtt", ".md"})
 """The endings of transcripts. Such a file is never a recording, whatever `include` says."""
 
-TEMPORARY = frozenset(
+TEMPORARY = _endings(
     # browsers and download managers
     ".part .crdownload .download .opdownload .partial .filepart .aria2 .ytdl .!ut .!qb .bc! .dtapart .fdmdownload "
     # sync and copy tools, recorders, editors
-    ".tmp .temp .!sync .bts .ptp .sb- .swp .swo .swx .swpx .lock .lck .bak .wal .journal .unfinished".split(),
+    ".tmp .temp .!sync .bts .ptp .sb- .swp .swo .swx .swpx .lock .lck .bak .wal .journal .unfinished",
 )

@@ -10,9 +10,11 @@ from pathlib import Path
 
 __all__ = ["filesystem_of", "is_remote", "parse_mountinfo"]
 
-_REMOTE = frozenset(
-    ["9p", "afpfs", "afs", "beegfs", "ceph", "cifs", "coda", "davfs", "davfs2", "drvfs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "prl_fs", "smb3", "smbfs", "vboxsf", "virtiofs", "vmhgfs", "webdav"],
+_REMOTE_TYPES = (
+    "9p afpfs afs beegfs ceph cifs coda davfs davfs2 drvfs glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 "
+    "orangefs prl_fs smb3 smbfs vboxsf virtiofs vmhgfs webdav"
 )
+_REMOTE = frozenset(_REMOTE_TYPES.split())
 _LOCAL_FUSE = frozenset({"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.securefs"})
 
 
@@ -29,20 +31,43 @@ def is_remote(filesystem: str) -> bool:
 def filesystem_of(path: Path) -> str:
     """Name the type of the file system that a folder lies on, or return an empty string when it can't be told."""
     real = os.path.realpath(path)
-    if sys.platform == "linux":
+    return _type_of_mount(real)
+
+
+if sys.platform == "linux":
+
+    def _type_of_mount(real: str) -> str:
         try:
             table = Path("/proc/self/mountinfo").read_bytes()
         except OSError:
             return ""
         return parse_mountinfo(os.fsdecode(table), real)
-    if sys.platform == "win32":
+
+elif sys.platform == "win32":
+
+    def _type_of_mount(real: str) -> str:
         import ctypes  # noqa: PLC0415 - only here
 
         remote_drive = 4
         drive = os.path.splitdrive(real)[0] + "\\"
         remote = drive.startswith("\\\\") or ctypes.windll.kernel32.GetDriveTypeW(drive) == remote_drive
         return "cifs" if remote else "local"
-    return _from_mount_command(real)
+
+else:
+
+    def _type_of_mount(real: str) -> str:
+        """Read `mount` of macOS and the BSDs: `/dev/disk1 on /Volumes/x (hfs, local)`."""
+        try:
+            done = subprocess.run(["/sbin/mount"], capture_output=True, timeout=5, check=False)
+        except (OSError, subprocess.SubprocessError):
+            return ""
+        best, kind = "", ""
+        for line in os.fsdecode(done.stdout).splitlines():
+            if found := re.match(r".* on (/.*) \((\w+)", line):
+                point = found[1]
+                if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
+                    best, kind = point, found[2]
+        return kind
 
 
 def parse_mountinfo(table: str, real: str) -> str:
@@ -62,19 +87,4 @@ def parse_mountinfo(table: str, real: str) -> str:
         # Of two mounts at one place the later one is on top.
         if inside and len(point) >= len(best):
             best, kind = point, fields[fields.index("-", 6) + 1]
-    return kind
-
-
-def _from_mount_command(real: str) -> str:
-    """Read `mount` of macOS and the BSDs: `/dev/disk1 on /Volumes/x (hfs, local)`."""
-    try:
-        done = subprocess.run(["/sbin/mount"], capture_output=True, timeout=5, check=False)
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    best, kind = "", ""
-    for line in os.fsdecode(done.stdout).splitlines():
-        if found := re.match(r".* on (/.*) \((\w+)", line):
-            point = found[1]
-            if (real == point or real.startswith(point.rstrip("/") + "/")) and len(point) >= len(best):
-                best, kind = point, found[2]
     return kind

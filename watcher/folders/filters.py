@@ -92,7 +92,7 @@ class Filter:
         """
         text = relative.as_posix()
         return (
-            self._by_place(relative, text)
+            self._by_place(relative)
             or self._by_name(relative.name, text)
             or self._by_kind(kind, is_regular=is_regular)
             or self._by_size(size)
@@ -120,7 +120,7 @@ class Filter:
             return _no("max_duration", f"It lasts {duration:.1f} s, more than max_duration = {high:g} s.")
         return None
 
-    def _by_place(self, relative: PurePath, text: str) -> Verdict | None:
+    def _by_place(self, relative: PurePath) -> Verdict | None:
         parents = relative.parts[:-1]
         if parents and not self._folder.recursive:
             return _no(

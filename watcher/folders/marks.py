@@ -18,16 +18,17 @@ from __future__ import annotations
 import dataclasses
 import os
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from watcher.errors import ConfigError
 from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
-from watcher.models import OutputFormat
+from watcher.models import OutputFormat  # noqa: TC001 - msgspec needs it at run time
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from watcher.models import WatchFolder
 
 __all__ = ["Marks", "Overrides", "parse_overrides"]

@@ -141,7 +141,7 @@ class Root:
         Raises:
             OSError: it isn't there, or is no folder, or can't be listed.
         """
-        found = os.stat(self.path)
+        found = self.path.stat()
         if not stat.S_ISDIR(found.st_mode):
             raise NotADirectoryError(20, "it is not a folder", str(self.path))
         with os.scandir(self.path):

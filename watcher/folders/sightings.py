@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import enum
-import os
 import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
     from pathlib import Path
 
     from watcher.models import WatchFolder

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.errors import ConfigError
@@ -26,6 +25,7 @@ from watcher.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from watcher.clock import Clock
     from watcher.models import WatchFolder

@@ -51,7 +51,7 @@ class Child:
         """
         # -P keeps this folder off the module path: its names must not hide the standard library's.
         command = [sys.executable, "-P", str(_SCRIPT), str(memory)]
-        flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.PIPE,

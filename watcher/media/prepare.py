@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Limits", "Prepared", "needs_preparation", "prepare"]
 
-_TAKEN = frozenset(["aac", "amr", "amrnb", "amrwb", "flac", "mov", "mp4", "m4a", "3gp", "3g2", "mj2", "mp3", "mpeg", "ogg", "wav"])
-_CODECS = frozenset(
-    ["aac", "alac", "amrnb", "amrwb", "amr_nb", "amr_wb", "flac", "mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "opus", "libopus", "pcm_alaw", "pcm_f32le", "pcm_f64le", "pcm_mulaw", "pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_u8", "vorbis"],
+_TAKEN_NAMES = "aac amr amrnb amrwb flac mov mp4 m4a 3gp 3g2 mj2 mp3 mpeg ogg wav"
+_TAKEN = frozenset(_TAKEN_NAMES.split())
+_CODECS_NAMES = (
+    "aac alac amr_nb amr_wb amrnb amrwb flac libopus mp1 mp1float mp2 mp2float mp3 mp3float opus "
+    "pcm_alaw pcm_f32le pcm_f64le pcm_mulaw pcm_s16be pcm_s16le pcm_s24le pcm_s32le pcm_u8 vorbis"
 )
-_CODECS |= {"pcm_s16be"}
+_CODECS = frozenset(_CODECS_NAMES.split())
 _GIB = 1 << 30
 
 
@@ -126,7 +128,7 @@ async def prepare(
             raise describe_os_error(OSError(answer["errno"], answer["what"]), doing=f"write {target}")
         if "error" in answer:
             raise error_of(answer, path)
-        os.replace(part, target)
+        part.replace(target)
     except (ChildDied, ChildTooSlow):
         raise BrokenMedia(
             f"{path} makes the program that extracts its sound crash or hang.", fix="Convert it, e.g. to wav."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from watcher.errors import BrokenMedia, NotARecording, RecordingError, Unreadable
 from watcher.media.child import Child, ChildDied, ChildTooSlow
@@ -48,7 +48,7 @@ class Prober:
         self._timer: asyncio.TimerHandle | None = None
         self._letting_go: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Prober:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(

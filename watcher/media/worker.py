@@ -23,6 +23,9 @@ from typing import TYPE_CHECKING, Any
 import av
 import av.error
 
+if sys.platform != "win32":
+    import resource
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -195,7 +198,11 @@ def prepare(path: str, target: str, channels: str, rate: int, say: Callable[[flo
         layout = "mono" if channels == "mono" else _flac_layout(stream)
         try:
             with av.open(target, "w", format="flac") as out:
-                samples = _transcode(container, stream, out, layout, rate, lambda at: say(at / total if total else 0.0))
+
+                def tell(at: float) -> None:
+                    say(at / total if total else 0.0)
+
+                samples = _transcode(container, stream, out, layout=layout, rate=rate, say=tell)
         except av.error.FFmpegError as error:
             if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOENT, errno.EFBIG}:
                 raise OSError(error.errno, os.strerror(error.errno), target) from None
@@ -221,6 +228,7 @@ def _transcode(
     container: InputContainer,
     stream: Any,  # noqa: ANN401 - see above
     out: Any,  # noqa: ANN401 - see above
+    *,
     layout: str,
     rate: int,
     say: Callable[[float], None],
@@ -265,27 +273,32 @@ def _frames(container: InputContainer, stream: Any) -> Iterator[Any]:  # noqa: A
         yield from frames
 
 
-def _limit(memory: int) -> None:
-    """Bound what this process may take, where the platform has limits."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - POSIX only
+if sys.platform == "win32":
 
-    for what, value in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0), (resource.RLIMIT_NOFILE, 64)):
+    def _limit(memory: int) -> None:
+        """Windows has no such limits; the parent's clock ends a process that takes too long."""
+
+    def _limit_cpu(seconds: float) -> None:
+        """See `_limit`."""
+
+else:
+
+    def _limit(memory: int) -> None:
+        """Bound what this process may take."""
+        for what, value in (
+            (resource.RLIMIT_AS, memory),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_NOFILE, 64),
+        ):
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(what, (value, resource.getrlimit(what)[1]))
+
+    def _limit_cpu(seconds: float) -> None:
+        """Allow so many seconds of CPU from now on; the kernel ends a process that takes more."""
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        soft = int(used.ru_utime + used.ru_stime + seconds) + 1
         with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(what, (value, resource.getrlimit(what)[1]))
-
-
-def _limit_cpu(seconds: float) -> None:
-    """Allow so many seconds of CPU from now on; the kernel ends a process that takes more."""
-    if sys.platform == "win32":
-        return
-    import resource  # noqa: PLC0415 - POSIX only
-
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    soft = int(used.ru_utime + used.ru_stime + seconds) + 1
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+            resource.setrlimit(resource.RLIMIT_CPU, (soft, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 def _answer(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
