@@ -107,7 +107,7 @@ class LocalServer:
     async def _close_client(self) -> None:
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            await client.close()
 
     async def _start(self) -> AsyncClient:
         command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(self._data_dir)]

@@ -158,9 +158,7 @@ def load_config(file: Path, *, required: bool = True) -> Config:
     for part in sorted(extra.glob("*.toml")) if extra.is_dir() else ():
         more = parse_config(_read(part, required=True), file=part)
         if more != Config(folders=more.folders):
-            raise ConfigError(
-                "only [[folders]] belongs in folders.d.", file=part, fix=f"Move the rest to {file}."
-            )
+            raise ConfigError("only [[folders]] belongs in folders.d.", file=part, fix=f"Move the rest to {file}.")
         folders += more.folders
     _refuse_duplicates(folders, file)
     return msgspec.structs.replace(config, folders=tuple(folders))
@@ -176,10 +174,9 @@ def parse_config(text: str, *, file: object = "config") -> Config:
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"line (\d+)", str(error))
+        number = int(line[1]) if line else max(1, text.rstrip().count("\n") + 1)
         what = re.sub(r" ?\(at .*\)$", "", str(error))
-        raise ConfigError(
-            f"not valid TOML: {what}.", file=file, line=int(line[1]) if line else None
-        ) from None
+        raise ConfigError(f"not valid TOML: {what}.", file=file, line=number) from None
     reader = _Reader(text, file)
     config = reader.convert(raw, Config, ())
     for number, folder in enumerate(config.folders):
@@ -207,9 +204,7 @@ def _refuse_duplicates(folders: list[FolderConfig], file: Path) -> None:
     for folder in folders:
         path = expand(folder.path)
         if path in seen:
-            raise ConfigError(
-                f"the folder {folder.path} is named twice.", file=file, fix="Remove one of the two."
-            )
+            raise ConfigError(f"the folder {folder.path} is named twice.", file=file, fix="Remove one of the two.")
         seen.add(path)
 
 
@@ -257,9 +252,7 @@ class _Reader:
             raise self.error("'formats' is empty: no transcript would be written.", (*path, "formats"))
         if len(set(folder.formats)) != len(folder.formats):
             raise self.error("'formats' names one twice.", (*path, "formats"))
-        known = folder.after in {"keep", "trash", "delete"} or (
-            folder.after.startswith("move:") and folder.after[5:]
-        )
+        known = folder.after in {"keep", "trash", "delete"} or (folder.after.startswith("move:") and folder.after[5:])
         if not known:
             fix = 'It is "keep", "trash", "delete" or "move:DIR".'
             raise self.error(f"'after': {folder.after!r} is unknown.", (*path, "after"), fix=fix)
@@ -268,9 +261,7 @@ class _Reader:
 
     def check_language(self, raw: dict[str, Any], config: Config) -> None:
         """`transcription` goes to the service as it is; only its language is needed here."""
-        tables: list[tuple[dict[str, Any], tuple[str | int, ...]]] = [
-            (config.transcription, ("transcription",))
-        ]
+        tables: list[tuple[dict[str, Any], tuple[str | int, ...]]] = [(config.transcription, ("transcription",))]
         tables += [(f.transcription, ("folders", n, "transcription")) for n, f in enumerate(config.folders)]
         for table, path in tables:
             if not isinstance(table.get("language", "en"), str):

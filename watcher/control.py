@@ -127,6 +127,7 @@ class Control:
         self._accounts = accounts
         self._clock = clock
         self._started_at = clock.now()
+        self.config_problem = ""
         self.bus = bus
 
     # Questions
@@ -149,6 +150,7 @@ class Control:
             "counts": {state.value: number for state, number in counts.items()},
             "holds": [describe_hold(hold) for hold in holds],
             "accounts": [self._describe_account(account, now) for account in self._accounts],
+            "config_problem": self.config_problem,
             "folders": folders,
             "active": [self._describe_active(entry) for entry in active],
             "recent": [await self._describe_recent(entry) for entry in recent],
@@ -261,15 +263,17 @@ class Control:
         return told
 
     def _describe_folder(self, status: FolderStatus) -> dict[str, Any]:
-        folder = status.folder
+        folder = next((f for f in self._folders() if f.path == status.path), None)
         return {
-            "path": shown(folder.path),
-            "engine": folder.engine.value,
-            "paused": folder.paused,
+            "path": shown(status.path),
+            "engine": folder.engine.value if folder else None,
+            "paused": folder.paused if folder else False,
             "state": status.watching.value,
-            "reason": status.reason,
+            "reason": " ".join((status.why, *status.problems)).strip(),
             "fix": status.fix,
             "since": status.since,
+            "pending": status.pending,
+            "seen": status.seen,
         }
 
     def _describe_account(self, account: Account, now: float) -> dict[str, Any]:

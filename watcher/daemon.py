@@ -19,10 +19,9 @@ from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch, Sighting
 from watcher.ledger import Ledger, LedgerWorker, open_ledger
 from watcher.logs import get_logger
-from watcher.media import Preparer, Prober
-from watcher.models import Engine
+from watcher.media import Prober
 from watcher.paths import StatePaths
-from watcher.scheduler import Deliverer, Intake, Scheduler
+from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler
 from watcher.transcripts import TranscriptStore, TranscriptWriter, target_folder
 
 if TYPE_CHECKING:
@@ -89,7 +88,7 @@ class Daemon:
             store = TranscriptStore(self.paths.transcripts)
             writer = TranscriptWriter()
             prober = await stack.enter_async_context(Prober())
-            preparer = Preparer(prober, self.paths.prepared)
+            preparer = Preparer(self.paths.prepared)
 
             watch = FolderWatch(
                 self._folders,
@@ -130,7 +129,6 @@ class Daemon:
                 clock=self._clock,
                 bus=self.bus,
                 on_new=scheduler.wake,
-                rescan=watch.look_again,
             )
             self.control = Control(
                 ledger,
@@ -165,7 +163,7 @@ class Daemon:
         self._config = config
         self._folders = config.watch_folders()
         await self.control.watch_folders(self._folders)
-        self._watch.set_folders(self._folders)
+        await self._watch.set_folders(self._folders)
         await self._scheduler.refresh_holds()
         self.bus.publish(Event("config", self._clock.now(), {"folders": len(self._folders)}))
 
@@ -196,7 +194,7 @@ class Daemon:
     async def _quiet(self, watch: FolderWatch, intake: Intake, scheduler: Scheduler) -> None:
         await watch.scan_complete()
         await intake.drained()
-        while not await scheduler.is_quiet():
+        while not await scheduler.is_quiet():  # noqa: ASYNC110 - many things together make it quiet
             await asyncio.sleep(0.1)
 
     async def _finish_baselines(
@@ -214,7 +212,7 @@ class Daemon:
         scheduler.stop_claiming()
         with suppress(TimeoutError):
             async with asyncio.timeout(_FINISH_UPLOADS):
-                while scheduler.uploads and not any(task.done() for task in work):
+                while scheduler.uploads and not any(task.done() for task in work):  # noqa: ASYNC110 - same
                     await asyncio.sleep(0.05)
         for task in work:
             task.cancel()
@@ -225,10 +223,11 @@ class Daemon:
     async def _known(self, ledger: LedgerWorker, sightings: Sequence[Sighting]) -> Sequence[bool]:
         return await ledger(Ledger.known, [(seen.path, seen.size, seen.mtime_ns) for seen in sightings])
 
-    def _warm_up(self, folder: WatchFolder) -> None:
+    def _warm_up(self, path: Path) -> None:
         """The first sign of a new recording: start what takes time to start."""
+        engines = {folder.engine for folder in self._folders if path.is_relative_to(folder.path)}
         for account in self._accounts:
-            if account.engine is folder.engine is Engine.LOCAL:
+            if account.engine in engines:
                 account.connector.in_use(busy=True)
 
     def _settings_of(self, entry: Entry) -> WatchFolder | None:

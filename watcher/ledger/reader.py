@@ -113,6 +113,10 @@ class LedgerReader:
         """Return entries in one state, oldest first, superseded ones included."""
         return [to_entry(row) for row in self._rows("entries_in_state", state=state.value, limit=limit, offset=offset)]
 
+    def unfinished(self, *, limit: int) -> list[Entry]:
+        """Return entries that have not ended; first those that may have a job, then those that are due soonest."""
+        return [to_entry(row) for row in self._rows("unfinished", limit=limit)]
+
     def submitted_to(self, account: str) -> list[Entry]:
         """Return the entries whose jobs run at this account, oldest first."""
         return [to_entry(row) for row in self._rows("submitted_to", account=account)]

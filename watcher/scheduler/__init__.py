@@ -7,6 +7,7 @@ settles lost answers; `track` waits for the job; `deliver` writes the transcript
 from watcher.scheduler.account import Account, Connector, RateLimits
 from watcher.scheduler.deliver import Deliverer
 from watcher.scheduler.intake import Intake
+from watcher.scheduler.preparation import Preparer
 from watcher.scheduler.scheduler import PAUSE, Scheduler
 
-__all__ = ["PAUSE", "Account", "Connector", "Deliverer", "Intake", "RateLimits", "Scheduler"]
+__all__ = ["PAUSE", "Account", "Connector", "Deliverer", "Intake", "Preparer", "RateLimits", "Scheduler"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from watcher.errors import BrokenMedia, NoSpace, NotARecording, SourceChanged, Unreadable
 from watcher.events import Event
-from watcher.folders import Filter, fingerprint
+from watcher.folders import Filter, Moved, fingerprint
 from watcher.ledger import Ledger, NewEntry, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, Existing, Fingerprint
@@ -54,7 +54,6 @@ class Intake:
         clock: Clock,
         bus: EventBus,
         on_new: Callable[[], None],
-        rescan: Callable[[Path], None],
     ) -> None:
         self._ledger = ledger
         self._prober = prober
@@ -62,23 +61,25 @@ class Intake:
         self._clock = clock
         self._bus = bus
         self._on_new = on_new
-        self._rescan = rescan
         self._ready: asyncio.Queue[_Ready] = asyncio.Queue(_BATCH)
         self._pending = 0
         self._drained = asyncio.Event()
         self._drained.set()
 
-    async def run(self, found: AsyncIterator[Settled]) -> None:
+    async def run(self, found: AsyncIterator[Settled | Moved]) -> None:
         """Take in what settles, for ever; cancel to stop."""
         work: asyncio.Queue[Settled] = asyncio.Queue(_WORKERS * 2)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._write())
             for _ in range(_WORKERS):
                 group.create_task(self._look_at_each(work))
-            async for settled in found:
+            async for item in found:
+                if isinstance(item, Moved):
+                    await self._moved(item)
+                    continue
                 self._pending += 1
                 self._drained.clear()
-                await work.put(settled)
+                await work.put(item)
 
     async def drained(self) -> None:
         """Wait until everything taken in so far is in the ledger."""
@@ -91,7 +92,6 @@ class Intake:
                 new = await self._look_at(settled)
             except SourceChanged as error:
                 _log.debug("not whole yet", file=str(settled.path), why=error.message)
-                self._rescan(settled.path)
                 self._finish(1)
             else:
                 if new is None:
@@ -115,6 +115,9 @@ class Intake:
             state, reason, fix = EntryState.SKIPPED, error.message, error.fix
         except (BrokenMedia, Unreadable) as error:
             state, reason, fix = EntryState.FAILED, error.message, error.fix
+        if state is EntryState.WAITING and not settled.complete:
+            state, reason = EntryState.FAILED, f"{path} is cut short, and nobody went on writing it."
+            fix = "Copy it again; or transcribe what is there: dropscribe retry FILE"
         if state is EntryState.WAITING and (bad := Filter(folder).duration_verdict(media.duration if media else None)):
             state, reason, fix = EntryState.SKIPPED, bad.reason, bad.fix
         if state is EntryState.WAITING and settled.was_there_before and folder.existing is Existing.IGNORE:
@@ -169,6 +172,14 @@ class Intake:
                 _log.warning("waiting for space", why=error.message)
                 await asyncio.sleep(5)
 
+    async def _moved(self, moved: Moved) -> None:
+        """The OS said that a recording was renamed: its entry follows, unless it is being taken in anew anyway."""
+        entry = await self._ledger(Ledger.at_path, moved.old)
+        if entry is None or await asyncio.to_thread(_exists, moved.old):
+            return
+        if await self._ledger(Ledger.at_path, moved.new) is None:
+            await self._relocate(entry, moved.folder.path, moved.new, entry.fingerprint)
+
     async def _follow(self, ready: _Ready) -> bool:
         """If this is a known recording that was renamed or moved, let its entry follow."""
         new = ready.new
@@ -176,23 +187,25 @@ class Intake:
             return False
         for entry in await self._ledger(Ledger.same_content, new.fingerprint.sha256):
             if entry.root.is_dir() and not await asyncio.to_thread(_exists, entry.path):
-                await self._relocate(entry, new)
+                await self._relocate(entry, new.root, new.path, new.fingerprint)
                 return True
         return False
 
-    async def _relocate(self, entry: Entry, new: NewEntry) -> None:
-        print_ = new.fingerprint
-        place = {"root": new.root, "path": new.path}
+    async def _relocate(self, entry: Entry, root: Path, path: Path, found: Fingerprint) -> None:
         moved = await self._ledger(
-            Ledger.relocate, entry.id, **place, size=print_.size, mtime_ns=print_.mtime_ns, now=self._clock.now()
+            Ledger.relocate,
+            entry.id,
+            root=root,
+            path=path,
+            size=found.size,
+            mtime_ns=found.mtime_ns,
+            now=self._clock.now(),
         )
-        _log.info("renamed", file=str(new.path), was=str(entry.path))
+        _log.info("renamed", file=str(path), was=str(entry.path))
         outputs = await self._ledger(Ledger.outputs, entry.id)
         beside = tuple(output for output in outputs if output.path.parent == entry.path.parent)
         if beside:
-            now_at: tuple[Output, ...] = await asyncio.to_thread(
-                self._writer.move_outputs, beside, new.path, new.path.parent
-            )
+            now_at: tuple[Output, ...] = await asyncio.to_thread(self._writer.move_outputs, beside, path, path.parent)
             await self._ledger(Ledger.moved_outputs, entry.id, now_at)
         self._announce(moved)
 

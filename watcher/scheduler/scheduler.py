@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.ledger import Hold, LedgerWorker
-    from watcher.media import Preparer
     from watcher.models import Attempt, Entry, WatchFolder
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
+    from watcher.scheduler.preparation import Preparer
     from watcher.transcripts import TranscriptStore, TranscriptWriter
 
 __all__ = ["PAUSE", "Scheduler"]
@@ -35,6 +35,8 @@ __all__ = ["PAUSE", "Scheduler"]
 _log = get_logger("scheduler")
 PAUSE = "pause"
 _IDLE_LOOK = 30.0
+_LOOK_AT = 1000
+_AWAY = frozenset({EntryState.SUBMITTING, EntryState.SUBMITTED})
 _HOPELESS = 5
 """After so many troubles in a row, `run --once` does not wait for an account any longer."""
 
@@ -134,16 +136,12 @@ class Scheduler:
     async def is_quiet(self) -> bool:
         """Whether nothing is left that could go on by itself before long."""
         now = self._clock.now()
-        counts = await self._ledger(Ledger.counts)
-        if self._uploading or counts[EntryState.SUBMITTING] or counts[EntryState.SUBMITTED]:
+        unfinished = await self._ledger(Ledger.unfinished, limit=_LOOK_AT)
+        if self._uploading or any(entry.state in _AWAY for entry in unfinished):
             return False
-        later = [
-            *await self._ledger(Ledger.in_state, EntryState.TRANSCRIBED),
-            *await self._ledger(Ledger.in_state, EntryState.WAITING),
-        ]
         accounts = {account.engine: account for account in self._accounts}
         roots = {folder.path for folder in self._folders()}
-        for entry in later:
+        for entry in unfinished:
             account = accounts.get(entry.engine)
             stuck = account is None or account.troubles >= _HOPELESS or self._is_stopped(account, entry)
             if entry.root in roots and entry.next_attempt_at <= now and not stuck:

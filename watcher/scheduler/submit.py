@@ -11,12 +11,13 @@ The order of things makes it safe to be killed at any instant:
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.errors import DropscribeError, NoSpace, SourceChanged
 from watcher.events import Event
+from watcher.folders import fingerprint
 from watcher.ledger import Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
@@ -26,13 +27,14 @@ from watcher.speechmatics import JobConfig
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
+    from pathlib import Path
 
     from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.ledger import LedgerWorker
-    from watcher.media import Preparer
     from watcher.models import Attempt, Entry
     from watcher.scheduler.account import Account
+    from watcher.scheduler.preparation import Preparer
     from watcher.speechmatics import UploadReceipt
     from watcher.transcripts import TranscriptWriter
 
@@ -107,10 +109,13 @@ class Submitter:
             data = {"uid": entry.uid, "stage": "upload", "sent": sent, "total": total}
             self._bus.publish(Event("progress", self._clock.now(), data))
 
-        async with self._preparer.ready(entry, limit=account.upload_limit) as source:
+        wants_channels = entry.config.get("diarization") == "channel"
+        ready = self._preparer.ready(entry.path, entry.media, limit=account.upload_limit, all_channels=wants_channels)
+        async with ready as source:
 
             async def before_commit(receipt: UploadReceipt) -> None:
-                if source == entry.path and receipt.sha256 != entry.fingerprint.sha256:
+                sent = receipt.sha256 if source == entry.path else await asyncio.to_thread(_digest_of, entry)
+                if sent != entry.fingerprint.sha256:
                     raise SourceChanged(f"{entry.path} changed while it was uploaded; nothing was submitted.")
                 self._check(account, entry)
                 await self._ledger(Ledger.arm, attempt, now=self._clock.now())
@@ -175,3 +180,11 @@ class Submitter:
     async def _end(self, entry: Entry, state: EntryState, now: float, reason: str, fix: str = "") -> Entry:
         ended = AttemptState.REFUSED
         return await self._ledger(Ledger.end, entry, state, now=now, reason=reason, fix=fix, ended=ended)
+
+
+def _digest_of(entry: Entry) -> str:
+    """The digest of a recording as it is now; as it was found if size and mtime haven't changed since."""
+    found = entry.path.lstat()
+    if (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns):
+        return entry.fingerprint.sha256
+    return fingerprint(entry.path).sha256

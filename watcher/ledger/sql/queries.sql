@@ -120,6 +120,10 @@ UPDATE entries SET config = :config, config_key = :config_key, formats = :format
 -- name: entries_in_state
 SELECT * FROM entries WHERE state = :state ORDER BY id LIMIT :limit OFFSET :offset;
 
+-- name: unfinished
+SELECT * FROM entries WHERE state IN ('WAITING', 'SUBMITTING', 'SUBMITTED', 'TRANSCRIBED')
+ORDER BY state IN ('SUBMITTING', 'SUBMITTED') DESC, next_attempt_at, id LIMIT :limit;
+
 -- name: submitted_to
 SELECT * FROM entries WHERE state = 'SUBMITTED' AND account = :account ORDER BY submitted_at, id;
 

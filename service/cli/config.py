@@ -1,0 +1,66 @@
+"""`dropscribe config`: where the config is, whether it is good, and what holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import tomli_w
+import typer
+
+from service.cli.context import print_json, say, settings_of
+
+if TYPE_CHECKING:
+    from watcher.config import Config
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Find, check and show the config.", no_args_is_help=True)
+
+
+@app.command("path")
+def path(context: typer.Context) -> None:
+    """Print where the config is read from."""
+    say(str(settings_of(context).config_file))
+
+
+@app.command("check")
+def check(context: typer.Context) -> None:
+    """Read the config; say what is wrong and in which line, or that it is good."""
+    settings = settings_of(context)
+    config = settings.config
+    if not settings.config_file.exists():
+        say(f"There is no {settings.config_file}; the defaults hold.")
+        return
+    missing = [folder.path for folder in config.watch_folders() if not folder.path.is_dir()]
+    for folder in missing:
+        say(f"The folder {folder} does not exist now; Dropscribe waits for it.")
+    say(f"{settings.config_file} is good. It names {len(config.folders)} folder(s).")
+
+
+@app.command("show")
+def show(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """Print every setting as it holds now, the defaults included."""
+    data = _plain(settings_of(context).config)
+    if as_json:
+        print_json(data)
+    else:
+        say(tomli_w.dumps(data).rstrip())
+
+
+def _plain(config: Config) -> dict[str, Any]:
+    """The config as TOML can say it: without the keys that are not set."""
+    data: dict[str, Any] = msgspec.to_builtins(config)
+    cleaned: dict[str, Any] = _without_none(data)
+    return cleaned
+
+
+def _without_none(value: Any) -> Any:  # noqa: ANN401 - any TOML value
+    if isinstance(value, dict):
+        return {key: _without_none(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list | tuple):
+        return [_without_none(each) for each in value]
+    return value

@@ -1,0 +1,145 @@
+"""`dropscribe folders`: add, list, pause and remove watch folders, one file each in `folders.d`.
+
+What a person wrote by hand is never rewritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+import tomli_w
+import typer
+
+from service.cli.context import print_json, say, settings_of
+from watcher.config import FolderConfig, expand, folders_dir, parse_config
+from watcher.errors import UsageError
+from watcher.models import Engine, Existing
+
+if TYPE_CHECKING:
+    from service.cli.context import Settings
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The folders that are watched.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER")]
+
+
+@app.command("add")
+def add(
+    context: typer.Context,
+    folder: Folder,
+    engine: Annotated[Engine | None, typer.Option("--engine", help="local, or speechmatics: the cloud.")] = None,
+    language: Annotated[str | None, typer.Option("--language", metavar="L", help="What is spoken, e.g. en.")] = None,
+    formats: Annotated[
+        str | None, typer.Option("--formats", "-f", metavar="LIST", help="e.g. txt,json-v2,srt,vtt,md")
+    ] = None,
+    existing: Annotated[
+        Existing | None, typer.Option("--existing", help="ignore: leave alone what is there already.")
+    ] = None,
+    create: Annotated[bool, typer.Option("--create", help="Make the folder if it is missing.")] = False,
+) -> None:
+    """Watch a folder from now on."""
+    settings = settings_of(context)
+    path = expand(str(folder))
+    if create:
+        path.mkdir(parents=True, exist_ok=True)
+    if not path.is_dir():
+        raise UsageError(f"The folder {path} does not exist.", fix="Make it, or say --create.")
+    if any(expand(known.path) == path for known in settings.config.folders):
+        raise UsageError(f"{path} is watched already.", fix="See: dropscribe folders list")
+    table: dict[str, Any] = {"path": str(path)}
+    table |= {"engine": engine.value} if engine else {}
+    table |= {"existing": existing.value} if existing else {}
+    table |= {"formats": formats.replace(" ", "").split(",")} if formats else {}
+    table |= {"transcription": {"language": language}} if language else {}
+    file = _file_of(settings, path)
+    _write(file, table)
+    say(f"Watching {path} ({engine or settings.config.engine}). Its settings: {file}")
+
+
+@app.command("list")
+def list_folders(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> None:
+    """List the watched folders."""
+    folders = settings_of(context).config.watch_folders()
+    if as_json:
+        print_json([{"path": str(f.path), "engine": f.engine.value, "paused": f.paused} for f in folders])
+        return
+    for folder in folders:
+        trouble = "" if folder.path.is_dir() else "  (not there now; Dropscribe waits for it)"
+        formats = ", ".join(form.value for form in folder.formats)
+        say(f"{folder.path}  {folder.engine.value}  {formats}{'  paused' if folder.paused else ''}{trouble}")
+    if not folders:
+        say("No folders yet. Add one: dropscribe folders add ~/Recordings")
+
+
+@app.command("remove")
+def remove(context: typer.Context, folder: Folder) -> None:
+    """Stop watching a folder. Its recordings and transcripts stay."""
+    settings = settings_of(context)
+    file, _ = _own_file(settings, expand(str(folder)))
+    file.unlink()
+    say(f"Not watched any more: {expand(str(folder))}. Everything in it stays as it is.")
+
+
+@app.command("pause")
+def pause(context: typer.Context, folder: Folder) -> None:
+    """Submit nothing from this folder until it is resumed."""
+    _set_paused(settings_of(context), expand(str(folder)), paused=True)
+
+
+@app.command("resume")
+def resume(context: typer.Context, folder: Folder) -> None:
+    """Go on with a paused folder."""
+    _set_paused(settings_of(context), expand(str(folder)), paused=False)
+
+
+def _set_paused(settings: Settings, path: Path, *, paused: bool) -> None:
+    file, table = _own_file(settings, path)
+    _write(
+        file,
+        {**{key: value for key, value in table.items() if key != "paused"}, **({"paused": True} if paused else {})},
+    )
+    say(f"{'Paused' if paused else 'Going on with'} {path}.")
+
+
+def _file_of(settings: Settings, path: Path) -> Path:
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", path.name).strip("-")[:40] or "folder"
+    digest = hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
+    return folders_dir(settings.config_file) / f"{plain}-{digest}.toml"
+
+
+def _own_file(settings: Settings, path: Path) -> tuple[Path, dict[str, Any]]:
+    """The file in folders.d that names this folder, and its table."""
+    folder = folders_dir(settings.config_file)
+    for file in sorted(folder.glob("*.toml")) if folder.is_dir() else ():
+        config = parse_config(file.read_text(encoding="utf-8"), file=file)
+        if [expand(found.path) for found in config.folders] == [path]:
+            return file, _changed(config.folders[0])
+    if any(expand(found.path) == path for found in settings.config.folders):
+        raise UsageError(f"{path} is named in {settings.config_file}, which you wrote.", fix="Edit it there.")
+    raise UsageError(f"{path} is not watched.", fix="See: dropscribe folders list")
+
+
+def _changed(folder: FolderConfig) -> dict[str, Any]:
+    """The settings of a folder that differ from the defaults."""
+    plain = msgspec.to_builtins(folder)
+    default = msgspec.to_builtins(FolderConfig(path=""))
+    return {key: value for key, value in plain.items() if value != default[key]}
+
+
+def _write(file: Path, table: dict[str, Any]) -> None:
+    text = tomli_w.dumps({"folders": [table]})
+    parse_config(text, file=file)  # never leave a file behind that can't be read
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = file.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)

@@ -1,0 +1,117 @@
+"""`dropscribe run`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from service.cli.context import say, settings_of, shown
+from watcher.config import Config, FolderConfig, expand
+from watcher.errors import UsageError
+from watcher.ledger import open_readonly
+from watcher.models import EntryState
+
+if TYPE_CHECKING:
+    from service.cli.context import Settings
+    from watcher.paths import StatePaths
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("run")(run)
+
+
+def run(
+    context: typer.Context,
+    folders: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FOLDER]…", help="Watch just these, with the defaults.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Do what is there, then exit.")] = False,
+) -> int:
+    """Watch folders and write transcripts beside the recordings, until you press Ctrl-C.
+
+    With FOLDER no config is needed. Without, the folders of the config are watched, and its changes are taken up.
+    With --once, what is in the folders now is transcribed; the exit status is 1 if something failed.
+    """
+    settings = settings_of(context)
+    config, file = _config_for(settings, folders or [])
+    return asyncio.run(_run(config, file, once=once, verbose=settings.verbose))
+
+
+def _config_for(settings: Settings, folders: list[Path]) -> tuple[Config, Path | None]:
+    config = settings.config
+    if folders:
+        for folder in folders:
+            _check_folder(folder)
+        own = {expand(folder.path): folder for folder in config.folders}
+        named = tuple(own.get(expand(str(f)), FolderConfig(path=str(expand(str(f))))) for f in folders)
+        return msgspec.structs.replace(config, folders=named), None
+    if not config.folders:
+        raise UsageError(
+            "There is no folder to watch.",
+            fix="Name one: dropscribe run ~/Recordings — or keep one: dropscribe folders add ~/Recordings",
+        )
+    return config, settings.config_file
+
+
+def _check_folder(folder: Path) -> None:
+    path = expand(str(folder))
+    if not path.exists():
+        raise UsageError(f"The folder {path} does not exist.", fix=f"Make it first: mkdir -p '{path}'")
+    if not path.is_dir():
+        raise UsageError(f"{path} is not a folder.", fix=f"For a single file: dropscribe transcribe '{path}'")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise UsageError(f"The folder {path} can't be read.", fix="Give yourself read permission.")
+
+
+async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -> int:
+    from service.cli.progress import follow  # noqa: PLC0415 - heavy, and `--help` doesn't need it
+    from service.host import Host  # noqa: PLC0415 - same
+    from watcher import logs  # noqa: PLC0415 - same
+
+    logs.configure(verbose=verbose)
+    terminal = sys.stderr.isatty()
+    if not once and terminal:
+        names = ", ".join(folder.path for folder in config.folders)
+        say(f"Watching {names}. Drop a recording in; Ctrl-C stops.", error=True)
+    host = Host(config, config_file=file, once=once, observers=(follow,) if terminal else ())
+    began = time.time()
+    before = _counts(host.paths)
+    await host.run()
+    return _report(host.paths, before, began) if once else 0
+
+
+def _counts(paths: StatePaths) -> dict[EntryState, int]:
+    if not paths.ledger.exists():
+        return dict.fromkeys(EntryState, 0)
+    ledger = open_readonly(paths.ledger)
+    try:
+        return ledger.counts()
+    finally:
+        ledger.close()
+
+
+def _report(paths: StatePaths, before: dict[EntryState, int], began: float) -> int:
+    """Say what came of a `run --once`; returns the exit status."""
+    after = _counts(paths)
+    done = after[EntryState.DONE] - before[EntryState.DONE]
+    left = [state for state in EntryState if state.is_active]
+    ledger = open_readonly(paths.ledger)
+    try:
+        bad = [entry for state in (EntryState.FAILED, EntryState.HELD, *left) for entry in ledger.entries(state=state)]
+    finally:
+        ledger.close()
+    bad = [entry for entry in bad if entry.changed_at >= began or entry.state in left]
+    for entry in bad:
+        say(f"{entry.state.value.lower()}: {shown(entry.path)}: {entry.reason} {entry.fix}".rstrip(), error=True)
+    say(f"{done} transcribed, {len(bad)} not.", error=True)
+    return 1 if bad else 0

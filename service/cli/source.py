@@ -1,0 +1,117 @@
+"""Where a command's answers come from: the running daemon, or the ledger, read-only, when none runs."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from watcher.control import describe_entry, describe_hold, next_step, shown
+from watcher.errors import DropscribeError
+from watcher.ledger import LedgerReader, open_readonly
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from service.cli.context import Settings
+    from watcher.models import EntryState
+
+__all__ = ["LedgerSource", "NotRunning", "Source", "open_source"]
+
+
+class NotRunning(DropscribeError):
+    """No daemon runs on this state directory, and the command needs one."""
+
+
+class Source(Protocol):
+    """What the commands ask, and the orders they give. See `watcher.control.Control`."""
+
+    def status(self) -> dict[str, Any]:
+        """The whole picture."""
+
+    def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
+        """Recordings, latest change first."""
+
+    def explain(self, path: Path) -> dict[str, Any]:
+        """One answer for any path."""
+
+    def retry(self, uid: str) -> dict[str, Any]:
+        """Try again."""
+
+    def cancel(self, uid: str) -> dict[str, Any]:
+        """Give up."""
+
+    def pause(self, until: float | None) -> None:
+        """Stop submission."""
+
+    def resume(self) -> None:
+        """Go on."""
+
+
+@contextmanager
+def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]:
+    """Reach the daemon; without one, read the ledger, unless there are orders to give.
+
+    Raises:
+        NotRunning: there are orders to give and no daemon to take them.
+        LedgerError: there is no daemon, and no ledger that can be read.
+    """
+    from service.dashboard.client import ControlClient  # noqa: PLC0415 - only where a daemon is asked
+
+    client = ControlClient.from_state(settings.paths)
+    if client is not None:
+        with client:
+            yield client
+        return
+    if orders:
+        raise NotRunning(
+            f"No Dropscribe is running on {settings.paths.root}.",
+            fix="Start it: dropscribe run (or: dropscribe service start)",
+        )
+    ledger = open_readonly(settings.paths.ledger)
+    try:
+        yield LedgerSource(ledger)
+    finally:
+        ledger.close()
+
+
+class LedgerSource:
+    """Answers from the ledger alone; what only a running daemon knows is left out, and said so."""
+
+    def __init__(self, ledger: LedgerReader) -> None:
+        self._ledger = ledger
+
+    def status(self) -> dict[str, Any]:
+        """The picture without a daemon."""
+        counts = {state.value: number for state, number in self._ledger.counts().items()}
+        holds = [describe_hold(hold) for hold in self._ledger.holds(0.0)]
+        return {"state": "not running; this is from its ledger", "counts": counts, "holds": holds}
+
+    def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
+        """Recordings, latest change first."""
+        return [describe_entry(entry) for entry in self._ledger.entries(state=state, search=search, limit=limit)]
+
+    def explain(self, path: Path) -> dict[str, Any]:
+        """What the ledger knows of a path."""
+        entry = self._ledger.at_path(path)
+        if entry is None:
+            reason = "The ledger does not know it, and no daemon runs that could look at it."
+            return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "dropscribe run"}
+        told = describe_entry(entry, self._ledger.outputs(entry.id), self._ledger.history(entry.id))
+        return {"kind": "entry", **told, "next": f"No daemon runs now. Once it does: {next_step(entry)}"}
+
+    def retry(self, uid: str) -> dict[str, Any]:
+        """Needs a daemon."""
+        raise NotRunning(uid)
+
+    def cancel(self, uid: str) -> dict[str, Any]:
+        """Needs a daemon."""
+        raise NotRunning(uid)
+
+    def pause(self, until: float | None) -> None:
+        """Needs a daemon."""
+        raise NotRunning(str(until))
+
+    def resume(self) -> None:
+        """Needs a daemon."""
+        raise NotRunning("resume")

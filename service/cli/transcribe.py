@@ -1,0 +1,173 @@
+"""`dropscribe transcribe FILE…`: one-off, without a watch folder."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.context import say, settings_of, shown
+from watcher.config import expand
+from watcher.errors import DropscribeError, UsageError
+from watcher.models import Engine, OutputFormat
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from watcher.config import Config
+    from watcher.media import Prober
+    from watcher.scheduler import Account, Preparer
+    from watcher.speechmatics import JobConfig
+    from watcher.transcripts import TranscriptWriter
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("transcribe")(transcribe)
+
+
+def transcribe(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Write here instead of beside each recording.")
+    ] = None,
+    formats: Annotated[str, typer.Option("--formats", "-f", metavar="LIST", help="txt, json-v2, srt, vtt, md")] = "txt",
+    engine: Annotated[Engine | None, typer.Option("--engine", help="local, or speechmatics: the cloud.")] = None,
+    language: Annotated[str | None, typer.Option("--language", metavar="L", help="What is spoken, e.g. en.")] = None,
+) -> int:
+    """Transcribe recordings now, without a watch folder. Nothing that exists is overwritten."""
+    wanted = _parse_formats(formats)
+    settings = settings_of(context)
+    job = dict(settings.config.transcription) | ({"language": language} if language else {})
+    paths = [expand(str(file)) for file in files]
+    for path in paths:
+        if not path.is_file():
+            raise UsageError(f"There is no file {shown(path)}.")
+    chosen = engine or settings.config.engine
+    target = expand(str(output)) if output else None
+    return asyncio.run(_transcribe(settings.config, chosen, paths, target, wanted, job))
+
+
+def _parse_formats(text: str) -> tuple[OutputFormat, ...]:
+    try:
+        return tuple(dict.fromkeys(OutputFormat(name.strip()) for name in text.split(",") if name.strip()))
+    except ValueError as error:
+        known = ", ".join(form.value for form in OutputFormat)
+        raise UsageError(f"{error}.", fix=f"Formats: {known}.") from None
+
+
+async def _transcribe(
+    config: Config,
+    engine: Engine,
+    files: list[Path],
+    target: Path | None,
+    formats: tuple[OutputFormat, ...],
+    job: dict[str, object],
+) -> int:
+    from rich.console import Console  # noqa: PLC0415 - heavy, and `--help` doesn't need it
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    from watcher import logs  # noqa: PLC0415
+    from watcher.media import Prober  # noqa: PLC0415
+    from watcher.scheduler import Preparer  # noqa: PLC0415
+    from watcher.transcripts import TranscriptWriter  # noqa: PLC0415
+
+    logs.configure()
+    bad = 0
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    shows = sys.stderr.isatty()
+    async with AsyncExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropscribe-")))
+        account = await _open_account(config, engine, work, stack)
+        prober = await stack.enter_async_context(Prober())
+        progress = stack.enter_context(
+            Progress(*columns, console=Console(stderr=True), transient=True, disable=not shows)
+        )
+        one = _OneOff(account, prober, Preparer(work), TranscriptWriter(), progress)
+        for file in files:
+            try:
+                for written in await one.run(file, target or file.parent, formats, job):
+                    say(shown(written))
+            except DropscribeError as error:
+                bad += 1
+                say(f"{shown(file)}: {error}", error=True)
+    return 1 if bad else 0
+
+
+async def _open_account(config: Config, engine: Engine, work: Path, stack: AsyncExitStack) -> Account:
+    from service.accounts import CloudConnector, cloud_account, local_account  # noqa: PLC0415
+    from service.local_server import LocalServer  # noqa: PLC0415
+    from watcher.clock import SystemClock  # noqa: PLC0415
+
+    if engine is Engine.SPEECHMATICS:
+        connector = CloudConnector(config)
+        stack.push_async_callback(connector.close)
+        return cloud_account(config, connector)
+    data = work / "server"
+    data.mkdir()
+    server = LocalServer(config.local, data, clock=SystemClock())
+    stack.push_async_callback(server.close)
+    server.in_use(busy=True)
+    return local_account(server)
+
+
+class _OneOff:
+    """Takes one file after the other from the disk to its outputs."""
+
+    def __init__(
+        self, account: Account, prober: Prober, preparer: Preparer, writer: TranscriptWriter, progress: Progress
+    ) -> None:
+        self._account = account
+        self._prober = prober
+        self._preparer = preparer
+        self._writer = writer
+        self._progress = progress
+
+    async def run(
+        self, file: Path, folder: Path, formats: tuple[OutputFormat, ...], job: dict[str, object]
+    ) -> list[Path]:
+        """Transcribe one file; returns the paths of its outputs.
+
+        Raises:
+            DropscribeError: it can't be transcribed or written.
+        """
+        from watcher.speechmatics import SpeechmaticsError  # noqa: PLC0415
+        from watcher.transcripts import needed_originals, render  # noqa: PLC0415
+
+        task = self._progress.add_task(f"{file.name}: preparing", total=None)
+        try:
+            media = await self._prober.probe(file)
+            self._writer.check(folder, 1_000_000)
+            client = await self._account.connector.connect()
+            originals = {}
+            config = _job_config(job)
+
+            def uploaded(sent: int, total: int) -> None:
+                self._progress.update(task, description=f"{file.name}: uploading", completed=sent, total=total)
+
+            async with self._preparer.ready(file, media, limit=self._account.upload_limit) as source:
+                submitted = await client.submit_job(source, config=config, progress=uploaded)
+            self._progress.update(task, description=f"{file.name}: transcribing", completed=0, total=None)
+            await client.wait_for_completion(submitted.id, polling_interval=1.0)
+            for form in needed_originals(formats):
+                originals[form] = await client.get_transcript(submitted.id, form.value)
+        except SpeechmaticsError as error:
+            raise DropscribeError(str(error)) from error
+        finally:
+            self._progress.remove_task(task)
+        contents = {form: render(form, originals) for form in formats}
+        return [output.path for output in self._writer.publish(file, folder, contents)]
+
+
+def _job_config(job: dict[str, object]) -> JobConfig:
+    from watcher.speechmatics import JobConfig  # noqa: PLC0415
+
+    return JobConfig.from_dict({"type": "transcription", "transcription_config": job})

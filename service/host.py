@@ -1,0 +1,175 @@
+"""One process: the daemon, its control API and the supervised local server, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from service.accounts import CloudConnector, cloud_account, local_account
+from service.local_server import LocalServer
+from watcher.clock import SystemClock
+from watcher.config import load_config
+from watcher.daemon import Daemon
+from watcher.errors import AlreadyRunning, ConfigError
+from watcher.events import Event
+from watcher.logs import get_logger
+from watcher.paths import StatePaths
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from watcher.config import Config
+    from watcher.control import Control
+
+__all__ = ["Host"]
+
+_log = get_logger("host")
+_CONFIG_LOOK = 2.0
+
+
+class Host:
+    """Runs everything that belongs to one state directory.
+
+    Args:
+        config: validated.
+        config_file: where it was read from, to follow its changes; None where there is no such file.
+        once: whether to end when everything that is there has come to its end.
+        serve_control: whether to offer the control API and the status page.
+        observers: coroutines that follow the daemon (a progress display, notifications, …).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        config_file: Path | None = None,
+        once: bool = False,
+        serve_control: bool = True,
+        observers: tuple[Callable[[Control], Awaitable[None]], ...] = (),
+    ) -> None:
+        self._config = config
+        self._config_file = config_file
+        self._once = once
+        self._serve_control = serve_control and not once
+        self._observers = observers
+        self.paths = StatePaths(config.state_path)
+
+    async def run(self) -> None:
+        """Run until told to stop by SIGTERM or SIGINT, or until done with `once`.
+
+        Raises:
+            AlreadyRunning: another daemon has this state directory.
+            LedgerError: the ledger can't be used as it is.
+        """
+        self.paths.create()
+        async with AsyncExitStack() as stack:
+            self._lock(stack)
+            clock = SystemClock()
+            server = LocalServer(self._config.local, self.paths.local_server, clock=clock)
+            cloud = CloudConnector(self._config)
+            stack.push_async_callback(server.close)
+            stack.push_async_callback(cloud.close)
+            daemon = Daemon(self._config, [local_account(server), cloud_account(self._config, cloud)], clock=clock)
+            main = asyncio.create_task(daemon.run(once=self._once), name="daemon")
+            _stop_on_signals(main)
+            beside = [
+                asyncio.create_task(server.watch_idle(), name="idle local server"),
+                asyncio.create_task(self._serve(daemon), name="control"),
+                asyncio.create_task(self._follow_config(daemon), name="config"),
+            ]
+            try:
+                await self._until_done(main, beside)
+            finally:
+                for task in beside:
+                    task.cancel()
+                await asyncio.gather(*beside, return_exceptions=True)
+
+    def _lock(self, stack: AsyncExitStack) -> None:
+        lock = FileLock(self.paths.lock, timeout=0)
+        try:
+            stack.enter_context(lock)
+        except Timeout:
+            raise AlreadyRunning(
+                f"Another Dropscribe is running on {self.paths.root}.",
+                fix="Look at it with `dropscribe status`, or name another directory with --state-dir.",
+            ) from None
+
+    async def _until_done(self, main: asyncio.Task[None], beside: list[asyncio.Task[None]]) -> None:
+        waiting: set[asyncio.Task[None]] = {main, *beside}
+        while main in waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {main}:
+                if not task.cancelled() and (error := task.exception()):
+                    main.cancel()
+                    await asyncio.gather(main, return_exceptions=True)
+                    raise error
+        with suppress(asyncio.CancelledError):
+            await main
+
+    async def _serve(self, daemon: Daemon) -> None:
+        """Offer the control API, and let the observers follow."""
+        control = await daemon.ready()
+        async with AsyncExitStack() as stack:
+            if self._serve_control:
+                from service.dashboard.server import serve_dashboard  # noqa: PLC0415 - `run --once` needs no server
+
+                await stack.enter_async_context(serve_dashboard(control, self.paths, self._config.dashboard.port))
+            async with asyncio.TaskGroup() as group:
+                for observer in self._observers:
+                    group.create_task(_see_to(observer(control)))
+                group.create_task(asyncio.Event().wait())
+
+    async def _follow_config(self, daemon: Daemon) -> None:
+        """Take up changes of the config; a broken edit is reported, and the last good one stays in force."""
+        file = self._config_file
+        control = await daemon.ready()
+        if file is None:
+            return
+        seen = _stamp(file)
+        while True:
+            await asyncio.sleep(_CONFIG_LOOK)
+            found = _stamp(file)
+            if found == seen:
+                continue
+            seen = found
+            try:
+                config = load_config(file)
+            except ConfigError as error:
+                _log.warning("the config is broken; the last good one stays in force", why=str(error))
+                control.config_problem = str(error)
+                control.bus.publish(Event("config", SystemClock().now(), {"problem": str(error)}))
+                continue
+            control.config_problem = ""
+            if config != self._config:
+                self._config = config
+                await daemon.reconfigure(config)
+                _log.info("config taken up", file=str(file), folders=len(config.folders))
+
+
+async def _see_to(observer: Awaitable[None]) -> None:
+    await observer
+
+
+def _stamp(file: Path) -> tuple[tuple[str, int, int], ...]:
+    """What changes when the config or a file of its folders.d does."""
+    found = []
+    for each in (file, *sorted((file.parent / "folders.d").glob("*.toml"))):
+        with suppress(OSError):
+            status = each.stat()
+            found.append((each.name, status.st_mtime_ns, status.st_size))
+    return tuple(found)
+
+
+def _stop_on_signals(task: asyncio.Task[None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if sys.platform == "win32":
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
+        else:
+            loop.add_signal_handler(number, task.cancel)

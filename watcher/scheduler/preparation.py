@@ -1,0 +1,66 @@
+"""What is uploaded: the recording itself, or its sound where the service can't take it as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from watcher.errors import Unreadable
+from watcher.logs import get_logger
+from watcher.media import Limits, needs_preparation, prepare
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from watcher.models import MediaInfo
+
+__all__ = ["Preparer"]
+
+_log = get_logger("prepare")
+
+
+class Preparer:
+    """Gives the file to upload for a recording.
+
+    Args:
+        folder: where extracted sound is kept while it is uploaded; what an earlier run left there is removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        for left in folder.glob("*.flac"):
+            left.unlink(missing_ok=True)
+
+    @asynccontextmanager
+    async def ready(
+        self, path: Path, media: MediaInfo | None, *, limit: int, all_channels: bool = False
+    ) -> AsyncIterator[Path]:
+        """Give the recording itself, or a FLAC file of its sound that is removed afterwards.
+
+        Args:
+            path: the recording.
+            media: what the probe found; None sends it as it is.
+            limit: bytes that the service takes.
+            all_channels: whether to keep the channels apart.
+
+        Raises:
+            BrokenMedia: its sound can't be extracted.
+            Unreadable: it is gone or can't be read.
+        """
+        try:
+            size = (await asyncio.to_thread(path.stat)).st_size
+        except OSError as error:
+            raise Unreadable(f"{path} can't be read: {error.strerror}.", fix="Dropscribe tries again.") from None
+        why = needs_preparation(media, path.suffix, size, Limits(largest=limit)) if media else None
+        if why is None:
+            yield path
+            return
+        _log.debug("prepared", file=str(path), why=why)
+        target = self._folder / f"{secrets.token_hex(8)}.flac"
+        try:
+            yield (await prepare(path, target, all_channels=all_channels)).path
+        finally:
+            target.unlink(missing_ok=True)
