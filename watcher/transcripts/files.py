@@ -143,7 +143,10 @@ class Files:
         """Wait until a folder's names are on the disk, where the system can do that."""
         if _WINDOWS:
             return
-        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except PermissionError:  # a drop box: may be written to, not read
+            return
         try:
             os.fsync(descriptor)
         except OSError as error:

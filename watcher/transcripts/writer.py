@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from watcher.errors import NoSpace, NotWritable, describe_os_error
 from watcher.models import Output, OutputFormat
-from watcher.transcripts.files import Files, TempFile, clean_stale, read_regular
+from watcher.transcripts.files import Files, Identity, TempFile, clean_stale, read_regular
 from watcher.transcripts.naming import NAME_MAX, TakenNames, stems
 from watcher.transcripts.publish import publish, release_reserved, withdraw
 
@@ -187,7 +187,8 @@ class TranscriptWriter:
         targets = []
         for format_, content in contents.items():
             path = stem.with_name(stem.name + format_.suffix)
-            if avoid.like(path.name) or taken.like(path.name) - {path.name}:
+            others = taken.like(path.name) - {path.name}
+            if avoid.like(path.name) or not all(self._is_same(path, path.with_name(other)) for other in others):
                 return None
             there = self._stands(path, content)
             if there is None:
@@ -243,6 +244,13 @@ class TranscriptWriter:
         except (OSError, ValueError):
             name_max = NAME_MAX
         return stems(source.name, portable=folder != source.parent, name_max=name_max)
+
+    def _is_same(self, path: Path, listed: Path) -> bool:
+        """Whether a name in the listing is just how this file system spells ours."""
+        try:
+            return Identity.of(self._files.lstat(path)) == Identity.of(self._files.lstat(listed))
+        except FileNotFoundError:
+            return False
 
     def _exists(self, path: Path) -> bool:
         try:

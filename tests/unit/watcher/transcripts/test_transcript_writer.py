@@ -19,6 +19,7 @@ from tests.support.faulty_files import STEPS, Fault, FaultyFiles, Killed, at, fr
 from watcher.errors import NoSpace, NotWritable, OutputError
 from watcher.models import Output, OutputFormat
 from watcher.transcripts.files import Files, TempFile
+from watcher.transcripts.naming import name_key
 from watcher.transcripts.publish import RESERVED
 from watcher.transcripts.writer import TranscriptWriter
 
@@ -127,6 +128,43 @@ def test_a_name_that_differs_only_in_case_or_composition_is_taken(tmp_path):
         outputs = TranscriptWriter().publish(recording, tmp_path, {OutputFormat.TXT: b"ours"})
         assert outputs[0].path.name == f"{source}.txt"
         assert (tmp_path / taken).read_text() == "mine"
+
+
+class FoldingFiles(Files):
+    """A file system that ignores case and composition, and spells names in its own way."""
+
+    def create(self, path, mode=0o666):
+        return super().create(self._folded(path), mode)
+
+    def open(self, path):
+        return super().open(self._folded(path))
+
+    def lstat(self, path):
+        return super().lstat(self._folded(path))
+
+    def link(self, source, target):
+        super().link(self._folded(source), self._folded(target))
+
+    def unlink(self, path):
+        super().unlink(self._folded(path))
+
+    def _folded(self, path):
+        return path.with_name(name_key(path.name))
+
+
+def test_a_file_system_that_respells_names_gets_its_outputs_once(tmp_path):
+    recording = tmp_path / "Café.wav"
+    recording.write_bytes(b"RIFF")
+    (tmp_path / "notes.txt").write_text("mine")
+    writer = TranscriptWriter(files=FoldingFiles())
+    first = writer.publish(recording, tmp_path, CONTENTS)
+    assert [o.path.name for o in first] == ["Café.txt", "Café.json", "Café.srt"]
+    before = snapshot(tmp_path)
+    assert writer.publish(recording, tmp_path, CONTENTS) == first
+    assert snapshot(tmp_path) == before
+    other = writer.publish(tmp_path / "NOTES.wav", tmp_path, CONTENTS)
+    assert other[0].path.name == "NOTES.wav.txt"
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs symbolic links and pipes")
