@@ -35,9 +35,7 @@ pytestmark = pytest.mark.anyio
 
 KEY = "sekret-key-1234567890"
 AUDIO = bytes(range(256)) * 4096 * 4  # 4 MiB: more than the sockets buffer on the way
-CONFIG = JobConfig(
-    transcription_config=TranscriptionConfig(language="en"), tracking=TrackingData(reference="ref-1")
-)
+CONFIG = JobConfig(transcription_config=TranscriptionConfig(language="en"), tracking=TrackingData(reference="ref-1"))
 
 
 class Gate:
@@ -68,7 +66,7 @@ async def client(server):
 
 @pytest.fixture
 def recording(tmp_path):
-    path = tmp_path / "möte \"1\".wav"
+    path = tmp_path / 'möte "1".wav'
     path.write_bytes(AUDIO)
     return path
 
@@ -132,7 +130,9 @@ async def test_a_gate_that_raises_leaves_no_job(server, client, size):
 )
 @pytest.mark.parametrize("abrupt", [False, True], ids=["lingering", "abrupt"])
 @pytest.mark.parametrize("html", [False, True], ids=["json", "html"])
-async def test_an_early_answer_is_heard_and_nothing_is_committed(server, client, status, kind, abrupt, html):
+async def test_an_early_answer_is_heard_and_nothing_is_committed(  # noqa: PLR0917 - fixtures
+    server, client, status, kind, abrupt, html
+):
     server.script.add(
         Fault("early", on="post", status=status, abrupt=abrupt, html=html, retry_after="7", detail="so there")
     )
@@ -152,7 +152,7 @@ async def test_an_answer_that_comes_while_the_gate_decides_stops_the_tail(server
 
     async def gate(receipt):
         # Small audio: all but the tail is out before the answer is there.
-        while not server.requests["post"]:
+        while not server.requests["post"]:  # noqa: ASYNC110 - the server has no event to wait for
             await anyio.sleep(0.001)
 
     with pytest.raises(AuthenticationError):

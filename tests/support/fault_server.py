@@ -255,7 +255,9 @@ class FaultServer:
         if endpoint == "list":
             limit = _integer(query.get("limit"), "limit")
             include_deleted = query.get("include_deleted") == "true"
-            return Answer(200, {"jobs": state.list(query.get("created_before"), limit, include_deleted=include_deleted)})
+            return Answer(
+                200, {"jobs": state.list(query.get("created_before"), limit, include_deleted=include_deleted)}
+            )
         if endpoint == "usage":
             return Answer(200, state.usage())
         if endpoint == "delete":

@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import anyio.to_thread
 import msgspec
 
-from watcher.speechmatics.answers import JSON_TYPES, decode, require_type
+from watcher.speechmatics.answers import JSON_TYPES, Answer, decode, require_type
 from watcher.speechmatics.errors import ConfigurationError
 from watcher.speechmatics.job_config import FetchData, FormatType, JobConfig, TranscriptionConfig
 from watcher.speechmatics.jobs import JobDetails, JobStatus, Usage
@@ -21,6 +22,7 @@ from watcher.speechmatics.transport import Transport
 
 __all__ = ["Endpoints"]
 
+UNAUTHORIZED = 401
 TEXT_TYPES = frozenset({"text/plain", "application/x-subrip", "text/srt"})
 
 
@@ -87,6 +89,8 @@ class Endpoints:
             if recording is not None:
                 recording.close()
         now = self._transport.clock.time()
+        if answer.status == UNAUTHORIZED:
+            self._transport.auth.forget(token)
         created = judge(answer, tail_sent=submission.tail_sent, reference=reference, now=now, secret=token)
         job = Job(
             created.id,
@@ -112,8 +116,8 @@ class Endpoints:
             SpeechmaticsError: The service can't be asked.
         """
         params = {} if wait is None else {"wait": str(wait)}
-        answer = await self._transport.request("GET", _job_path(job_id), params, wait=wait or 0)
-        return decode(answer, _OneJob).job
+        read = partial(decode, kind=_OneJob)
+        return (await self._transport.request("GET", _job_path(job_id), params, read=read, wait=wait or 0)).job
 
     async def get_json(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Any JSON that the service gives below its base URL, untyped: for what this library doesn't know yet.
@@ -125,7 +129,8 @@ class Endpoints:
         Raises:
             SpeechmaticsError: The service can't be asked.
         """
-        return decode(await self._transport.request("GET", path, dict(params or {})), dict[str, Any])
+        read = partial(decode, kind=dict[str, Any])
+        return await self._transport.request("GET", path, dict(params or {}), read=read)
 
     async def list_jobs(
         self,
@@ -150,7 +155,7 @@ class Endpoints:
             params["limit"] = str(limit)
         if include_deleted is not None:
             params["include_deleted"] = str(include_deleted).lower()
-        return decode(await self._transport.request("GET", "/jobs", params), _ManyJobs).jobs
+        return (await self._transport.request("GET", "/jobs", params, read=partial(decode, kind=_ManyJobs))).jobs
 
     async def delete_job(
         self,
@@ -173,7 +178,8 @@ class Endpoints:
             SpeechmaticsError: The service can't be asked.
         """
         params = {"force": "true"} if force else {}
-        return decode(await self._transport.request("DELETE", _job_path(job_id), params), _OneJob).job
+        read = partial(decode, kind=_OneJob)
+        return (await self._transport.request("DELETE", _job_path(job_id), params, read=read)).job
 
     async def get_transcript(
         self,
@@ -197,12 +203,9 @@ class Endpoints:
         params = {"format": str(format)}
         if wait is not None:
             params["wait"] = str(wait)
-        answer = await self._transport.request("GET", f"{_job_path(job_id)}/transcript", params, wait=wait or 0)
-        if format == FormatType.JSON:
-            decode(answer, dict[str, msgspec.Raw])
-        else:
-            require_type(answer, TEXT_TYPES)
-        return answer.body
+        read = _whole_json if format == FormatType.JSON else _text
+        path = f"{_job_path(job_id)}/transcript"
+        return await self._transport.request("GET", path, params, read=read, wait=wait or 0)
 
     async def get_result(self, job_id: str, wait: int | None = None) -> TranscriptResult:
         """A job's transcript in the json-v2 format, typed.
@@ -217,8 +220,9 @@ class Endpoints:
         params = {"format": FormatType.JSON.value}
         if wait is not None:
             params["wait"] = str(wait)
-        answer = await self._transport.request("GET", f"{_job_path(job_id)}/transcript", params, wait=wait or 0)
-        return decode(answer, TranscriptResult)
+        read = partial(decode, kind=TranscriptResult)
+        path = f"{_job_path(job_id)}/transcript"
+        return await self._transport.request("GET", path, params, read=read, wait=wait or 0)
 
     async def get_log(self, job_id: str) -> bytes:
         """The job's log file.
@@ -230,9 +234,7 @@ class Endpoints:
             NotFound: There is no such job, or it has no log.
             SpeechmaticsError: The service can't be asked; a server without logs answers 501.
         """
-        answer = await self._transport.request("GET", f"{_job_path(job_id)}/log")
-        require_type(answer, TEXT_TYPES | JSON_TYPES | {"application/octet-stream", ""})
-        return answer.body
+        return await self._transport.request("GET", f"{_job_path(job_id)}/log", read=_log_file)
 
     async def get_usage(self, since: dt.date | None = None, until: dt.date | None = None) -> Usage:
         """How much was transcribed, by whole days.
@@ -246,7 +248,22 @@ class Endpoints:
         """
         days = {"since": since, "until": until}
         params = {name: day.isoformat()[:10] for name, day in days.items() if day is not None}
-        return decode(await self._transport.request("GET", "/usage", params), Usage)
+        return await self._transport.request("GET", "/usage", params, read=partial(decode, kind=Usage))
+
+
+def _whole_json(answer: Answer) -> bytes:
+    decode(answer, dict[str, msgspec.Raw])
+    return answer.body
+
+
+def _text(answer: Answer) -> bytes:
+    require_type(answer, TEXT_TYPES)
+    return answer.body
+
+
+def _log_file(answer: Answer) -> bytes:
+    require_type(answer, TEXT_TYPES | JSON_TYPES | {"application/octet-stream", ""})
+    return answer.body
 
 
 class _OneJob(msgspec.Struct):

@@ -5,9 +5,9 @@ import platform
 import ssl
 import urllib.request
 import uuid
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import anyio
 import httpcore
@@ -20,9 +20,9 @@ from watcher.speechmatics.errors import (
     ConfigurationError,
     ConnectFailed,
     ConnectionLost,
+    RateLimited,
     SpeechmaticsError,
     Timeout,
-    TruncatedBody,
 )
 from watcher.speechmatics.submission import Target
 from watcher.speechmatics.timing import Clock, RetryPolicy, Timeouts
@@ -31,6 +31,7 @@ __all__ = ["Limiter", "RequestKind", "Transport", "normalised_url"]
 
 RequestKind = Literal["post", "get"]
 Params = dict[str, str]
+Read = TypeVar("Read")
 
 BAD = 300
 READERS = 8
@@ -100,18 +101,22 @@ class Transport:
         path: str,
         params: Params | None = None,
         *,
+        read: Callable[[Answer], Read],
         wait: float = 0.0,
-    ) -> Answer:
-        """Send a request, and again after passing failures.
+    ) -> Read:
+        """Send a request, and again after passing failures, of which an unreadable answer is one.
+
+        A DELETE is tried again only if it was surely not carried out.
 
         Args:
             method: The HTTP method.
             path: The path below the base URL.
             params: The query.
+            read: What makes a value of the answer, or raises.
             wait: The seconds for which the service was asked to hold the answer.
 
         Returns:
-            A whole answer of status 200.
+            What `read` made.
 
         Raises:
             SpeechmaticsError: What the last try came to.
@@ -120,22 +125,23 @@ class Transport:
         renewed = False
         while True:
             tried += 1
-            token = await self.auth.token()
+            token = ""
             try:
+                token = await self.auth.token()
                 answer = await self._once(method, path, params, wait, token)
                 if answer.status >= BAD:
                     raise error_from(answer, now=self.clock.time(), secret=token)
+                return read(answer)
             except AuthenticationError:
                 if renewed or not self.auth.forget(token):
                     raise
                 renewed = True
             except SpeechmaticsError as error:
-                delay = self._retry.delay(error, tried)
+                may_repeat = method == "GET" or isinstance(error, (ConnectFailed, RateLimited))
+                delay = self._retry.delay(error, tried) if may_repeat else None
                 if delay is None:
                     raise
                 await self.clock.sleep(delay)
-            else:
-                return answer
 
     async def _once(self, method: str, path: str, params: Params | None, wait: float, token: str) -> Answer:
         if self._limiter is not None:
@@ -144,32 +150,22 @@ class Transport:
         times = self.timeouts
         request_id = str(uuid.uuid4())
         try:
-            response = await self._client().request(
+            async with self._client().stream(
                 method,
                 f"{self.url}{path}",
                 params=params or {},
                 headers={"X-Request-Id": request_id},
                 auth=_Bearer(token),
                 timeout=httpx.Timeout(times.read + wait, connect=times.connect, write=times.write, pool=None),
-            )
-        except (
-            httpx.ConnectError,
-            httpx.ConnectTimeout,
-            httpx.ProxyError,
-            httpx.UnsupportedProtocol,
-        ) as error:
+            ) as response:
+                body, complete = await _read_body(response)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
             raise ConnectFailed(f"Could not connect to {self.url}: {error or type(error).__name__}") from error
         except httpx.TimeoutException as error:
             raise Timeout(f"{self.url} did not answer {asked} within {times.read + wait:g} s.") from error
-        except httpx.RemoteProtocolError as error:
-            if "incomplete" in str(error):
-                raise TruncatedBody(f"The answer to {asked} broke off: {error}") from error
-            raise ConnectionLost(f"The connection to {self.url} broke during {asked}: {error}") from error
-        except httpx.DecodingError as error:
-            raise TruncatedBody(f"The answer to {asked} can't be decompressed: {error}") from error
         except httpx.HTTPError as error:
             raise ConnectionLost(f"The connection to {self.url} broke during {asked}: {error}") from error
-        return Answer(response.status_code, response.headers, response.content, asked, request_id=request_id)
+        return Answer(response.status_code, response.headers, body, asked, complete, request_id)
 
     async def target(self, params: Params, headers: dict[str, str], *, wait: float) -> tuple[Target, str]:
         """Where a submission goes, and the token that it carries; waits for the limiter's leave."""
@@ -250,6 +246,17 @@ _HEADERS = {
     "Accept": "application/json, application/vnd.speechmatics.v2+json, text/plain",
     "User-Agent": f"dropscribe-speechmatics (python {platform.python_version()})",
 }
+
+
+async def _read_body(response: httpx.Response) -> tuple[bytes, bool]:
+    """The body as far as it comes, and whether that is all of it."""
+    pieces = []
+    try:
+        async for piece in response.aiter_bytes():
+            pieces.append(piece)  # noqa: PERF401 - what came before a break is kept
+    except (httpx.RemoteProtocolError, httpx.ReadError, httpx.DecodingError):
+        return b"".join(pieces), False
+    return b"".join(pieces), True
 
 
 class _Bearer(httpx.Auth):
