@@ -223,7 +223,6 @@ class Control:
         now = self._clock.now()
         entry = await self._ledger(Ledger.retry, entry, now=now, reason="You asked for it.", again=again)
         self._scheduler.wake()
-        self._announce(entry)
         return await self._tell(entry)
 
     async def cancel(self, uid: str) -> dict[str, Any]:
@@ -236,7 +235,6 @@ class Control:
             Ledger.end, entry, EntryState.CANCELLED, now=now, reason="You cancelled it.", by_person=True
         )
         await self._scheduler.abandon(entry)
-        self._announce(ended)
         return await self._tell(ended)
 
     async def watch_folders(self, folders: Sequence[WatchFolder]) -> None:
@@ -300,8 +298,3 @@ class Control:
     async def _holds_changed(self) -> None:
         await self._scheduler.refresh_holds()
         self.bus.publish(Event("hold", self._clock.now()))
-
-    def _announce(self, entry: Entry) -> None:
-        data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
-        data |= {"path": shown(entry.path), "reason": entry.reason, "fix": entry.fix}
-        self.bus.publish(Event("entry", self._clock.now(), data))

@@ -14,12 +14,13 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from watcher.clock import Clock, SystemClock
-from watcher.control import Control
+from watcher.control import Control, shown
 from watcher.events import Event, EventBus
-from watcher.folders import FolderWatch, Sighting
-from watcher.ledger import Ledger, LedgerWorker, open_ledger
+from watcher.folders import FolderWatch, Patience, Sighting
+from watcher.ledger import Ledger, LedgerWorker, display_name, open_ledger
 from watcher.logs import get_logger
 from watcher.media import Prober
+from watcher.models import EntryState
 from watcher.paths import StatePaths
 from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler
 from watcher.transcripts import TranscriptStore, TranscriptWriter, target_folder
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["Daemon"]
 
 _log = get_logger("daemon")
+_READY = frozenset({EntryState.WAITING, EntryState.TRANSCRIBED})
+"""States in which an entry waits for the scheduler."""
+_ONCE_INCOMPLETE = 5.0
+"""Seconds that `run --once` waits for the rest of a file that is cut short."""
 _FINISH_UPLOADS = 5.0
 """Seconds that uploads under way get when the daemon is stopped; what is cut off makes no job."""
 
@@ -71,6 +76,8 @@ class Daemon:
         self._ready = asyncio.Event()
         self.paths = StatePaths(config.state_path)
         self.bus = EventBus()
+        self._watch: FolderWatch | None = None
+        self._scheduler: Scheduler | None = None
         self.control: Control
 
     async def run(self, *, once: bool = False) -> None:
@@ -78,7 +85,7 @@ class Daemon:
         async with AsyncExitStack() as stack:
             self.paths.create()
             opened = open_ledger(self.paths.ledger, backups=self.paths.backups, checkpoint=self._checkpoint)
-            ledger = LedgerWorker(opened)
+            ledger = LedgerWorker(opened, on_moved=self._announce)
             stack.push_async_callback(ledger.close)
             stack.callback(self.bus.close)
             for folder in self._folders:
@@ -98,6 +105,7 @@ class Daemon:
                 new_roots=new_roots.__contains__,
                 hint=self._warm_up,
                 rescan=self._config.rescan,
+                patience=Patience(incomplete=_ONCE_INCOMPLETE) if once else None,
             )
             deliverer = Deliverer(
                 ledger,
@@ -106,7 +114,6 @@ class Daemon:
                 folder_of=self._folder_of,
                 settings_of=self._settings_of,
                 clock=self._clock,
-                bus=self.bus,
             )
             scheduler = Scheduler(
                 ledger,
@@ -127,7 +134,6 @@ class Daemon:
                 prober,
                 writer,
                 clock=self._clock,
-                bus=self.bus,
                 on_new=scheduler.wake,
             )
             self.control = Control(
@@ -140,6 +146,7 @@ class Daemon:
                 clock=self._clock,
                 bus=self.bus,
             )
+            self._watch, self._scheduler = watch, scheduler
             self._ready.set()
             work = [
                 asyncio.create_task(watch.run(), name="watch"),
@@ -147,7 +154,6 @@ class Daemon:
                 asyncio.create_task(scheduler.run(), name="scheduler"),
                 asyncio.create_task(self._finish_baselines(ledger, watch, intake, new_roots), name="baselines"),
             ]
-            self._watch, self._scheduler = watch, scheduler
             try:
                 await self._until_done(work, watch, intake, scheduler, once=once)
             finally:
@@ -163,8 +169,9 @@ class Daemon:
         self._config = config
         self._folders = config.watch_folders()
         await self.control.watch_folders(self._folders)
-        await self._watch.set_folders(self._folders)
-        await self._scheduler.refresh_holds()
+        if self._watch and self._scheduler:
+            await self._watch.set_folders(self._folders)
+            await self._scheduler.refresh_holds()
         self.bus.publish(Event("config", self._clock.now(), {"folders": len(self._folders)}))
 
     async def _until_done(
@@ -229,6 +236,17 @@ class Daemon:
         for account in self._accounts:
             if account.engine in engines:
                 account.connector.in_use(busy=True)
+
+    def _announce(self, moved: list[Entry]) -> None:
+        """Tell everyone about entries that moved."""
+        for entry in moved:
+            log = _log.warning if entry.state in {EntryState.FAILED, EntryState.HELD} else _log.info
+            log(entry.state.value.lower(), file=shown(entry.path), **({"why": entry.reason} if entry.reason else {}))
+            data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
+            data |= {"path": shown(entry.path), "reason": entry.reason, "fix": entry.fix}
+            self.bus.publish(Event("entry", self._clock.now(), data))
+        if self._scheduler and any(not entry.state.is_active or entry.state in _READY for entry in moved):
+            self._scheduler.wake()
 
     def _settings_of(self, entry: Entry) -> WatchFolder | None:
         return next((folder for folder in self._folders if folder.path == entry.root), None)

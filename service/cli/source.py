@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.cli.context import Settings
+    from service.dashboard.client import ControlClient
     from watcher.models import EntryState
 
 __all__ = ["LedgerSource", "NotRunning", "Source", "open_source"]
@@ -60,8 +61,7 @@ def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]
 
     client = ControlClient.from_state(settings.paths)
     if client is not None:
-        with client:
-            yield client
+        yield DaemonSource(client)
         return
     if orders:
         raise NotRunning(
@@ -73,6 +73,42 @@ def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]
         yield LedgerSource(ledger)
     finally:
         ledger.close()
+
+
+class DaemonSource:
+    """Asks the running daemon."""
+
+    def __init__(self, client: ControlClient) -> None:
+        self._client = client
+
+    def status(self) -> dict[str, Any]:
+        """The whole picture."""
+        return self._client.status()
+
+    def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
+        """Recordings, latest change first."""
+        found, _cursor = self._client.entries(state=state.value if state else None, search=search, limit=limit)
+        return found
+
+    def explain(self, path: Path) -> dict[str, Any]:
+        """One answer for any path."""
+        return self._client.explain(path)
+
+    def retry(self, uid: str) -> dict[str, Any]:
+        """Try again."""
+        return self._client.retry(uid)
+
+    def cancel(self, uid: str) -> dict[str, Any]:
+        """Give up."""
+        return self._client.cancel(uid)
+
+    def pause(self, until: float | None) -> None:
+        """Stop submission."""
+        self._client.pause(until)
+
+    def resume(self) -> None:
+        """Go on."""
+        self._client.resume()
 
 
 class LedgerSource:

@@ -70,6 +70,7 @@ class Ledger(LedgerReader):
     ) -> None:
         super().__init__(connection, file)
         self._checkpoint = checkpoint or (lambda _name: None)
+        self._moved: dict[int, None] = {}
 
     @contextmanager
     def _transaction(self, name: str) -> Iterator[None]:
@@ -80,10 +81,16 @@ class Ledger(LedgerReader):
                 self._checkpoint(f"before commit: {name}")
                 self._connection.execute("COMMIT")
             except BaseException:
+                self._moved.clear()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
         self._checkpoint(f"after commit: {name}")
+
+    def take_moved(self) -> list[Entry]:
+        """Return the entries that moved since this was asked last, as they are now."""
+        moved, self._moved = list(self._moved), {}
+        return [self.entry(entry_id) for entry_id in moved]
 
     def _execute(self, query: str, /, **values: object) -> int:
         return self._connection.execute(QUERIES[query], values).rowcount
@@ -110,6 +117,7 @@ class Ledger(LedgerReader):
         origin_name = origin.value if origin else None
         values = {"entry_id": entry_id, "now": now, "from_state": origin_name, "to_state": target.value}
         self._execute("insert_event", **values, reason=reason)
+        self._moved[entry_id] = None
 
     # What was found
 

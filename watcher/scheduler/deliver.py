@@ -11,9 +11,8 @@ import send2trash
 
 from watcher import speechmatics as sm
 from watcher.errors import DropscribeError, NotWritable, OutputError, describe_os_error
-from watcher.events import Event
 from watcher.folders import fingerprint
-from watcher.ledger import IllegalMove, Ledger, display_name
+from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
 from watcher.scheduler.retry import OUTPUT_DELAY
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
-    from watcher.events import EventBus
     from watcher.ledger import LedgerWorker
     from watcher.models import Entry, Output, WatchFolder
     from watcher.scheduler.account import Account
@@ -58,7 +56,6 @@ class Deliverer:
         folder_of: Callable[[Entry], Path],
         settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
-        bus: EventBus,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -66,7 +63,6 @@ class Deliverer:
         self._folder_of = folder_of
         self._settings_of = settings_of
         self._clock = clock
-        self._bus = bus
         self._publishing: set[int] = set()
 
     async def fetch(self, account: Account, client: AsyncClient, entry: Entry) -> Entry:
@@ -118,7 +114,6 @@ class Deliverer:
         outputs = await asyncio.to_thread(self._write, entry, originals)
         entry = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now())
         await self._tidy_up(entry)
-        self._announce(entry, outputs)
         return entry
 
     async def publish_or_say_why(self, entry: Entry) -> Entry:
@@ -198,7 +193,3 @@ class Deliverer:
         if target.exists():
             raise OutputError(f"{target} exists already.")
         shutil.move(entry.path, target)
-
-    def _announce(self, entry: Entry, outputs: tuple[Output, ...]) -> None:
-        data = {"uid": entry.uid, "name": display_name(entry.path), "outputs": [str(o.path) for o in outputs]}
-        self._bus.publish(Event("transcript", self._clock.now(), data))

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.errors import BrokenMedia, NoSpace, NotARecording, SourceChanged, Unreadable
-from watcher.events import Event
 from watcher.folders import Filter, Moved, fingerprint
-from watcher.ledger import Ledger, NewEntry, display_name
+from watcher.ledger import Ledger, NewEntry
 from watcher.logs import get_logger
 from watcher.models import EntryState, Existing, Fingerprint
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
-    from watcher.events import EventBus
     from watcher.folders import Settled
     from watcher.ledger import LedgerWorker
     from watcher.media import Prober
@@ -52,14 +50,12 @@ class Intake:
         writer: TranscriptWriter,
         *,
         clock: Clock,
-        bus: EventBus,
         on_new: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._prober = prober
         self._writer = writer
         self._clock = clock
-        self._bus = bus
         self._on_new = on_new
         self._ready: asyncio.Queue[_Ready] = asyncio.Queue(_BATCH)
         self._pending = 0
@@ -158,9 +154,7 @@ class Intake:
             return
         added = await self._until_there_is_space(rest)
         for entry, is_new in added:
-            if is_new:
-                self._announce(entry)
-            elif entry.state is EntryState.DONE:
+            if not is_new and entry.state is EntryState.DONE:
                 await self._publish_again(entry)
         self._on_new()
 
@@ -192,7 +186,7 @@ class Intake:
         return False
 
     async def _relocate(self, entry: Entry, root: Path, path: Path, found: Fingerprint) -> None:
-        moved = await self._ledger(
+        await self._ledger(
             Ledger.relocate,
             entry.id,
             root=root,
@@ -207,20 +201,12 @@ class Intake:
         if beside:
             now_at: tuple[Output, ...] = await asyncio.to_thread(self._writer.move_outputs, beside, path, path.parent)
             await self._ledger(Ledger.moved_outputs, entry.id, now_at)
-        self._announce(moved)
 
     async def _publish_again(self, entry: Entry) -> None:
         """A recording was dropped again after its outputs were removed: write them again, at no cost."""
         outputs = await self._ledger(Ledger.outputs, entry.id)
         if outputs and not any(output.path.exists() for output in outputs):
             await self._ledger(Ledger.retry, entry, now=self._clock.now(), reason="It was dropped again.")
-
-    def _announce(self, entry: Entry) -> None:
-        log = _log.warning if entry.state is EntryState.FAILED else _log.info
-        log("found", file=str(entry.path), state=entry.state.value, why=entry.reason or None)
-        data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
-        data |= {"path": str(entry.path), "reason": entry.reason, "fix": entry.fix}
-        self._bus.publish(Event("entry", self._clock.now(), data))
 
 
 def _exists(path: Path) -> bool:
