@@ -9,11 +9,11 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
+from watcher.describe import describe_entry, describe_hold, next_step, overall_state, shown
 from watcher.errors import UsageError
 from watcher.events import Event
 from watcher.ledger import Ledger, display_name
-from watcher.models import EntryState
-from watcher.scheduler import PAUSE
+from watcher.models import PAUSE, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,86 +22,15 @@ if TYPE_CHECKING:
     from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.folders import FolderStatus, FolderWatch
-    from watcher.ledger import Change, Hold, LedgerWorker
-    from watcher.models import Entry, Output, WatchFolder
+    from watcher.ledger import LedgerWorker
+    from watcher.models import Entry, WatchFolder
     from watcher.scheduler import Account, Scheduler
     from watcher.transcripts import TranscriptStore
 
-__all__ = ["Control", "describe_entry", "describe_hold", "next_step", "overall_state", "shown"]
+__all__ = ["Control"]
 
 _RECENT = 10
 _ACTIVE = (EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.TRANSCRIBED)
-
-
-def shown(path: Path) -> str:
-    """A path as text that can be shown and sent, whatever its bytes."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def overall_state(counts: dict[EntryState, int], holds: Sequence[Hold], *, folder_trouble: bool) -> str:
-    """One word for the whole: `paused`, `attention`, `working` or `idle`."""
-    if any(hold.name == PAUSE for hold in holds):
-        return "paused"
-    if holds or counts[EntryState.HELD] or folder_trouble:
-        return "attention"
-    return "working" if any(counts[state] for state in EntryState if state.is_active) else "idle"
-
-
-def next_step(entry: Entry, *, twin: Entry | None = None, now: float = 0.0) -> str:
-    """Say what happens next with an entry, in a sentence."""
-    match entry.state:
-        case EntryState.WAITING if twin is not None:
-            return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
-        case EntryState.WAITING if entry.next_attempt_at > now:
-            return f"It is tried again in {entry.next_attempt_at - now:.0f} s."
-        case EntryState.WAITING:
-            return "It is submitted as soon as it is its turn."
-        case EntryState.SUBMITTING:
-            return "It is being uploaded, or its answer is being looked for."
-        case EntryState.SUBMITTED:
-            return "It is being transcribed; the transcript is fetched as soon as it is ready."
-        case EntryState.TRANSCRIBED:
-            return "Its transcript is safe and is written beside it as soon as that is possible."
-        case EntryState.DONE:
-            return "Nothing: its transcript is there."
-        case EntryState.HELD:
-            return "Nothing, until you decide."
-        case _:
-            return "Nothing, unless you ask: dropscribe retry FILE"
-
-
-def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequence[Change] = ()) -> dict[str, Any]:
-    """Make the JSON of an entry."""
-    media = entry.media
-    return {
-        "uid": entry.uid,
-        "name": display_name(entry.path),
-        "path": shown(entry.path),
-        "folder": shown(entry.root),
-        "state": entry.state.value,
-        "reason": entry.reason,
-        "fix": entry.fix,
-        "engine": entry.engine.value,
-        "size": entry.fingerprint.size,
-        "sha256": entry.fingerprint.sha256,
-        "duration": media.duration if media else None,
-        "attempts": entry.attempts,
-        "next_attempt_at": entry.next_attempt_at or None,
-        "job_id": entry.job_id,
-        "added_at": entry.added_at,
-        "changed_at": entry.changed_at,
-        "formats": [form.value for form in entry.formats],
-        "outputs": [{"format": o.format.value, "path": shown(o.path)} for o in outputs],
-        "history": [
-            {"at": c.at, "from": c.origin.value if c.origin else None, "to": c.target.value, "reason": c.reason}
-            for c in history
-        ],
-    }
-
-
-def describe_hold(hold: Hold) -> dict[str, Any]:
-    """Make the JSON of a hold."""
-    return {"name": hold.name, "since": hold.since, "until": hold.until, "reason": hold.reason, "fix": hold.fix}
 
 
 class Control:

@@ -14,7 +14,8 @@ from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from watcher.clock import Clock, SystemClock
-from watcher.control import Control, shown
+from watcher.control import Control
+from watcher.describe import shown
 from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch, Patience, Sighting
 from watcher.ledger import Ledger, LedgerWorker, display_name, open_ledger

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = [
+    "PAUSE",
     "Attempt",
     "AttemptState",
     "Engine",
@@ -22,6 +23,10 @@ __all__ = [
     "OutputFormat",
     "WatchFolder",
 ]
+
+
+PAUSE = "pause"
+"""The name of the hold that a person sets: nothing is submitted until it is lifted."""
 
 
 class Engine(enum.StrEnum):

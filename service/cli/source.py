@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from watcher.control import describe_entry, describe_hold, next_step, shown
+from watcher.describe import describe_entry, describe_hold, next_step, shown
 from watcher.errors import DropscribeError
 from watcher.ledger import LedgerReader, open_readonly
 

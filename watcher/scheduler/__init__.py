@@ -8,6 +8,6 @@ from watcher.scheduler.account import Account, Connector, RateLimits
 from watcher.scheduler.deliver import Deliverer
 from watcher.scheduler.intake import Intake
 from watcher.scheduler.preparation import Preparer
-from watcher.scheduler.scheduler import PAUSE, Scheduler
+from watcher.scheduler.scheduler import Scheduler
 
-__all__ = ["PAUSE", "Account", "Connector", "Deliverer", "Intake", "Preparer", "RateLimits", "Scheduler"]
+__all__ = ["Account", "Connector", "Deliverer", "Intake", "Preparer", "RateLimits", "Scheduler"]

@@ -10,7 +10,7 @@ from watcher import speechmatics as sm
 from watcher.errors import EngineUnavailable, NoSpace
 from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
-from watcher.models import AttemptState, EntryState
+from watcher.models import PAUSE, AttemptState, EntryState
 from watcher.scheduler.reconcile import Reconciler
 from watcher.scheduler.retry import backoff
 from watcher.scheduler.submit import Gate, Submitter
@@ -30,10 +30,9 @@ if TYPE_CHECKING:
     from watcher.scheduler.preparation import Preparer
     from watcher.transcripts import TranscriptStore, TranscriptWriter
 
-__all__ = ["PAUSE", "Scheduler"]
+__all__ = ["Scheduler"]
 
 _log = get_logger("scheduler")
-PAUSE = "pause"
 _IDLE_LOOK = 30.0
 _LOOK_AT = 1000
 _AWAY = frozenset({EntryState.SUBMITTING, EntryState.SUBMITTED})

@@ -1,0 +1,92 @@
+"""What is known about entries and holds, as JSON-ready data and in sentences: every surface tells the same story.
+
+Pure, and light to import: the command line answers from here without loading the daemon.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from watcher.ledger import display_name
+from watcher.models import PAUSE, EntryState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from watcher.ledger import Change, Hold
+    from watcher.models import Entry, Output
+
+__all__ = ["describe_entry", "describe_hold", "next_step", "overall_state", "shown"]
+
+
+def shown(path: Path) -> str:
+    """A path as text that can be shown and sent, whatever its bytes."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def overall_state(counts: dict[EntryState, int], holds: Sequence[Hold], *, folder_trouble: bool) -> str:
+    """One word for the whole: `paused`, `attention`, `working` or `idle`."""
+    if any(hold.name == PAUSE for hold in holds):
+        return "paused"
+    if holds or counts[EntryState.HELD] or folder_trouble:
+        return "attention"
+    return "working" if any(counts[state] for state in EntryState if state.is_active) else "idle"
+
+
+def next_step(entry: Entry, *, twin: Entry | None = None, now: float = 0.0) -> str:
+    """Say what happens next with an entry, in a sentence."""
+    match entry.state:
+        case EntryState.WAITING if twin is not None:
+            return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
+        case EntryState.WAITING if entry.next_attempt_at > now:
+            return f"It is tried again in {entry.next_attempt_at - now:.0f} s."
+        case EntryState.WAITING:
+            return "It is submitted as soon as it is its turn."
+        case EntryState.SUBMITTING:
+            return "It is being uploaded, or its answer is being looked for."
+        case EntryState.SUBMITTED:
+            return "It is being transcribed; the transcript is fetched as soon as it is ready."
+        case EntryState.TRANSCRIBED:
+            return "Its transcript is safe and is written beside it as soon as that is possible."
+        case EntryState.DONE:
+            return "Nothing: its transcript is there."
+        case EntryState.HELD:
+            return "Nothing, until you decide."
+        case _:
+            return "Nothing, unless you ask: dropscribe retry FILE"
+
+
+def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequence[Change] = ()) -> dict[str, Any]:
+    """Make the JSON of an entry."""
+    media = entry.media
+    return {
+        "uid": entry.uid,
+        "name": display_name(entry.path),
+        "path": shown(entry.path),
+        "folder": shown(entry.root),
+        "state": entry.state.value,
+        "reason": entry.reason,
+        "fix": entry.fix,
+        "engine": entry.engine.value,
+        "size": entry.fingerprint.size,
+        "sha256": entry.fingerprint.sha256,
+        "duration": media.duration if media else None,
+        "attempts": entry.attempts,
+        "next_attempt_at": entry.next_attempt_at or None,
+        "job_id": entry.job_id,
+        "added_at": entry.added_at,
+        "changed_at": entry.changed_at,
+        "formats": [form.value for form in entry.formats],
+        "outputs": [{"format": o.format.value, "path": shown(o.path)} for o in outputs],
+        "history": [
+            {"at": c.at, "from": c.origin.value if c.origin else None, "to": c.target.value, "reason": c.reason}
+            for c in history
+        ],
+    }
+
+
+def describe_hold(hold: Hold) -> dict[str, Any]:
+    """Make the JSON of a hold."""
+    return {"name": hold.name, "since": hold.since, "until": hold.until, "reason": hold.reason, "fix": hold.fix}
