@@ -7,6 +7,8 @@ A copy that stalled, or a recorder that writes its index last, leaves a file tha
 - Matroska and WebM: the sizes of EBML header and Segment, where they are known (RFC 8794).
 - ASF (wma, wmv): the file size in the File Properties Object.
 - FLAC: the header's blocks.
+- Ogg: the last page is marked as the end of its stream (RFC 3533).
+- MP3: the byte count of a Xing or Info header, where there is one.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ _UNKNOWN_32: Final = 0xFFFFFFFF
 _MOST_BOXES: Final = 100_000
 _ASF: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
+_LARGEST_OGG_PAGE: Final = 27 + 255 + 255 * 255
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 
@@ -51,6 +54,10 @@ def is_complete(descriptor: int, size: int) -> bool | None:
         return _asf(descriptor, size)
     if head.startswith(b"fLaC"):
         return _flac(descriptor, size)
+    if head.startswith(b"OggS"):
+        return _ogg(descriptor, size)
+    if head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] and head[1] & 0xE6 == 0xE2):  # noqa: PLR2004
+        return _mp3(descriptor, size)
     return None
 
 
@@ -145,3 +152,32 @@ def _flac(descriptor: int, size: int) -> bool | None:
         if header[0] & 0x80:
             return None if offset < size else False
     return None
+
+
+def _ogg(descriptor: int, size: int) -> bool | None:
+    """Look at the last page; a recorder that was cut off leaves none that ends the stream."""
+    tail = _read(descriptor, max(0, size - _LARGEST_OGG_PAGE), _LARGEST_OGG_PAGE)
+    at = tail.rfind(b"OggS")
+    if at < 0 or len(tail) < at + 27:
+        return None
+    count = tail[at + 26]
+    end = at + 27 + count + sum(tail[at + 27 : at + 27 + count])
+    is_last = bool(tail[at + 5] & 0x04)
+    return True if is_last and end == len(tail) else None
+
+
+def _mp3(descriptor: int, size: int) -> bool | None:
+    """Look for the header that encoders put into the first frame when they are done."""
+    start = 0
+    tag = _read(descriptor, 0, 10)
+    if tag.startswith(b"ID3") and len(tag) == 10:  # noqa: PLR2004 - the tag's header
+        start = 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
+    frame = _read(descriptor, start, 192)
+    at = max(frame.find(b"Xing"), frame.find(b"Info"))
+    if at < 0 or len(frame) < at + 16:
+        return None
+    flags = int.from_bytes(frame[at + 4 : at + 8], "big")
+    if flags & 3 != 3:  # noqa: PLR2004 - frames and bytes are both told
+        return None
+    declared = int.from_bytes(frame[at + 12 : at + 16], "big")
+    return size >= start + declared if declared else None

@@ -93,8 +93,8 @@ class Filter:
         text = relative.as_posix()
         return (
             self._by_place(relative)
-            or self._by_name(relative.name, text)
             or self._by_kind(kind, is_regular=is_regular)
+            or self._by_name(relative.name, text)
             or self._by_size(size)
             or Verdict(accepted=True, rule="accepted", reason="It may be a recording.")
         )

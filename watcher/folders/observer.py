@@ -29,7 +29,6 @@ from watchdog.events import (
     FileSystemEvent,
     FileSystemEventHandler,
 )
-from watchdog.observers import Observer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,8 +100,9 @@ _KINDS: dict[type[FileSystemEvent], HintKind] = {
 class _Handler(FileSystemEventHandler):
     """Turns watchdog's events into hints, with paths as the config names them."""
 
-    def __init__(self, root: Path, real: str, tell: Callable[[Hint], None]) -> None:
+    def __init__(self, root: Path, real: str, tell: Callable[[Hint], None], elsewhere: Callable[[str], Path]) -> None:
         self._root = root
+        self._elsewhere = elsewhere
         self._real = real
         self._prefix = real.rstrip(os.sep) + os.sep
         self._tell = tell
@@ -121,6 +121,15 @@ class _Handler(FileSystemEventHandler):
             self._tell(Hint(kind, self._root, self._path(event.dest_path), source))
         else:
             self._tell(Hint(kind, self._root, source))
+
+    def arrived(self, path: bytes, old: bytes | None, *, is_folder: bool) -> None:
+        """Take in a file or folder that got its name here by a rename from elsewhere."""
+        target = self._path(path)
+        if old is None:
+            self._tell(Hint(HintKind.FOLDER if is_folder else HintKind.CLOSED, self._root, target))
+        else:
+            kind = HintKind.FOLDER_MOVED if is_folder else HintKind.MOVED
+            self._tell(Hint(kind, self._root, target, self._elsewhere(os.fsdecode(old))))
 
     def _path(self, raw: bytes | str) -> Path:
         text = os.fsdecode(raw)
@@ -141,6 +150,7 @@ class Watcher:
         self._lock = threading.Lock()
         self._observer: BaseObserver | None = None
         self._watches: dict[Path, ObservedWatch] = {}
+        self._reals: dict[Path, str] = {}
 
     def watch(self, root: Path, *, recursive: bool) -> None:
         """Watch a root from now on. Blocks while its tree is walked.
@@ -152,7 +162,7 @@ class Watcher:
         with self._lock:
             self._unwatch(root)
             real = os.path.realpath(root)
-            handler = _Handler(root, real, self._tell)
+            handler = _Handler(root, real, self._tell, self._as_named)
             try:
                 observer = self._running()
                 watch = _schedule(observer, handler, real, recursive=recursive)
@@ -161,6 +171,7 @@ class Watcher:
                     raise limit from None
                 raise
             self._watches[root] = watch
+            self._reals[root] = real
 
     def unwatch(self, root: Path) -> None:
         """Stop watching a root."""
@@ -185,6 +196,13 @@ class Watcher:
         if observer is not None and observer.is_alive():
             observer.stop()
             observer.join()
+
+    def _as_named(self, text: str) -> Path:
+        """Turn a path as the OS knows it into one below a root as the config names it."""
+        for root, real in self._reals.copy().items():
+            if text.startswith(real.rstrip(os.sep) + os.sep):
+                return root / text[len(real.rstrip(os.sep)) + 1 :]
+        return Path(text)
 
     def _running(self) -> BaseObserver:
         if self._observer is not None and not self._healthy(self._observer):
@@ -235,109 +253,26 @@ def _sysctl(name: str, enough: int) -> str:
 
 
 if sys.platform == "linux":
-    from watchdog.observers.inotify import InotifyEmitter, InotifyObserver, InotifyWatchGroup
-    from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, Mask, WatchDescriptor
-
-    # No IN_MODIFY: a writer at work would send thousands; its close and the settling say what matters.
-    _MASK = Mask(
-        InotifyConstants.IN_CREATE
-        | InotifyConstants.IN_CLOSE_WRITE
-        | InotifyConstants.IN_MOVED_FROM
-        | InotifyConstants.IN_MOVED_TO
-        | InotifyConstants.IN_DELETE
-        | InotifyConstants.IN_DELETE_SELF
-        | InotifyConstants.IN_MOVE_SELF
-        | InotifyConstants.IN_ATTRIB
-        | InotifyConstants.IN_ONLYDIR
-    )
-
-    class _WatchGroup(InotifyWatchGroup):
-        """All watches of one root, telling what InotifyWatchGroup keeps to itself."""
-
-        limit: OSError | None = None
-        said: Callable[[HintKind], None] | None = None
-
-        def on_queue_overflow(self) -> None:
-            super().on_queue_overflow()
-            self._say(HintKind.OVERFLOW)
-
-        def on_watch_deleted(self, wd: WatchDescriptor) -> None:
-            was_root = self._active_callbacks_by_watch.get(wd) == self.path
-            if wd in self._active_callbacks_by_watch:
-                super().on_watch_deleted(wd)
-            if was_root:
-                self._say(HintKind.LOST)
-
-        def on_event(self, event: InotifyEvent) -> None:
-            if event.mask & InotifyConstants.IN_MOVE_SELF:
-                if self._active_callbacks_by_watch.get(event.wd) == self.path:
-                    self._say(HintKind.LOST)
-                return
-            super().on_event(event)
-
-        def _add_callback(self, path: bytes) -> None:
-            descriptor = self._inotify_fd
-            try:
-                # Not add_callback: it warns when a folder is met twice, which a busy tree does all the time.
-                with descriptor._lock:  # noqa: SLF001 - see above
-                    watch = descriptor._get_or_create_watch(path, self.event_mask)  # noqa: SLF001 - see above
-                    watch.callbacks[self._id] = self
-            except OSError as error:
-                if path == self.path:
-                    raise
-                if error.errno == errno.ENOSPC:
-                    self.limit = error
-                    self._say(HintKind.LIMIT)
-                return
-            self._active_callbacks_by_path[path] = watch.wd
-            self._active_callbacks_by_watch[watch.wd] = path
-
-        def _remove_watch_internally(self, wd: WatchDescriptor) -> None:
-            # The base class stumbles when a folder was renamed over another: two descriptors, one path.
-            path = self._active_callbacks_by_watch.pop(wd, None)
-            if path is not None and self._active_callbacks_by_path.get(path) == wd:
-                del self._active_callbacks_by_path[path]
-
-        def _say(self, kind: HintKind) -> None:
-            if self.said is not None:
-                self.said(kind)
-
-    class _Emitter(InotifyEmitter):
-        """Reads the events that Dropscribe needs, and no others."""
-
-        @property
-        def group(self) -> _WatchGroup | None:
-            group = self._inotify
-            return group if isinstance(group, _WatchGroup) else None
-
-        def on_thread_start(self) -> None:
-            self._inotify = _WatchGroup(
-                self._inotify_fd,
-                os.fsencode(self.watch.path),
-                is_recursive=self.watch.is_recursive,
-                event_mask=_MASK,
-            )
-
-    class _Observer(InotifyObserver):
-        def __init__(self) -> None:
-            super().__init__()
-            self._emitter_class = _Emitter
+    from watcher.folders.inotify import InotifyReports, new_observer, reports_of
 
     def _new_observer() -> BaseObserver:
-        return _Observer()
+        return new_observer()
 
     def _schedule(observer: BaseObserver, handler: _Handler, real: str, *, recursive: bool) -> ObservedWatch:
         watch = observer.schedule(handler, real, recursive=recursive)
-        for emitter in observer.emitters.copy():
-            if emitter.watch != watch or not isinstance(emitter, _Emitter) or (group := emitter.group) is None:
-                continue
-            group.said = handler.hint
-            if group.limit is not None:
-                observer.unschedule(watch)
-                raise group.limit
+        reports = InotifyReports(
+            overflow=lambda: handler.hint(HintKind.OVERFLOW),
+            limit=lambda: handler.hint(HintKind.LIMIT),
+            lost=lambda: handler.hint(HintKind.LOST),
+            arrived=handler.arrived,
+        )
+        if limit := reports_of(observer, watch, reports):
+            observer.unschedule(watch)
+            raise limit
         return watch
 
 else:
+    from watchdog.observers import Observer
 
     def _new_observer() -> BaseObserver:
         return Observer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -59,6 +60,8 @@ class Root:
         self.subtrees: set[Path] = set()
         self.full_scan_wanted = True
         self.attach_wanted = True
+        self.in_hand = 0
+        self.prefix = os.fspath(folder.path).rstrip(os.sep) + os.sep
         self.blocked: dict[Path, tuple[float, str]] = {}
         self.unreadable: dict[Path, str] = {}
         self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="folder")
@@ -77,9 +80,10 @@ class Root:
         settled = getattr(self, "settler", None)
         patience = Patience(
             settle=folder.settle,
-            closed=min(self._patience.closed, folder.settle) or self._patience.closed,
+            closed=self._patience.closed,
             incomplete=max(self._patience.incomplete, folder.settle),
             longest=self._patience.longest,
+            closed_unsure=self._patience.closed_unsure,
         )
         if settled is None:
             self.settler = Settler(patience)
@@ -135,6 +139,12 @@ class Root:
         self.settle_wake.set()
         return fresh
 
+    def forget(self, path: Path) -> None:
+        """A file is gone, or is no recording any more."""
+        self.settler.forget(path)
+        self.blocked.pop(path, None)
+        self.unreadable.pop(path, None)
+
     def look_at_root(self) -> tuple[int, int]:
         """Return the folder's identity. Blocking.
 
@@ -155,7 +165,7 @@ class Root:
         remote = is_remote(kind)
         if remote:
             # Its clock is another machine's.
-            self.settler.patience = _with_trusted_age(self.settler.patience, _SHARE_CLOCKS_DIFFER)
+            self.settler.patience = dataclasses.replace(self.settler.patience, trusted_age=_SHARE_CLOCKS_DIFFER)
         if remote and self.folder.polling == "auto":
             return True, f"It is on a network file system ({kind}), which doesn't say what others write."
         return False, ""
@@ -173,7 +183,3 @@ class Root:
             last_scan=self.last_scan,
             problems=(*self.marks.problems(), *self.scan_problems, *sorted(self.unreadable.values())),
         )
-
-
-def _with_trusted_age(patience: Patience, age: float) -> Patience:
-    return Patience(patience.settle, patience.closed, patience.incomplete, patience.longest, age)

@@ -32,7 +32,8 @@ class Patience:
 
     Attributes:
         settle: quiet needed when nobody said that the file was closed.
-        closed: quiet needed after it was closed.
+        closed: quiet needed after it was closed, when its container says that it is all there.
+        closed_unsure: quiet needed after it was closed, when its container doesn't say.
         incomplete: quiet after which a container that is cut short is given up on.
         longest: no rhythm of a writer asks for more quiet than this.
         trusted_age: how much older than `settle` a file's times must be to be believed without watching it
@@ -41,6 +42,7 @@ class Patience:
 
     settle: float = 2.0
     closed: float = 0.2
+    closed_unsure: float = 1.0
     incomplete: float = 60.0
     longest: float = 120.0
     trusted_age: float = 0.0
@@ -95,33 +97,42 @@ class Candidate:
     Attributes:
         path: where it is.
         since: when it was first noticed.
-        last: how it was at the last look.
-        changed_at: when it was last known to change.
-        quiet_since_close: when its writer last closed it; None when it wasn't seen being closed.
+        changed_at: when it was last known to change, or to be closed.
+        due: when to look at it next.
+        told_at: when the OS last said something about it.
+        looked_at: when it was last looked at.
+        last: how it was then.
+        closed: whether its writer closed it, and nobody was seen writing it since.
+        longest_quiet: the longest quiet seen since the last change.
         rhythm: the quiet that its writer's pauses ask for.
-        looks: how often it was found still open for writing in a row.
+        looks: how often in a row it was found open for writing.
         only_found: a scan found it and the OS said nothing of it.
         reason: why it isn't settled.
-        due: when to look at it next.
     """
 
     path: Path
     since: float
     changed_at: float
     due: float
+    told_at: float
+    looked_at: float = 0.0
     last: Sighting | None = None
-    quiet_since_close: float | None = None
+    closed: bool = False
+    longest_quiet: float = 0.0
     rhythm: float = 0.0
     looks: int = 0
     only_found: bool = False
     reason: str = "It was just noticed."
 
 
-_GROWING_LOOKS = (0.5, 1.0, 2.0, 5.0, 10.0)
+_LOOKS_AT_WRITERS = (0.5, 1.0, 2.0, 5.0, 10.0)
+"""Seconds between looks at a file that somebody has open for writing. The OS tells most closes anyway."""
+_RARELY = 5.0
+"""Seconds between looks at a file that needs long quiet: it may be finished before that is over."""
 
 
 def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: float, wall: float) -> Decision:
-    """Look at a candidate once more; updates it.
+    """Look at a candidate once more; updates what is known about it.
 
     Args:
         candidate: what is known about the file.
@@ -130,38 +141,46 @@ def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: 
         now: monotonic seconds.
         wall: unix time, for comparing with the file's own times.
     """
-    if seen.sighting is None and not seen.problem:
-        return Decision(Outcome.GONE, "It is gone.")
-    if seen.sighting is None or seen.problem:
+    if seen.problem:
         # Waiting longer doesn't help: whoever takes it next says what is wrong with it.
         left = patience.settle - (now - candidate.since)
-        return (
-            Decision(Outcome.WAIT, seen.problem, wait=left) if left > 0 else Decision(Outcome.UNREADABLE, seen.problem)
-        )
-    known = _note_change(candidate, seen.sighting, patience, now)
+        outcome = Outcome.WAIT if left > 0 else Outcome.UNREADABLE
+        return Decision(outcome, seen.problem, wait=max(left, 0.0))
+    if seen.sighting is None:
+        return Decision(Outcome.GONE, "It is gone.")
+    compared = _note(candidate, seen.sighting, patience, now)
+    candidate.looked_at = now
     if seen.written_by_others:
-        wait = _GROWING_LOOKS[min(candidate.looks, len(_GROWING_LOOKS) - 1)]
+        wait = _LOOKS_AT_WRITERS[min(candidate.looks, len(_LOOKS_AT_WRITERS) - 1)]
         candidate.looks += 1
+        candidate.closed = False
         return Decision(Outcome.WAIT, "A program still has it open for writing.", wait=wait)
     candidate.looks = 0
     needed = _quiet_needed(candidate, seen, patience)
-    quiet = _quiet(candidate, seen, patience, known=known, now=now, wall=wall)
+    quiet = _quiet(candidate, seen, patience, compared=compared, now=now, wall=wall)
     if quiet < needed:
-        return Decision(Outcome.WAIT, f"It has not been quiet for {needed:g} s yet.", wait=needed - quiet)
+        why = f"It has not been quiet for {needed:g} s yet"
+        why += ", and its container is not complete." if seen.complete is False else "."
+        return Decision(Outcome.WAIT, why, wait=min(needed - quiet, _RARELY))
     if seen.complete is False:
         return Decision(Outcome.CUT_SHORT, "Its container is cut short, and nobody goes on writing it.")
     return Decision(Outcome.WHOLE)
 
 
-def _note_change(candidate: Candidate, now_is: Sighting, patience: Patience, now: float) -> bool:
-    """Take in how the file is; return whether an earlier look can be compared with this one."""
-    before, candidate.last = candidate.last, now_is
+def _note(candidate: Candidate, found: Sighting, patience: Patience, now: float) -> bool:
+    """Take in how the file is; return whether there was an earlier look to compare with."""
+    before, candidate.last = candidate.last, found
     if before is None:
         return False
-    if before.version != now_is.version or before.ctime_ns != now_is.ctime_ns:
-        pause = now - candidate.changed_at
-        if before.version != now_is.version and pause > patience.closed:
-            candidate.rhythm = min(max(candidate.rhythm, 2 * pause), patience.longest)
+    if (before.version, before.ctime_ns) == (found.version, found.ctime_ns):
+        candidate.longest_quiet = max(candidate.longest_quiet, now - candidate.changed_at)
+        return True
+    went_on = before.inode == found.inode and before.size > 0 and before.version != found.version
+    if went_on and candidate.longest_quiet > patience.closed:
+        candidate.rhythm = min(max(candidate.rhythm, 2 * candidate.longest_quiet), patience.longest)
+    candidate.longest_quiet = 0.0
+    explained = candidate.closed and candidate.told_at >= candidate.looked_at
+    if not explained:
         candidate.changed_at = now
     return True
 
@@ -169,21 +188,21 @@ def _note_change(candidate: Candidate, now_is: Sighting, patience: Patience, now
 def _quiet_needed(candidate: Candidate, seen: Observation, patience: Patience) -> float:
     if seen.complete is False:
         return max(patience.incomplete, candidate.rhythm)
-    closed = candidate.quiet_since_close is not None
-    return max(patience.closed if closed else patience.settle, candidate.rhythm)
+    closed = patience.closed if seen.complete else patience.closed_unsure
+    return max(min(closed, patience.settle) if candidate.closed else patience.settle, candidate.rhythm)
 
 
 def _quiet(
-    candidate: Candidate, seen: Observation, patience: Patience, *, known: bool, now: float, wall: float
+    candidate: Candidate, seen: Observation, patience: Patience, *, compared: bool, now: float, wall: float
 ) -> float:
     """Seconds since the file last changed, as far as that can be told."""
     assert seen.sighting is not None  # noqa: S101 - the caller has looked
     watched = now - candidate.changed_at
-    if candidate.quiet_since_close is not None:
-        free = seen.written_by_others is False
-        return watched if known or free else 0.0
+    if candidate.closed:
+        # Where the OS can't say that it is free, only a second look shows that it stays the same.
+        return watched if compared or seen.written_by_others is False else 0.0
     age = wall - max(seen.sighting.mtime_ns, seen.sighting.ctime_ns) / 1e9 - patience.trusted_age
-    return max(watched if known else 0.0, age)
+    return max(watched if compared else 0.0, age)
 
 
 @dataclass(slots=True)
@@ -205,34 +224,28 @@ class Settler:
             found: a scan found it, which says nothing about when it changed.
         """
         candidate = self.candidates.get(path)
-        fresh = candidate is None
         if candidate is None:
-            candidate = self.candidates[path] = Candidate(path, now, now, now, only_found=found)
-            self._schedule(candidate, now if found else now + self.patience.closed)
-        elif found:
+            first = now if found else now + self.patience.closed
+            self.candidates[path] = Candidate(path, now, now, first, now, closed=closed, only_found=found)
+            self._schedule(self.candidates[path], first)
+            return True
+        if found:
             return False
-        candidate.only_found = candidate.only_found and found
+        candidate.only_found = False
+        candidate.told_at = candidate.changed_at = now
+        candidate.closed = candidate.closed or closed
         if closed:
-            self._note_close(candidate, now)
-        elif not fresh:
-            # Written again after it was closed: the close no longer means that it is whole.
-            candidate.changed_at = now
-        return fresh
-
-    def _note_close(self, candidate: Candidate, now: float) -> None:
-        if candidate.quiet_since_close is not None:
-            pause = now - candidate.quiet_since_close
-            if pause > self.patience.closed:
-                candidate.rhythm = min(max(candidate.rhythm, 2 * pause), self.patience.longest)
-        candidate.quiet_since_close = candidate.changed_at = now
-        candidate.looks = 0
-        self._schedule(candidate, now + self.patience.closed)
+            candidate.looks = 0
+            self._schedule(candidate, now + self.patience.closed)
+        return False
 
     def moved(self, old: Path, new: Path, now: float) -> None:
-        """A candidate got another name: what is known about it goes along."""
+        """A candidate got another name: it is the same file still, and what had that name is gone."""
         candidate = self.candidates.pop(old, None)
-        if candidate is not None and new not in self.candidates:
+        self.candidates.pop(new, None)
+        if candidate is not None:
             candidate.path = new
+            candidate.told_at = now
             self.candidates[new] = candidate
             self._schedule(candidate, now + self.patience.closed)
 
@@ -260,21 +273,28 @@ class Settler:
             heapq.heappop(self._queue)
         return None
 
-    def look(self, candidate: Candidate, seen: Observation, *, now: float, wall: float) -> Decision:
-        """Decide about a candidate; one that goes on waiting is scheduled anew, any other is let go."""
+    def look(self, candidate: Candidate, seen: Observation, *, began: float, now: float, wall: float) -> Decision:
+        """Decide about a candidate; one that goes on waiting is scheduled anew, any other is let go.
+
+        Args:
+            candidate: the file.
+            seen: how it was.
+            began: when the look at it began, in monotonic seconds; what the OS said since then is newer.
+            now: monotonic seconds.
+            wall: unix time.
+        """
+        if self.candidates.get(candidate.path) is not candidate:
+            return Decision(Outcome.GONE, "It was renamed or deleted.")
+        if candidate.told_at > began:
+            self._schedule(candidate, max(candidate.due, candidate.told_at + self.patience.closed))
+            return Decision(Outcome.WAIT, candidate.reason)
         decision = decide(candidate, seen, self.patience, now=now, wall=wall)
         if decision.outcome is Outcome.WAIT:
             candidate.reason = decision.reason
             self._schedule(candidate, now + max(decision.wait, 0.02))
         else:
-            self.candidates.pop(candidate.path, None)
+            del self.candidates[candidate.path]
         return decision
-
-    def look_again(self, candidate: Candidate, at: float, reason: str) -> None:
-        """Keep a candidate for another reason, and look at it at `at` (monotonic seconds)."""
-        candidate.reason = reason
-        self.candidates[candidate.path] = candidate
-        self._schedule(candidate, at)
 
     def _schedule(self, candidate: Candidate, at: float) -> None:
         self._count += 1

@@ -1,0 +1,133 @@
+"""Hands recordings on: one bounded queue, and the memory of what was handed on but isn't in the ledger yet."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from watcher.folders.sightings import Moved, Settled, Sighting
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from watcher.clock import Clock
+
+__all__ = ["Delivery"]
+
+_AGAIN = 120.0
+"""Seconds after which a recording that was taken but is still unknown is handed on once more."""
+_CAPACITY = 512
+_SAME_MOVE = 5.0
+
+Version = tuple[int, int, int]
+
+
+class Delivery:
+    """The queue between the folders and their owner.
+
+    Args:
+        clock: the time.
+        known: says for each sighting whether the ledger has it.
+        hint: called at the first sign of a new candidate.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        known: Callable[[Sequence[Sighting]], Awaitable[Sequence[bool]]],
+        hint: Callable[[Path], None] | None,
+    ) -> None:
+        self._clock = clock
+        self._ask = known
+        self._hint = hint
+        self._queue: asyncio.Queue[Settled | Moved | None] = asyncio.Queue(_CAPACITY)
+        self._handed_on: dict[Path, tuple[Version, float | None]] = {}
+        self._moves: dict[tuple[Path, Path], float] = {}
+        self._progress = asyncio.Event()
+
+    def __contains__(self, path: object) -> bool:
+        """Whether a path was handed on lately."""
+        return path in self._handed_on
+
+    @property
+    def waiting(self) -> int:
+        """How many items were not taken yet."""
+        return self._queue.qsize()
+
+    async def known(self, sightings: Sequence[Sighting]) -> Sequence[bool]:
+        """Ask the ledger; what it has needs no memory here."""
+        known = await self._ask(sightings)
+        for sighting, is_known in zip(sightings, known, strict=True):
+            if is_known:
+                self._handed_on.pop(sighting.path, None)
+        return known
+
+    def is_new(self, sighting: Sighting) -> bool:
+        """Whether this version of a file was not handed on just now."""
+        handed_on = self._handed_on.get(sighting.path)
+        if handed_on is None or handed_on[0] != sighting.version:
+            return True
+        return handed_on[1] is not None and self._clock.monotonic() - handed_on[1] > _AGAIN
+
+    def hint(self, path: Path) -> None:
+        """Tell of the first sign of a candidate."""
+        if self._hint is not None and path not in self._handed_on:
+            self._hint(path)
+
+    async def settled(self, item: Settled) -> None:
+        """Hand on a recording; waits while the queue is full."""
+        self._handed_on[item.path] = (item.size, item.mtime_ns, item.inode), None
+        await self._queue.put(item)
+
+    async def moved(self, item: Moved) -> None:
+        """Hand on a move, once: nested folders hear of it twice."""
+        now = self._clock.monotonic()
+        self._moves = {move: at for move, at in self._moves.items() if now - at < _SAME_MOVE}
+        if (item.old, item.new) not in self._moves:
+            self._moves[item.old, item.new] = now
+            self._moves.pop((item.new, item.old), None)
+            self._handed_on.pop(item.old, None)
+            await self._queue.put(item)
+
+    async def take(self) -> Settled | Moved | None:
+        """Take the next item; None once closed."""
+        item = await self._queue.get()
+        if item is None:
+            self._queue.put_nowait(None)
+        elif isinstance(item, Settled):
+            self._handed_on[item.path] = (item.size, item.mtime_ns, item.inode), self._clock.monotonic()
+        self.progressed()
+        return item
+
+    def close(self) -> None:
+        """End: what wasn't taken is found again by the next start's scan."""
+        while not self._queue.empty():
+            self._queue.get_nowait()
+        self._queue.put_nowait(None)
+        self.progressed()
+
+    def forget_below(self, folder: Path) -> None:
+        """Forget what lies in a folder that is no longer watched."""
+        for path in [path for path in self._handed_on if path.is_relative_to(folder)]:
+            del self._handed_on[path]
+
+    def forget_old(self) -> None:
+        """Forget what was taken long ago; a scan asks the ledger for it anyway."""
+        now = self._clock.monotonic()
+        old = [path for path, (_, at) in self._handed_on.items() if at is not None and now - at > _AGAIN]
+        for path in old:
+            del self._handed_on[path]
+
+    def progressed(self) -> None:
+        """Wake whoever waits in `progress`."""
+        progress, self._progress = self._progress, asyncio.Event()
+        progress.set()
+
+    async def progress(self, timeout: float) -> None:  # noqa: ASYNC109 - waiting less long is no failure
+        """Wait until something went on, or for so many seconds."""
+        try:
+            await asyncio.wait_for(self._progress.wait(), timeout)
+        except TimeoutError:
+            return

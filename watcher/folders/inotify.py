@@ -1,0 +1,192 @@
+"""Linux: watchdog's inotify classes, made to tell what they keep to themselves.
+
+watchdog 7 rebuilds its watches after the kernel's queue overflowed, but tells nobody that events were lost; it
+passes over subfolders that the watch limit leaves unwatched; it doesn't notice that the root was unmounted or
+renamed; and it can't pair a move between two roots. Each is reported here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+if sys.platform == "linux":
+    import errno
+    import os
+    from collections import OrderedDict
+    from dataclasses import dataclass
+    from typing import TYPE_CHECKING, Protocol
+
+    from watchdog.observers.api import BaseObserver
+    from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
+    from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD, Mask, WatchDescriptor
+
+    if TYPE_CHECKING:
+        from collections.abc import Callable
+
+        from watchdog.observers.api import ObservedWatch
+
+    __all__ = ["InotifyReports", "new_observer", "reports_of"]
+
+    # No IN_MODIFY: a writer at work would send thousands; its close and the settling say what matters.
+    _MASK = Mask(
+        InotifyConstants.IN_CREATE
+        | InotifyConstants.IN_CLOSE_WRITE
+        | InotifyConstants.IN_MOVED_FROM
+        | InotifyConstants.IN_MOVED_TO
+        | InotifyConstants.IN_DELETE
+        | InotifyConstants.IN_DELETE_SELF
+        | InotifyConstants.IN_MOVE_SELF
+        | InotifyConstants.IN_ATTRIB
+        | InotifyConstants.IN_ONLYDIR,
+    )
+    _MOST_DEPARTED = 4096
+
+    class Arrived(Protocol):
+        """Told of a name that appeared by a rename; `old` is None when it came from outside all roots."""
+
+        def __call__(self, path: bytes, old: bytes | None, *, is_folder: bool) -> None: ...
+
+    @dataclass(frozen=True, slots=True)
+    class InotifyReports:
+        """Whom to tell, on the thread that reads the kernel's queue.
+
+        Attributes:
+            overflow: events were lost.
+            limit: a subfolder isn't watched because the user's watches are used up.
+            lost: the root was deleted, unmounted or renamed.
+            arrived: something came by a rename that watchdog doesn't pair.
+        """
+
+        overflow: Callable[[], None]
+        limit: Callable[[], None]
+        lost: Callable[[], None]
+        arrived: Arrived
+
+    class _Departures:
+        """Renames out of one root that may turn up in another, by the kernel's cookie for the pair."""
+
+        def __init__(self) -> None:
+            self._paths: OrderedDict[int, tuple[_WatchGroup, bytes]] = OrderedDict()
+
+        def note(self, cookie: int, group: _WatchGroup, path: bytes) -> None:
+            self._paths[cookie] = group, path
+            if len(self._paths) > _MOST_DEPARTED:
+                self._paths.popitem(last=False)
+
+        def find(self, cookie: int) -> tuple[_WatchGroup, bytes] | None:
+            return self._paths.get(cookie)
+
+    class _WatchGroup(InotifyWatchGroup):
+        """All watches of one root."""
+
+        limit: OSError | None = None
+        reports: InotifyReports | None = None
+
+        def on_queue_overflow(self) -> None:
+            super().on_queue_overflow()
+            if self.reports:
+                self.reports.overflow()
+
+        def on_watch_deleted(self, wd: WatchDescriptor) -> None:
+            was_root = self._active_callbacks_by_watch.get(wd) == self.path
+            super().on_watch_deleted(wd)
+            if was_root and self.reports:
+                self.reports.lost()
+
+        def on_event(self, event: InotifyEvent) -> None:
+            if event.mask & InotifyConstants.IN_MOVE_SELF:
+                if self._active_callbacks_by_watch.get(event.wd) == self.path and self.reports:
+                    self.reports.lost()
+                return
+            if event.is_moved_from or event.is_moved_to:
+                self._follow(event)
+            super().on_event(event)
+
+        def _follow(self, event: InotifyEvent) -> None:
+            departures = self._inotify_fd.departures if isinstance(self._inotify_fd, _Descriptor) else None
+            with self._lock:
+                path = self._build_event_source_path(event)
+            if path is None or departures is None:
+                return
+            if event.is_moved_from:
+                departures.note(event.cookie, self, path)
+                return
+            origin = departures.find(event.cookie)
+            if (origin is None or origin[0] is not self) and self.reports:
+                self.reports.arrived(path, origin[1] if origin else None, is_folder=event.is_directory)
+
+        def _add_callback(self, path: bytes) -> None:
+            descriptor = self._inotify_fd
+            try:
+                # Not add_callback: it warns when a folder is met twice, which a busy tree does all the time.
+                with descriptor._lock:  # noqa: SLF001 - see above
+                    watch = descriptor._get_or_create_watch(path, self.event_mask)  # noqa: SLF001 - see above
+                    watch.callbacks[self._id] = self
+            except OSError as error:
+                if path == self.path:
+                    raise
+                if error.errno == errno.ENOSPC:
+                    self.limit = error
+                    if self.reports:
+                        self.reports.limit()
+                return
+            self._active_callbacks_by_path[path] = watch.wd
+            self._active_callbacks_by_watch[watch.wd] = path
+
+        def _remove_watch_internally(self, wd: WatchDescriptor) -> None:
+            # The base class stumbles when a folder was renamed over another: two descriptors, one path.
+            path = self._active_callbacks_by_watch.pop(wd, None)
+            if path is not None and self._active_callbacks_by_path.get(path) == wd:
+                del self._active_callbacks_by_path[path]
+
+    class _Descriptor(InotifyFD):
+        """The kernel's queue, with a memory for moves between roots."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.departures = _Departures()
+
+    class _Emitter(InotifyEmitter):
+        """Reads the events that Dropscribe needs, and no others."""
+
+        @property
+        def group(self) -> _WatchGroup | None:
+            group = self._inotify
+            return group if isinstance(group, _WatchGroup) else None
+
+        def on_thread_start(self) -> None:
+            self._inotify = _WatchGroup(
+                self._inotify_fd,
+                os.fsencode(self.watch.path),
+                is_recursive=self.watch.is_recursive,
+                event_mask=_MASK,
+            )
+
+    class _Observer(BaseObserver):
+        """watchdog's InotifyObserver with the classes above in place of its own."""
+
+        def __init__(self) -> None:
+            self._inotify_fd = _Descriptor()
+            self._inotify_fd.start()
+            super().__init__(_Emitter, inotify_fd=self._inotify_fd)
+
+        def on_thread_stop(self) -> None:
+            super().on_thread_stop()
+            self._inotify_fd.stop()
+            self._inotify_fd.join()
+
+    def new_observer() -> BaseObserver:
+        """Make an observer; it isn't started.
+
+        Raises:
+            OSError: EMFILE, when the user's inotify instances are used up.
+        """
+        return _Observer()
+
+    def reports_of(observer: BaseObserver, watch: ObservedWatch, reports: InotifyReports) -> OSError | None:
+        """Have a watch's troubles reported; return the error of a watch limit that it has met already."""
+        for emitter in observer.emitters.copy():
+            if emitter.watch == watch and isinstance(emitter, _Emitter) and emitter.group is not None:
+                emitter.group.reports = reports
+                return emitter.group.limit
+        return None

@@ -1,0 +1,207 @@
+"""Keeps one watch folder watched and scanned: attach, scan, rest, see whether it is still the same folder."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from watcher.folders.observer import Watcher, WatchLimit
+from watcher.folders.scan import Scan
+from watcher.folders.sightings import Watching
+from watcher.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from watcher.folders.delivery import Delivery
+    from watcher.folders.root import Root
+    from watcher.folders.sightings import Sighting
+
+__all__ = ["Keeper"]
+
+_log = get_logger("folders")
+
+_PULSE = 2.0
+"""Seconds between looks at whether a root is still the folder that is watched."""
+_POLL_SHARE = 50.0
+"""A polled folder rests this many times as long as its scan took: at most 2 % of a core."""
+_RETRY_LIMIT = 600.0
+"""Seconds after which watching is tried again where the watch limit was reached."""
+_MOST_PROBLEMS = 20
+
+
+class Keeper:
+    """The task that keeps one watch folder watched.
+
+    Args:
+        root: the watch folder.
+        watcher: hears from the OS.
+        delivery: knows what was handed on, and asks the ledger.
+        owner: names the watch folder that owns a path.
+        rescan: seconds between scans of a folder that has events.
+        poll: seconds between scans of one that has none, at least.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        watcher: Watcher,
+        delivery: Delivery,
+        *,
+        owner: Callable[[Path], Root | None],
+        rescan: float,
+        poll: float,
+    ) -> None:
+        self._root = root
+        self._watcher = watcher
+        self._delivery = delivery
+        self._owner = owner
+        self._rescan = rescan
+        self._poll = poll
+        self._next_scan = 0.0
+        self._next_watch = 0.0
+
+    async def run(self) -> None:
+        """Keep it watched, for ever."""
+        root = self._root
+        while True:
+            now = root.clock.monotonic()
+            limited = root.watching is Watching.POLLING and bool(root.fix) and now >= self._next_watch
+            if root.attach_wanted or limited:
+                root.attach_wanted = False
+                await self._attach()
+                self._next_watch = root.clock.monotonic() + _RETRY_LIMIT
+                root.full_scan_wanted = True
+            if root.full_scan_wanted or now >= self._next_scan:
+                await self._scan(periodic=not root.full_scan_wanted)
+            elif root.subtrees:
+                await self._scan_parts()
+            self._delivery.progressed()
+            await self._rest()
+            if not await self._is_same():
+                root.want_scan(attach=True)
+
+    async def _rest(self) -> None:
+        """Wait for the next scan, for somebody who wants one, or for the next look at the root."""
+        root = self._root
+        wait = min(_PULSE, max(0.0, self._next_scan - root.clock.monotonic()))
+        try:
+            await asyncio.wait_for(root.wake.wait(), wait)
+        except TimeoutError:
+            return
+        root.wake.clear()
+
+    async def _is_same(self) -> bool:
+        root = self._root
+        try:
+            same = await root.run(root.look_at_root) == root.identity
+        except OSError:
+            return False
+        return same and (root.watching is not Watching.EVENTS or self._watcher.is_alive(root.path))
+
+    async def _attach(self) -> None:
+        """Wait until the folder is there, and watch it."""
+        root = self._root
+        while True:
+            try:
+                root.identity = await root.run(root.look_at_root)
+                break
+            except OSError as error:
+                self._lose(error)
+                await asyncio.sleep(_PULSE / 2)
+        root.marks.clear()
+        if root.attached_at is None:
+            root.attached_at = root.clock.now()
+        polling, why = await root.run(root.choose)
+        if polling:
+            await root.run(self._watcher.unwatch, root.path)
+            root.become(Watching.POLLING, why)
+            return
+        try:
+            await root.run(self._watcher.watch, root.path, recursive=root.folder.recursive)
+        except WatchLimit as limit:
+            root.become(Watching.POLLING, f"{limit.strerror}.", limit.fix)
+        except OSError as error:
+            root.become(Watching.POLLING, f"The system can't watch it: {error.strerror or error}.")
+        else:
+            root.become(Watching.EVENTS)
+            return
+        _log.warning("polling instead of events", folder=str(root.path), why=root.why, fix=root.fix)
+
+    def _lose(self, error: OSError) -> None:
+        root = self._root
+        gone = isinstance(error, FileNotFoundError)
+        what = "isn't there" if gone else f"can't be read: {error.strerror or error}"
+        if root.watching is not Watching.UNAVAILABLE:
+            _log.warning("watch folder unavailable", folder=str(root.path), why=what)
+        fix = "Plug it in, mount it or create it" if gone else "Make it readable"
+        root.become(Watching.UNAVAILABLE, f"The folder {what}.", f"{fix}; Dropscribe then goes on by itself.")
+        self._delivery.progressed()
+
+    async def _scan(self, *, periodic: bool) -> None:
+        """Compare the whole folder with what is known."""
+        root = self._root
+        began = root.clock.monotonic()
+        root.full_scan_wanted = False
+        root.subtrees.clear()
+        root.marks.clear()
+        root.blocked.clear()
+        root.unreadable.clear()
+        scan = self._new_scan()
+        try:
+            missed = await self._reconcile(scan, None)
+        except OSError as error:
+            self._lose(error)
+            root.want_scan(attach=True)
+            return
+        now = root.clock.monotonic()
+        polled = root.watching is Watching.POLLING
+        self._next_scan = now + (max(self._poll, _POLL_SHARE * (now - began)) if polled else self._rescan)
+        root.seen, root.scan_problems = scan.seen, tuple(scan.problems[:_MOST_PROBLEMS])
+        root.last_scan = root.clock.now()
+        root.first_scan.set()
+        if periodic and missed and root.watching is Watching.EVENTS:
+            # Something mounted below the root, for instance: the old watches look at what is underneath.
+            _log.warning("events had missed files; watching anew", folder=str(root.path), files=missed)
+            root.attach_wanted = True
+        self._delivery.forget_old()
+
+    async def _scan_parts(self) -> None:
+        """Compare new or moved subfolders with what is known."""
+        root = self._root
+        parts, root.subtrees = sorted(root.subtrees), set()
+        root.in_hand += 1
+        try:
+            covered: list[Path] = []
+            for part in parts:
+                if any(part.is_relative_to(other) for other in covered) or self._owner(part) is not root:
+                    continue
+                covered.append(part)
+                entered = root.rules.enters(part.relative_to(root.path)) is None
+                if entered and root.marks.ignored_by(part.parent) is None:
+                    await self._reconcile(self._new_scan(), part)
+        finally:
+            root.in_hand -= 1
+
+    def _new_scan(self) -> Scan:
+        root = self._root
+        return Scan(root.path, root.rules, lambda path: self._owner(path) is not root)
+
+    async def _reconcile(self, scan: Scan, part: Path | None) -> int:
+        """Take in what a scan finds; return how many files nobody had told of."""
+        root = self._root
+        missed = 0
+        batches = scan.batches(part)
+        while (batch := await root.run(next, batches, None)) is not None:
+            fresh = [sighting for sighting in batch if self._is_fresh(sighting)]
+            known = await self._delivery.known(fresh) if fresh else ()
+            for sighting, is_known in zip(fresh, known, strict=True):
+                if not is_known and root.notice(sighting.path, found=True):
+                    missed += 1
+                    self._delivery.hint(sighting.path)
+        return missed
+
+    def _is_fresh(self, sighting: Sighting) -> bool:
+        """Whether a file is neither on its way already nor just handed on."""
+        return sighting.path not in self._root.settler.candidates and self._delivery.is_new(sighting)
