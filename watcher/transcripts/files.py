@@ -249,7 +249,7 @@ def clean_stale(files: Files, folder: Path, listing: list[str]) -> None:
     Where the file system has no locks, all stay: they are small and hidden.
     """
     for name in listing:
-        if _TEMP_NAME.match(name):
+        if name.startswith(".dropscribe-") and _TEMP_NAME.match(name):
             with suppress(OSError):
                 is_abandoned(files, folder / name, remove=True)
 

@@ -273,8 +273,10 @@ def _voice(channel: str | None, speaker: str | None) -> str:
 
 def _clean(text: str | None) -> str:
     """Make one line of a text: no breaks, no control characters."""
-    printable = "".join(c if c.isprintable() or c.isspace() or c in _JOINERS else "\ufffd" for c in text or "")
-    return " ".join(printable.split())
+    text = text or ""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c.isspace() or c in _JOINERS else "\ufffd" for c in text)
+    return " ".join(text.split())
 
 
 _JOINERS = "\u200c\u200d\u200e\u200f\u00ad"

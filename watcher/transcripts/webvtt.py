@@ -89,6 +89,8 @@ def _wrap(words: Iterable[Word], columns: int) -> list[str]:
 
 def _columns(text: str) -> int:
     """Width on the screen: Chinese, Japanese and Korean letters take two columns, accents none."""
+    if text.isascii():
+        return len(text)
     wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
     return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
 

@@ -114,6 +114,14 @@ def test_whatever_fails_what_was_kept_stays_or_the_new_is_there(tmp_path, error,
         number += 1
 
 
+def test_it_is_on_the_disk_when_put_returns(folder):
+    files = FaultyFiles()
+    TranscriptStore(folder, files=files).put("u1", ORIGINALS)
+    steps = [step for step in files.steps if step in ("write", "fsync", "replace", "fsync_folder")]
+    assert steps[-4:] == ["write", "fsync", "replace", "fsync_folder"]
+    assert steps.count("fsync_folder") == 3  # also for the two folders that were made
+
+
 @pytest.mark.parametrize(("error", "kind"), [(errno.ENOSPC, NoSpace), (errno.EROFS, NotWritable)])
 def test_an_error_names_the_file_and_what_to_do(folder, error, kind):
     store = TranscriptStore(folder, files=FaultyFiles(lambda _number, step: Fault(error) if step == "write" else None))

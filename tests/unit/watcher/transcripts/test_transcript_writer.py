@@ -130,6 +130,18 @@ def test_a_name_that_differs_only_in_case_or_composition_is_taken(tmp_path):
         assert (tmp_path / taken).read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("kind", "naming"), [("links", "link"), ("renames only", "rename_noreplace"), ("neither", "replace")]
+)
+def test_content_is_on_the_disk_before_it_has_a_name_and_names_are_before_it_is_said(recording, kind, naming):
+    files = FaultyFiles(**FILE_SYSTEMS[kind])
+    TranscriptWriter(files=files).publish(recording, recording.parent, CONTENTS)
+    steps = files.steps
+    first_name, last_name = steps.index(naming), len(steps) - 1 - steps[::-1].index(naming)
+    assert steps[:first_name].count("fsync") == len(CONTENTS)
+    assert "fsync_folder" in steps[last_name:]
+
+
 class FoldingFiles(Files):
     """A file system that ignores case and composition, and spells names in its own way."""
 
