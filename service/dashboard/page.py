@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Pages", "answer_refusal"]
 
 _STATIC = {
-    "app.js": "text/javascript; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
+    "common.js": "text/javascript; charset=utf-8",
+    "overview.js": "text/javascript; charset=utf-8",
+    "recording.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }

@@ -1,0 +1,180 @@
+// One recording: its transcript, which follows the audio, and everything that happened to it.
+
+import { $, STATES, ask, duration, el, listen, order, say, seldom, show, size, trouble, when } from "./common.js";
+
+const uid = decodeURIComponent(location.pathname.split("/")[2]);
+const api = `/api/entries/${encodeURIComponent(uid)}`;
+const FORMATS = { txt: "Text", "json-v2": "JSON", srt: "SRT subtitles", vtt: "WebVTT subtitles", md: "Markdown" };
+const SUFFIX = { "json-v2": "json" };
+const ORDERS = {
+  HELD: { retry: "Transcribe it", cancel: "Give it up" },
+  FAILED: { retry: "Try again" },
+  SKIPPED: { retry: "Transcribe it all the same" },
+  CANCELLED: { retry: "Transcribe it after all" },
+  WAITING: { cancel: "Cancel" },
+  SUBMITTED: { cancel: "Cancel" },
+};
+
+// What is known about it
+
+let shownState = null;
+
+async function read() {
+  showEntry(await ask(api));
+}
+
+function showEntry(entry) {
+  document.title = `${entry.name} – Dropscribe`;
+  show($("name"), entry.name);
+  $("state").dataset.state = entry.state;
+  show($("state"), STATES[entry.state]);
+  show($("reason"), entry.reason);
+  show($("fix"), entry.fix);
+  show($("next"), entry.state === "DONE" ? "" : `What happens next: ${entry.next}`);
+  showFacts(entry);
+  $("history").replaceChildren(...entry.history.map((move) => el("li", {},
+    when(move.at, "medium"), ` ${STATES[move.to]}`, move.reason ? ` – ${move.reason}` : "")));
+  if (shownState === entry.state) return;
+  if (shownState !== null) say(`${entry.name}: ${STATES[entry.state]}.`);
+  shownState = entry.state;
+  showOrders(entry);
+  showTranscript(entry).catch(trouble);
+}
+
+function showFacts(entry) {
+  const facts = {
+    "File": entry.path,
+    "Length": duration(entry.duration),
+    "Size": size(entry.size),
+    "Engine": entry.engine,
+    "Found": when(entry.added_at),
+    "Job": entry.job_id,
+    "Attempts": entry.attempts ? String(entry.attempts) : "",
+    "Transcript": entry.outputs.map((output) => output.path).join("\n"),
+    "SHA-256": entry.sha256,
+  };
+  $("facts").replaceChildren(...Object.entries(facts).filter(([, value]) => value)
+    .flatMap(([name, value]) => [el("dt", {}, name), el("dd", { className: "plain" }, value)]));
+}
+
+function showOrders(entry) {
+  const known = Object.entries(ORDERS[entry.state] ?? {});
+  $("orders").replaceChildren(...known.map(([what, text]) => {
+    const button = el("button", { type: "button", onclick: () => order(button, `${api}/${what}`, {}, read) }, text);
+    return button;
+  }));
+}
+
+// The transcript
+
+let words = []; // [start, end, element], by start
+let current = -1;
+
+async function showTranscript(entry) {
+  const have = entry.available;
+  $("downloads").hidden = !have.length;
+  const stem = entry.name.replace(/\.[^.]+$/, "");
+  $("downloads").replaceChildren("Download:", ...have.map((form) => el("a", {
+    href: `${api}/transcript?format=${form}`,
+    download: `${stem}.${SUFFIX[form] ?? form}`,
+  }, FORMATS[form])));
+  showPlayer();
+  if (have.includes("json-v2")) showPhrases(await ask(`${api}/phrases`));
+  else if (have.includes("txt")) {
+    const text = await fetch(`${api}/transcript?format=txt`).then((answer) => answer.text());
+    $("words").replaceChildren(el("p", { className: "plain" }, text));
+  } else $("words").replaceChildren(el("p", { className: "quiet" }, "There is no transcript yet."));
+}
+
+function showPlayer() {
+  if (!$("player").hidden) return;
+  $("audio").src = `${api}/audio`;
+  $("player").hidden = false;
+}
+
+function showPhrases(transcript) {
+  words = [];
+  current = -1;
+  show($("summary"), transcript.summary);
+  const chapters = [...transcript.chapters].sort((a, b) => a.start - b.start);
+  const made = [];
+  let voice = null;
+  for (const phrase of transcript.phrases) {
+    const start = phrase.words[0][1];
+    while (chapters.length && chapters[0].start <= start) made.push(el("h3", {}, chapters.shift().title));
+    made.push(makePhrase(phrase, phrase.voice === voice ? "" : phrase.voice));
+    voice = phrase.voice;
+  }
+  words.sort((a, b) => a[0] - b[0]);
+  $("words").replaceChildren(...(made.length ? made : [el("p", { className: "quiet" }, "Nothing is said in it.")]));
+}
+
+function makePhrase(phrase, voice) {
+  const start = phrase.words[0][1];
+  const text = el("p", { dir: "auto" }, voice ? el("span", { className: "voice" }, voice) : null);
+  phrase.words.forEach(([said, from, to, before], number) => {
+    if (number) text.append(before);
+    const node = el("span", { className: "word", data: { start: from } }, said);
+    words.push([from, to, node]);
+    text.append(node);
+  });
+  const label = `Play from ${duration(start)}`;
+  const time = el("button", { type: "button", className: "time", data: { start }, aria: { label } }, duration(start));
+  return el("div", { className: "phrase" }, time, text);
+}
+
+// The player
+
+function jump(target) {
+  const start = target.closest("[data-start]")?.dataset.start;
+  if (start === undefined || !getSelection().isCollapsed) return;
+  $("audio").currentTime = Number(start);
+  follow();
+  $("audio").play().catch(() => {}); // a browser may refuse to play; the place is found all the same
+}
+
+/** Find the last word that begins at or before this time. */
+function wordAt(time) {
+  let low = 0;
+  let high = words.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (words[middle][0] <= time) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+function follow() {
+  const found = wordAt($("audio").currentTime + 0.02);
+  if (found === current) return;
+  words[current]?.[2].removeAttribute("aria-current");
+  current = found;
+  const node = words[current]?.[2];
+  if (!node) return;
+  node.setAttribute("aria-current", "true");
+  const box = node.getBoundingClientRect();
+  const hidden = box.top < $("player").getBoundingClientRect().bottom || box.bottom > innerHeight;
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if ($("follow").checked && hidden) node.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
+}
+
+function everyFrame() {
+  follow();
+  if (!$("audio").paused) requestAnimationFrame(everyFrame);
+}
+
+$("words").addEventListener("click", ({ target }) => jump(target));
+$("audio").addEventListener("play", everyFrame);
+$("audio").addEventListener("seeked", follow);
+$("audio").addEventListener("error", async () => {
+  const answer = await fetch(`${api}/audio`, { headers: { Range: "bytes=0-0" } }).catch(() => null);
+  const told = answer && !answer.ok ? await answer.json().catch(() => null) : null;
+  show($("audio-problem"), told ? `${told.error} ${told.fix}` : "This browser can't play this kind of recording.");
+});
+
+const readSoon = seldom(read, 300);
+await read().catch(trouble);
+listen(({ data }) => {
+  if (data.uid === uid) readSoon();
+}, readSoon);
