@@ -58,7 +58,7 @@ def _show(daemon: subprocess.Popen[bytes], recording: Path, folder: Path) -> Non
     transcript, details = recording.with_suffix(".txt"), recording.with_suffix(".json")
     while not (transcript.exists() and details.exists()):
         if daemon.poll() is not None or time.monotonic() - began > PATIENCE:
-            raise DemoFailed(f"No transcript of {recording} came.", fix=f"The log says why: {folder / 'dropscribe.log'}")
+            raise DemoFailed(f"No transcript of {recording} came.", fix=f"Its log: {folder / 'dropscribe.log'}")
         time.sleep(0.05)
     took = time.monotonic() - began
     say(f"3. {took:.1f} s later there are {transcript.name!r} and {details.name!r}:\n")

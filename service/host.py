@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from service.accounts import CloudConnector, cloud_account, local_account
+from service.background.notify import Notifier
 from service.local_server import LocalServer
+from service.notifications import Notifications
 from watcher.clock import SystemClock
 from watcher.config import load_config
 from watcher.daemon import Daemon
@@ -116,6 +118,7 @@ class Host:
         """Offer the control API, and let the observers follow."""
         control = await daemon.ready()
         async with AsyncExitStack() as stack:
+            notifier = Notifier.from_environment()
             if self._serve_control:
                 from service.dashboard.server import serve_dashboard  # noqa: PLC0415 - `run --once` needs no server
 
@@ -123,6 +126,11 @@ class Host:
             async with asyncio.TaskGroup() as group:
                 for observer in self._observers:
                     group.create_task(_see_to(observer(control)))
+                if self._serve_control:
+                    notifications = Notifications(self._config.notifications)
+                    group.create_task(notifications.run(control.bus))
+                group.create_task(_feed_watchdog(notifier))
+                notifier.ready()
                 group.create_task(asyncio.Event().wait())
 
     async def _follow_config(self, daemon: Daemon) -> None:
@@ -150,6 +158,15 @@ class Host:
                 self._config = config
                 await daemon.reconfigure(config)
                 _log.info("config taken up", file=str(file), folders=len(config.folders))
+
+
+async def _feed_watchdog(notifier: Notifier) -> None:
+    """Tell the service manager that the loop turns, as often as it asked."""
+    if notifier.watchdog_interval is None:
+        return
+    while True:
+        notifier.watchdog()
+        await asyncio.sleep(notifier.watchdog_interval / 2)
 
 
 async def _see_to(observer: Awaitable[None]) -> None:

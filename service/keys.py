@@ -9,15 +9,22 @@ import keyring
 import keyring.errors
 
 from watcher.config import expand
-from watcher.errors import ConfigError
+from watcher.errors import ConfigError, DropscribeError
+from watcher.paths import default_config_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from watcher.config import SpeechmaticsConfig
 
-__all__ = ["ENVIRONMENT", "SERVICE", "find_key"]
+__all__ = ["ENVIRONMENT", "SERVICE", "KeyringUnavailable", "find_key", "forget", "keep", "key_file", "write_key_file"]
 
 ENVIRONMENT = "SPEECHMATICS_API_KEY"
 SERVICE = "dropscribe"
+
+
+class KeyringUnavailable(DropscribeError):
+    """This machine has no keyring that can be used now."""
 
 
 def find_key(config: SpeechmaticsConfig) -> str | None:
@@ -34,8 +41,55 @@ def find_key(config: SpeechmaticsConfig) -> str | None:
         return _read_key_file(config.api_key_file)
     try:
         return keyring.get_password(SERVICE, config.url)
-    except keyring.errors.KeyringError:
+    except (keyring.errors.KeyringError, RuntimeError):  # RuntimeError: no backend at all
         return None
+
+
+def keep(key: str, url: str) -> None:
+    """Keep a key in the OS keyring.
+
+    Raises:
+        KeyringUnavailable: this machine has none that can be used now.
+    """
+    try:
+        keyring.set_password(SERVICE, url, key)
+    except (keyring.errors.KeyringError, RuntimeError) as error:
+        raise KeyringUnavailable(
+            f"There is no keyring to keep the key in ({error}). Nothing was kept.",
+            fix="To keep it in a file that only you may read: dropscribe login --file",
+        ) from None
+
+
+def key_file() -> Path:
+    """The file that `write_key_file` writes."""
+    return default_config_file().parent / "speechmatics-key"
+
+
+def write_key_file(key: str) -> Path:
+    """Keep a key in a file that only its owner may read (0600)."""
+    file = key_file()
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    partial = file.with_suffix(".partial")
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(key + "\n")
+    partial.replace(file)
+    return file
+
+
+def forget(url: str) -> list[str]:
+    """Remove kept keys; returns where there were some."""
+    found = []
+    try:
+        keyring.delete_password(SERVICE, url)
+        found.append("the keyring's")
+    except (keyring.errors.KeyringError, RuntimeError):
+        pass
+    if key_file().exists():
+        key_file().unlink()
+        found.append(str(key_file()))
+    return found
 
 
 def _read_key_file(name: str) -> str:

@@ -9,9 +9,11 @@ from typing import Annotated
 
 import typer
 
+from service.background import cli as background
 from service.cli import config as config_commands
-from service.cli import folders, jobs, run, serve, transcribe
+from service.cli import desktop, doctor, folders, jobs, keys, run, serve, transcribe
 from service.cli.context import Settings, say
+from service.tray.cli import tray
 from watcher.errors import DropscribeError
 
 __all__ = ["app", "run_app"]
@@ -63,8 +65,13 @@ run.register(app)
 jobs.register(app)
 transcribe.register(app)
 serve.register(app)
+keys.register(app)
+desktop.register(app)
+doctor.register(app)
 app.add_typer(folders.app, name="folders")
 app.add_typer(config_commands.app, name="config")
+app.add_typer(background.app, name="service")
+app.command("tray")(tray)
 
 
 def run_app(arguments: list[str]) -> int:

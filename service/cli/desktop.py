@@ -1,0 +1,36 @@
+"""`dropscribe open`: the status page in the browser."""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from service.cli.context import say, settings_of
+from service.cli.source import NotRunning
+
+__all__ = ["register"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("open")(open_page)
+
+
+def open_page(
+    context: typer.Context,
+    show_address: Annotated[
+        bool, typer.Option("--print", help="Print the address instead; it works once, for half a minute.")
+    ] = False,
+) -> None:
+    """Open the status page in the browser."""
+    from service.dashboard.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
+
+    paths = settings_of(context).paths
+    client = ControlClient.from_state(paths)
+    if client is None:
+        raise NotRunning(f"No Dropscribe is running on {paths.root}.", fix="Start it: dropscribe run")
+    address = client.open_code()
+    if show_address or not webbrowser.open(address):
+        say(address)

