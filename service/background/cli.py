@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.context import print_json, say, settings_of
 from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from service.background.base import Background, UnitState
     from service.background.spec import ServiceSpec
+    from service.cli.context import Settings
 
 # What only one of these commands needs is imported there: `--help` is for people who wait for it.
 
-__all__ = ["app"]
+__all__ = ["app", "spec_of", "state_dir_of"]
 
 app = typer.Typer(
     name="service",
@@ -50,23 +48,24 @@ def install(
     """
     from service.background.steps import apply, describe  # noqa: PLC0415
 
-    with _explained():
-        spec = _spec(context, tray=tray)
-        background = _background(spec)
-        _refuse_sudo()
-        steps = background.plan_install(spec, start=start)
-        if dry_run:
-            typer.echo(describe(steps))
-            return
-        if start:
-            _refuse_second_daemon(spec, background)
-        for path in apply(steps, force=force):
-            typer.echo(f"Written: {path}")
-        typer.echo("Dropscribe runs now, and from every login on." if start else "Dropscribe starts at login.")
-        if tray and sys.platform.startswith("linux"):
-            typer.echo("The tray icon comes at your next login; `dropscribe tray &` shows it now.")
-        if not spec.config_file.exists() and not (spec.config_file.parent / "folders.d").is_dir():
-            typer.echo("It watches no folder yet: `dropscribe folders add ~/Recordings`.")
+    settings = settings_of(context)
+    start = start and bool(settings.config.folders)  # without a folder the daemon would end at once
+    spec = spec_of(settings, tray=tray)
+    background = _background(settings)
+    _refuse_sudo()
+    steps = background.plan_install(spec, start=start)
+    if dry_run:
+        say(describe(steps))
+        return
+    if start:
+        _refuse_second_daemon(settings, background)
+    for path in apply(steps, force=force):
+        say(f"Written: {path}")
+    say("Dropscribe runs now, and from every login on." if start else "Dropscribe starts at login.")
+    if tray and sys.platform.startswith("linux"):
+        say("The tray icon comes at your next login; `dropscribe tray &` shows it now.")
+    if not settings.config.folders:
+        say("It has no folder to watch yet: `dropscribe folders add ~/Recordings`, then `dropscribe service start`.")
 
 
 @app.command()
@@ -79,20 +78,19 @@ def uninstall(
     """Stop Dropscribe, and remove what `install` wrote. Config and ledger stay."""
     from service.background.steps import FileChange, apply, describe  # noqa: PLC0415
 
-    with _explained():
-        spec = _spec(context, tray=False)
-        steps = _background(spec).plan_uninstall()
-        if dry_run:
-            typer.echo(describe(steps) or "Nothing is installed.")
-            return
-        removed = apply(steps, force=force)
-        for path in removed:
-            typer.echo(f"Removed: {path}")
-        if not removed and any(isinstance(step, FileChange) for step in steps):
-            typer.echo("The files were gone already.")
-        elif not steps:
-            typer.echo("Nothing was installed.")
-        typer.echo(f"Left as they are: your config {spec.config_file}, and the ledger in {spec.state_dir}.")
+    settings = settings_of(context)
+    steps = _background(settings).plan_uninstall()
+    if dry_run:
+        say(describe(steps) or "Nothing is installed.")
+        return
+    removed = apply(steps, force=force)
+    for path in removed:
+        say(f"Removed: {path}")
+    if not removed and any(isinstance(step, FileChange) for step in steps):
+        say("The files were gone already.")
+    elif not steps:
+        say("Nothing was installed.")
+    say(f"Left as they are: your config {settings.config_file}, and the ledger in {state_dir_of(settings)}.")
 
 
 @app.command()
@@ -100,13 +98,12 @@ def start(context: typer.Context) -> None:
     """Start the installed daemon."""
     from service.background.steps import apply  # noqa: PLC0415
 
-    with _explained():
-        spec = _spec(context, tray=False)
-        background = _background(spec)
-        _require_installed(background.state())
-        _refuse_second_daemon(spec, background)
-        apply(background.plan_start())
-        typer.echo("Started.")
+    settings = settings_of(context)
+    background = _background(settings)
+    _require_installed(background.state())
+    _refuse_second_daemon(settings, background)
+    apply(background.plan_start())
+    say("Started.")
 
 
 @app.command()
@@ -114,11 +111,10 @@ def stop(context: typer.Context) -> None:
     """Stop the daemon until the next login or `start`. Nothing is lost: it goes on where it was."""
     from service.background.steps import apply  # noqa: PLC0415
 
-    with _explained():
-        background = _background(_spec(context, tray=False))
-        _require_installed(background.state())
-        apply(background.plan_stop())
-        typer.echo("Stopped.")
+    background = _background(settings_of(context))
+    _require_installed(background.state())
+    apply(background.plan_stop())
+    say("Stopped.")
 
 
 @app.command()
@@ -128,18 +124,18 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether the service is installed and runs. Exit status 1 when it doesn't run."""
-    from service.tray.control import read_control  # noqa: PLC0415
+    from service.dashboard.client import ControlClient  # noqa: PLC0415
+    from watcher.paths import StatePaths  # noqa: PLC0415
 
-    with _explained():
-        spec = _spec(context, tray=False)
-        background = _background(spec)
-        state = background.state()
-        daemon = read_control(spec.state_dir / "control.json")
-        if as_json:
-            facts = {name: getattr(state, name) for name in ("installed", "running", "at_login", "pid", "detail")}
-            typer.echo(json.dumps({"manager": background.name, **facts, "url": daemon and daemon.url}))
-        else:
-            typer.echo(_status_words(background.name, state, daemon.url if daemon else None))
+    settings = settings_of(context)
+    background = _background(settings)
+    state = background.state()
+    daemon = ControlClient.from_state(StatePaths(state_dir_of(settings)))
+    if as_json:
+        facts = {name: getattr(state, name) for name in ("installed", "running", "at_login", "pid", "detail")}
+        print_json({"manager": background.name, **facts, "url": daemon and daemon.url})
+    else:
+        say(_status_words(background.name, state, daemon.url if daemon else None))
     if not state.running:
         raise typer.Exit(1)
 
@@ -154,50 +150,46 @@ def logs(
     """Show the daemon's log."""
     from service.background.steps import Command  # noqa: PLC0415
 
-    with _explained():
-        source = _background(_spec(context, tray=False)).logs(lines=lines, follow=follow)
-        if isinstance(source, Command):
-            code = _run_in_terminal(source.argv)
-            if code:
-                raise typer.Exit(1)
-        else:
-            _show_file(source, lines, follow=follow)
+    source = _background(settings_of(context)).logs(lines=lines, follow=follow)
+    if isinstance(source, Command):
+        if _run_in_terminal(source.argv):
+            raise typer.Exit(1)
+    else:
+        _show_file(source, lines, follow=follow)
 
 
-def _spec(context: typer.Context, *, tray: bool) -> ServiceSpec:
-    """Describe this installation, with the global options that stand before `service`."""
+def state_dir_of(settings: Settings) -> Path:
+    """The state directory in use; with a config that can't be read, the one it would be without."""
+    from watcher.errors import ConfigError  # noqa: PLC0415
+    from watcher.paths import default_state_dir  # noqa: PLC0415
+
+    try:
+        return settings.paths.root
+    except ConfigError:
+        return settings.state_option or default_state_dir()
+
+
+def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
+    """Describe this installation of Dropscribe.
+
+    Raises:
+        ServiceError: the `dropscribe` command isn't found.
+    """
     from service.background.spec import ServiceSpec  # noqa: PLC0415
-    from watcher.paths import default_config_file, default_state_dir  # noqa: PLC0415
 
-    options = context.find_root().params
-    config = _path(options.get("config"))
-    state_dir = _path(options.get("state_dir"))
-    config_file = Path(os.path.abspath(config or default_config_file()))  # noqa: PTH100 - resolve() follows links
-    used = state_dir or _configured_state_dir(config_file, given=config is not None) or default_state_dir()
     return ServiceSpec.of_this_machine(
-        config=config, state_dir=state_dir, default_config=config_file, used_state_dir=used, tray=tray
+        config=settings.config_option,
+        state_dir=settings.state_option,
+        default_config=Path(os.path.abspath(settings.config_file)),  # noqa: PTH100 - resolve() follows links
+        used_state_dir=state_dir_of(settings),
+        tray=tray,
     )
 
 
-def _path(value: object) -> Path | None:
-    return Path(os.path.expanduser(str(value))) if value else None  # noqa: PTH111 - may be any text
-
-
-def _configured_state_dir(config_file: Path, *, given: bool) -> Path | None:
-    """Look the state directory up in the config; a broken config is the daemon's to report."""
-    from watcher.config import load_config  # noqa: PLC0415
-    from watcher.errors import ConfigError  # noqa: PLC0415
-
-    try:
-        return load_config(config_file, required=given).state_path
-    except ConfigError:
-        return None
-
-
-def _background(spec: ServiceSpec) -> Background:
+def _background(settings: Settings) -> Background:
     from service.background.base import background_of_this_machine  # noqa: PLC0415
 
-    return background_of_this_machine(spec.state_dir)
+    return background_of_this_machine(state_dir_of(settings))
 
 
 def _refuse_sudo() -> None:
@@ -213,12 +205,13 @@ def _require_installed(state: UnitState) -> None:
         raise DropscribeError("The service isn't installed.", fix="`dropscribe service install` installs it.")
 
 
-def _refuse_second_daemon(spec: ServiceSpec, background: Background) -> None:
+def _refuse_second_daemon(settings: Settings, background: Background) -> None:
     """A daemon that somebody started by hand holds the ledger; the service would end with status 78."""
-    from service.tray.control import is_alive, read_control  # noqa: PLC0415
+    from service.dashboard.client import ControlClient  # noqa: PLC0415
+    from watcher.paths import StatePaths  # noqa: PLC0415
 
-    daemon = read_control(spec.state_dir / "control.json")
-    if daemon is None or not is_alive(daemon):
+    daemon = ControlClient.from_state(StatePaths(state_dir_of(settings)))
+    if daemon is None:
         return
     state = background.state()
     if not state.running:
@@ -259,10 +252,10 @@ def _show_file(file: Path, lines: int, *, follow: bool) -> None:
 
     try:
         if not follow:
-            typer.echo(logview.tail(file, lines), nl=False)
+            say(logview.tail(file, lines), nl=False)
             return
         for text in logview.follow(file, lines):
-            typer.echo(text, nl=False)
+            say(text, nl=False)
     except FileNotFoundError:
         raise DropscribeError(
             f"There is no log yet: {file}.", fix="The installed service writes it once it has started."
@@ -271,13 +264,3 @@ def _show_file(file: Path, lines: int, *, follow: bool) -> None:
         raise DropscribeError(f"{file} can't be read: {error.strerror}.") from None
     except KeyboardInterrupt:
         return
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn our errors into their sentence and their exit status."""
-    try:
-        yield
-    except DropscribeError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(error.exit_status) from None

@@ -2,7 +2,7 @@
 
 `python -m service.background.supervise --log FILE -- dropscribe run` starts the command, writes what it says
 to the log, starts it again when it fails, and ends when the command ends in order or can't be helped by
-another start (exit status 78). It ends with exit status 0 then, so that launchd takes it for an orderly end.
+another start (exit status 78 or 2). It ends with exit status 0 then, so that launchd takes it for an orderly end.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Supervisor", "main", "next_start", "rotate"]
 
-_UNUSABLE = 78  # EX_CONFIG of sysexits(3): the config or the ledger can't be used
+# 78, EX_CONFIG of sysexits(3): the config or the ledger can't be used. 2: the command line is wrong, or no
+# folder is watched.
+_USELESS_AGAIN = frozenset({2, 78})
 _FIRST_DELAY = 5.0
 _LONGEST_DELAY = 300.0
 _HEALTHY_AFTER = 600.0  # seconds of life after which earlier failures no longer count
@@ -40,7 +42,7 @@ def next_start(status: int, *, lived: float, failures: int) -> tuple[float, int]
     Returns:
         Seconds to wait before the next start and the new number of failures; None: no other start.
     """
-    if status in {0, _UNUSABLE}:
+    if status == 0 or status in _USELESS_AGAIN:
         return None
     failures = 1 if lived >= _HEALTHY_AFTER else failures + 1
     return min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY), failures

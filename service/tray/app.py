@@ -1,0 +1,169 @@
+"""The tray's process: the icon on the main thread, the line to the daemon beside it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING
+
+import filelock
+
+from service.background.steps import apply
+from service.tray.desktop import CannotOpen, open_page, open_path
+from service.tray.icon import NoTray, TrayIcon
+from service.tray.link import DaemonLink
+from service.tray.menu import Action, Verb, pause_until, view
+from watcher.errors import DropscribeError
+from watcher.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from service.background.base import Background, UnitState
+    from service.background.spec import ServiceSpec
+    from service.tray.snapshot import Snapshot
+    from watcher.paths import StatePaths
+
+__all__ = ["TrayApp"]
+
+_END = 5.0  # seconds that the icon may take to go
+
+log = get_logger("tray")
+
+
+class TrayApp:
+    """Everything behind the icon.
+
+    Args:
+        paths: the state directory of the daemon that is shown.
+        background: the platform's service manager; None where there is none.
+        spec: what `Start at login` would install.
+        complain: tells the person, on the desktop, what didn't work.
+    """
+
+    def __init__(
+        self,
+        paths: StatePaths,
+        *,
+        background: Background | None,
+        spec: ServiceSpec | None,
+        complain: Callable[[str], None],
+    ) -> None:
+        self._paths = paths
+        self._background = background
+        self._spec = spec
+        self._complain = complain
+        self._icon: TrayIcon | None = None
+        self._snapshot: Snapshot | None = None
+        self._unit: UnitState | None = None
+        self._ended = threading.Event()
+        self._link = DaemonLink(paths, self._on_snapshot)
+
+    def run(self, *, patience: float) -> None:
+        """Show the icon until it is quit, or the process is asked to end. Call it on the main thread.
+
+        Args:
+            patience: seconds to wait for a panel.
+
+        Raises:
+            NoTray: there is nowhere to show it, or it is shown already.
+        """
+        self._paths.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        lock = filelock.FileLock(self._paths.root / "tray.lock", mode=0o600)
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise NoTray("The tray icon is there already.", fix="Look for it in your panel.") from None
+        with lock:
+            self._icon = TrayIcon(self.act)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._on_signal)
+            _beside(self._look_at_unit)
+            self._link.start()
+            try:
+                self._icon.run(patience=patience)
+            finally:
+                self._ended.set()
+                self._link.stop()
+
+    def act(self, action: Action) -> None:
+        """Do what was clicked; returns at once."""
+        _beside(lambda: self._do(action))
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        # On a thread of its own: the toolkit may hold its locks where the signal met it.
+        _beside(self._quit)
+
+    def _quit(self) -> None:
+        if self._icon is not None:
+            self._icon.stop()
+        # Toolkits hang when their panel dies at the wrong moment. Nothing here needs an orderly end.
+        if not self._ended.wait(_END):
+            os._exit(0)
+
+    def _on_snapshot(self, snapshot: Snapshot | None) -> None:
+        self._snapshot = snapshot
+        self._show()
+
+    def _show(self) -> None:
+        if self._icon is None:
+            return
+        unit = self._unit
+        at_login = None if unit is None else unit.at_login
+        can_start = unit is not None and unit.installed
+        now = dt.datetime.now().astimezone()
+        self._icon.show(view(self._snapshot, now=now, at_login=at_login, can_start=can_start))
+
+    def _do(self, action: Action) -> None:
+        try:
+            self._perform(action)
+        except (DropscribeError, CannotOpen) as error:
+            self._complain(str(error))
+        except OSError as error:
+            self._complain(f"That did not work: {error.strerror or error}.")
+
+    def _perform(self, action: Action) -> None:
+        match action.verb:
+            case Verb.OPEN_PAGE:
+                open_page(self._link.client().open_code())
+            case Verb.OPEN_FILE | Verb.OPEN_FOLDER:
+                open_path(action.argument)
+            case Verb.PAUSE:
+                self._link.client().pause(pause_until(action.argument, dt.datetime.now().astimezone()))
+            case Verb.RESUME:
+                self._link.client().resume()
+            case Verb.START:
+                if self._background is not None:
+                    apply(self._background.plan_start())
+            case Verb.AT_LOGIN:
+                self._set_at_login(on=action.argument == "on")
+            case Verb.QUIT:
+                self._quit()
+
+    def _set_at_login(self, *, on: bool) -> None:
+        """Install what starts at login, or keep it from starting; the daemon that runs now stays as it is."""
+        if self._background is None or self._spec is None:
+            return
+        if on:
+            apply(self._background.plan_install(self._spec, start=False))
+        apply(self._background.plan_at_login(on=on))
+        self._look_at_unit()
+
+    def _look_at_unit(self) -> None:
+        """Learn whether the service is installed; without a manager the menu goes without those lines."""
+        if self._background is None:
+            return
+        try:
+            self._unit = self._background.state()
+        except DropscribeError as error:
+            log.debug("no_service_manager", why=str(error))
+            return
+        self._show()
+
+
+def _beside(work: Callable[[], None]) -> None:
+    """Run something beside the icon; the process doesn't wait for it when it ends."""
+    threading.Thread(target=work, daemon=True).start()

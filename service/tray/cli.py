@@ -1,0 +1,59 @@
+"""`dropscribe tray`: the icon in the panel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service.cli.context import say, settings_of
+
+if TYPE_CHECKING:
+    from service.background.base import Background
+    from service.background.spec import ServiceSpec
+    from service.cli.context import Settings
+
+__all__ = ["tray"]
+
+
+def tray(
+    context: typer.Context,
+    *,
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a panel; at login it may come late.")] = 30.0,
+) -> None:
+    """Show the icon in the panel: what Dropscribe is doing, and a menu.
+
+    It is a process of its own. It stays when the daemon is stopped, and says so; quitting it stops nothing else.
+    """
+    # All of this takes longer to import than `--help` may take.
+    from service.background.cli import state_dir_of  # noqa: PLC0415
+    from service.tray.app import TrayApp  # noqa: PLC0415
+    from watcher import logs  # noqa: PLC0415
+    from watcher.paths import StatePaths  # noqa: PLC0415
+
+    settings = settings_of(context)
+    logs.configure(verbose=settings.verbose)
+    background, spec = _service(settings)
+    app = TrayApp(StatePaths(state_dir_of(settings)), background=background, spec=spec, complain=_complain)
+    app.run(patience=wait)
+
+
+def _service(settings: Settings) -> tuple[Background | None, ServiceSpec | None]:
+    """Find what `Start at login` needs; without it the menu goes without that line."""
+    from service.background.base import background_of_this_machine  # noqa: PLC0415
+    from service.background.cli import spec_of, state_dir_of  # noqa: PLC0415
+    from watcher.errors import DropscribeError  # noqa: PLC0415
+
+    try:
+        return background_of_this_machine(state_dir_of(settings)), spec_of(settings, tray=True)
+    except DropscribeError:
+        return None, None
+
+
+def _complain(message: str) -> None:
+    import asyncio  # noqa: PLC0415
+
+    from service.notifications import notify_once  # noqa: PLC0415
+
+    say(f"dropscribe: {message}", error=True)
+    asyncio.run(notify_once("Dropscribe", message))

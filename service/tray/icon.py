@@ -1,0 +1,230 @@
+"""The icon in the panel: the only module that knows pystray.
+
+pystray chooses its backend when it is imported, and fails then where there is no desktop; so it is imported late.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from service.tray import xorg
+from service.tray.menu import SEPARATOR
+from service.tray.pictures import IconState, draw
+from watcher.errors import DropscribeError
+from watcher.logs import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from service.tray.menu import Action, Item, View
+
+__all__ = ["NoTray", "TrayIcon"]
+
+_LOOK_AGAIN = 2.0  # seconds between two looks for a panel
+
+log = get_logger("tray")
+
+
+class NoTray(DropscribeError):
+    """This session can't show an icon."""
+
+
+class TrayIcon:
+    """One icon; it comes back when the panel was restarted.
+
+    Args:
+        on_action: called, on a thread of the toolkit, with what was clicked.
+
+    Raises:
+        NoTray: there is no desktop to show it on.
+    """
+
+    def __init__(self, on_action: Callable[[Action], None]) -> None:
+        self._on_action = on_action
+        self._pystray = _import_pystray()
+        # Its icons close their display when they are collected, and complain when that is gone; see xorg.close.
+        self._make = type("Icon", (self._pystray.Icon,), {"__del__": lambda _: None})
+        self._stopping = threading.Event()
+        self._changed = threading.Event()
+        self._view: View | None = None
+
+    @property
+    def has_menu(self) -> bool:
+        """Whether this desktop shows a menu; otherwise a click does the default action."""
+        return bool(self._pystray.Icon.HAS_MENU)
+
+    def run(self, *, patience: float) -> None:
+        """Show the icon until `stop`. Call it on the main thread.
+
+        Args:
+            patience: seconds to wait for a panel; at login it may come after us.
+
+        Raises:
+            NoTray: no panel came, or the desktop is gone.
+        """
+        deadline = time.monotonic() + patience
+        while not self._stopping.is_set():
+            while not self._panel_is_there():
+                if time.monotonic() >= deadline:
+                    raise NoTray(
+                        "This desktop shows no tray icons: no panel with a system tray was found.",
+                        fix="Everything is on the page, too: `dropscribe open`. On GNOME, the extension "
+                        "'AppIndicator and KStatusNotifierItem Support' adds a tray.",
+                    )
+                if self._stopping.wait(_LOOK_AGAIN):
+                    return
+            self._run_once()
+            # Without having been asked to stop, its loop only ends when the panel or the session went away.
+            deadline = time.monotonic() + max(patience, 60.0)
+
+    def stop(self) -> None:
+        """Take the icon away. Callable from any thread."""
+        self._stopping.set()
+        self._changed.set()  # the painter ends the loop
+
+    def show(self, view: View) -> None:
+        """Show another state, soon; callable from any thread."""
+        self._view = view
+        self._changed.set()
+
+    def _run_once(self) -> None:
+        view = self._view
+        icon = self._make(
+            "dropscribe",
+            icon=self._picture(view) if view else draw(IconState.DOWN),
+            title=view.tooltip if view else "Dropscribe",
+            menu=self._pystray.Menu(self._menu_items),
+        )
+        ready, gone = threading.Event(), threading.Event()
+        # pystray's calls wait for its loop and would wait for ever once that has died with the panel. So they
+        # are made on a thread that nobody waits for.
+        painter = threading.Thread(target=self._paint, args=(icon, ready, gone), daemon=True, name="painter")
+        painter.start()
+        try:
+            icon.run(setup=lambda _: ready.set())
+        finally:
+            gone.set()
+            ready.set()
+            self._changed.set()
+            if self._is_xorg:
+                xorg.close(icon)
+
+    def _paint(self, icon: Any, ready: threading.Event, gone: threading.Event) -> None:  # noqa: ANN401 - untyped
+        """Bring the icon up to date whenever the view changed, for as long as it lives."""
+        ready.wait()
+        shown: View | None = None
+        self._changed.set()
+        while not gone.is_set():
+            self._changed.wait(_LOOK_AGAIN if self._is_xorg else None)
+            self._changed.clear()
+            if self._stopping.is_set():
+                icon.stop()
+                return
+            if gone.is_set():
+                break
+            try:
+                self._keep_docked(icon)
+                if (view := self._view) is not None:
+                    self._update(icon, shown, view)
+                    shown = view
+            except Exception as error:  # noqa: BLE001 - whatever the toolkit says, the next state may work
+                log.debug("icon_update_failed", why=type(error).__name__)
+        self._changed.set()  # for the painter of the icon that comes after this one
+
+    def _keep_docked(self, icon: Any) -> None:  # noqa: ANN401 - pystray has no types
+        if not icon.visible:
+            if self._is_xorg:
+                xorg.accept_clicks(icon)
+            icon.visible = True
+        elif self._is_xorg and xorg.has_lost_panel(icon):
+            if xorg.panel_is_there():
+                icon.icon = icon.icon  # pystray docks when it draws
+            else:
+                xorg.hide(icon)
+
+    def _update(self, icon: Any, before: View | None, view: View) -> None:  # noqa: ANN401 - pystray has no types
+        if before is None or (before.icon, before.count) != (view.icon, view.count):
+            icon.icon = self._picture(view)
+        icon.title = view.tooltip
+        if before is None or before.menu != view.menu:
+            icon.update_menu()
+
+    def _picture(self, view: View) -> Any:  # noqa: ANN401 - pystray has no types
+        # X11's tray has no transparency in pystray: clear corners would come out black.
+        return draw(view.icon, count=view.count, size=64, opaque=self._is_xorg)
+
+    @property
+    def _backend(self) -> str:
+        return str(self._pystray.Icon.__module__).rsplit("_", 1)[-1]
+
+    @property
+    def _is_xorg(self) -> bool:
+        return self._backend == "xorg"
+
+    def _menu_items(self) -> list[Any]:
+        view = self._view
+        return [self._item(item) for item in view.menu] if view else []
+
+    def _item(self, item: Item) -> Any:  # noqa: ANN401 - pystray has no types
+        menu, entry = self._pystray.Menu, self._pystray.MenuItem
+        if item == SEPARATOR:
+            return menu.SEPARATOR
+        label = item.label.replace("&", "&&") if self._backend == "win32" else item.label
+        if item.children:
+            return entry(label, menu(*(self._item(child) for child in item.children)))
+        action, checked = item.action, item.checked
+        return entry(
+            label,
+            (lambda: self._on_action(action)) if action else None,
+            checked=None if checked is None else lambda _: checked,
+            default=item.default,
+            enabled=action is not None,
+        )
+
+    def _panel_is_there(self) -> bool:
+        """Whether somebody shows icons; only X11 lets us ask."""
+        if not self._is_xorg:
+            return True
+        try:
+            return xorg.panel_is_there()
+        except xorg.SessionEnded:
+            raise NoTray("The desktop's session has ended.") from None
+
+
+def _import_pystray() -> ModuleType:
+    _refuse_without_display()
+    logging.getLogger("pystray").setLevel(logging.CRITICAL + 1)  # it logs tracebacks for a panel that restarts
+    try:
+        import pystray  # noqa: PLC0415 - see the module
+    except Exception as error:  # noqa: BLE001 - besides ImportError: whatever the X library raises
+        raise NoTray(
+            f"No tray icon can be shown here: {_first_line(error)}.",
+            fix="Start `dropscribe tray` in a terminal of your desktop; or use the page: `dropscribe open`.",
+        ) from None
+    module: ModuleType = pystray
+    return module
+
+
+def _refuse_without_display() -> None:
+    if sys.platform in {"win32", "darwin"} or os.environ.get("DISPLAY"):
+        return
+    if os.environ.get("WAYLAND_DISPLAY"):
+        raise NoTray(
+            "This Wayland session runs no Xwayland, which the tray icon needs.",
+            fix="Everything is on the page, too: `dropscribe open`.",
+        )
+    raise NoTray(
+        "There is no desktop here to show a tray icon on (DISPLAY isn't set).",
+        fix="Start `dropscribe tray` on your desktop; `dropscribe status` says the same in a terminal.",
+    )
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")

@@ -1,0 +1,230 @@
+"""What the icon shows, decided from a snapshot: picture, words and menu, as data."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from service.tray.pictures import IconState
+
+if TYPE_CHECKING:
+    from service.tray.snapshot import Snapshot
+
+__all__ = ["SEPARATOR", "Action", "Item", "Verb", "View", "pause_until", "view"]
+
+PAUSE = "pause"  # the hold that a person set; see watcher.scheduler.PAUSE
+_RECENT = 10
+_FOLDERS = 20
+_LABEL = 48  # characters of a name in the menu
+_TOOLTIP = 120  # Windows shows 127
+_FAR = 48 * 3600.0
+
+
+class Verb(enum.StrEnum):
+    """What a menu item does; the argument's meaning stands behind it."""
+
+    OPEN_PAGE = "open-page"
+    OPEN_FILE = "open-file"  # path
+    OPEN_FOLDER = "open-folder"  # path
+    PAUSE = "pause"  # "hour", "tomorrow" or "resumed"
+    RESUME = "resume"
+    AT_LOGIN = "at-login"  # "on" or "off"
+    START = "start"
+    QUIT = "quit"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What happens on a click."""
+
+    verb: Verb
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the menu.
+
+    Attributes:
+        label: plain text; the toolkit's own marks are not escaped yet.
+        action: None: nothing happens, the line only informs.
+        checked: None: it has no check mark.
+        default: a click on the icon does this, too.
+        children: a submenu, instead of an action.
+    """
+
+    label: str
+    action: Action | None = None
+    checked: bool | None = None
+    default: bool = False
+    children: tuple[Item, ...] = ()
+
+
+SEPARATOR = Item("")
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that can be seen of the icon."""
+
+    icon: IconState
+    count: int
+    tooltip: str
+    menu: tuple[Item, ...]
+
+
+def view(snapshot: Snapshot | None, *, now: dt.datetime, at_login: bool | None, can_start: bool) -> View:
+    """Decide what the icon shows.
+
+    Args:
+        snapshot: None while the daemon doesn't answer.
+        now: local time, with its time zone.
+        at_login: whether Dropscribe starts at login; None where that can't be changed from here.
+        can_start: whether the daemon can be started from here.
+    """
+    words = _words(snapshot, now)
+    state = _state(snapshot)
+    items = [Item(words), SEPARATOR]
+    items += _down_items(can_start=can_start) if snapshot is None else _running_items(snapshot)
+    items += [SEPARATOR]
+    if at_login is not None:
+        change = Action(Verb.AT_LOGIN, "off" if at_login else "on")
+        items += [Item("Start at login", change, checked=at_login)]
+    items += [Item("Quit this icon" if snapshot is None else "Quit this icon (Dropscribe goes on)", Action(Verb.QUIT))]
+    count = 0 if snapshot is None else snapshot.at_work
+    return View(state, count, _short(f"Dropscribe: {words}", _TOOLTIP), tuple(items))
+
+
+def pause_until(choice: str, now: dt.datetime) -> float | None:
+    """Turn `hour`, `tomorrow` or `resumed` into unix time; tomorrow begins at midnight, local time.
+
+    Args:
+        choice: the argument of `Verb.PAUSE`.
+        now: local time.
+    """
+    if choice == "hour":
+        return now.timestamp() + 3600.0
+    if choice == "tomorrow":
+        # Without an offset, so that the one of that night counts: it may be the night of a clock change.
+        return dt.datetime.combine(now.date() + dt.timedelta(days=1), dt.time()).timestamp()
+    return None
+
+
+def _state(snapshot: Snapshot | None) -> IconState:
+    if snapshot is None:
+        return IconState.DOWN
+    return IconState.ATTENTION if snapshot.config_problem else IconState(snapshot.state)
+
+
+def _words(snapshot: Snapshot | None, now: dt.datetime) -> str:
+    if snapshot is None:
+        return "not running"
+    if snapshot.config_problem:
+        return f"the config can't be used: {_plain(snapshot.config_problem)}"
+    if snapshot.state == "attention":
+        return _attention(snapshot)
+    if snapshot.state == "paused":
+        until = _when(snapshot.paused_until, now)
+        waiting = f", {_many(snapshot.at_work, 'recording')} waiting" if snapshot.at_work else ""
+        return f"paused{until}{waiting}"
+    if snapshot.state == "working":
+        return _working(snapshot)
+    folders = len(snapshot.folders)
+    return f"all done, watching {_many(folders, 'folder')}" if folders else "no folder is watched yet"
+
+
+def _attention(snapshot: Snapshot) -> str:
+    hold = next((h for h in snapshot.holds if h.name != PAUSE), None)
+    if hold is not None:
+        return f"needs you: {_plain(hold.reason or hold.name)}"
+    folder = next((f for f in snapshot.folders if f.reason), None)
+    if folder is not None:
+        return f"needs you: {_plain(Path(folder.path).name)}: {_plain(folder.reason)}"
+    held, failed = snapshot.counts.get("HELD", 0), snapshot.counts.get("FAILED", 0)
+    if held:
+        return f"needs you: {_many(held, 'recording')} to decide on"
+    return f"needs you: {_many(failed, 'recording')} failed" if failed else "needs you"
+
+
+def _working(snapshot: Snapshot) -> str:
+    running = [entry for entry in snapshot.active if entry.progress is not None]
+    if snapshot.at_work == 1 and len(running) == 1:
+        return f"transcribing {_short(running[0].name, _LABEL)}, {int((running[0].progress or 0.0) * 100)} %"
+    return f"transcribing {_many(snapshot.at_work, 'recording')}"
+
+
+def _when(until: float | None, now: dt.datetime) -> str:
+    if until is None:
+        return ""
+    moment = dt.datetime.fromtimestamp(until, now.tzinfo)
+    if moment.date() == now.date():
+        return f" until {moment:%H:%M}"
+    if until - now.timestamp() < _FAR and moment.time() == dt.time() and (moment.date() - now.date()).days == 1:
+        return " until tomorrow"
+    return f" until {moment:%Y-%m-%d %H:%M}"
+
+
+def _down_items(*, can_start: bool) -> list[Item]:
+    if can_start:
+        return [Item("Start Dropscribe", Action(Verb.START), default=True)]
+    return [Item("To start it: dropscribe service install", Action(Verb.OPEN_PAGE), default=True)]
+
+
+def _running_items(snapshot: Snapshot) -> list[Item]:
+    items = [Item("Open Dropscribe", Action(Verb.OPEN_PAGE), default=True)]
+    problems = [hold for hold in snapshot.holds if hold.name != PAUSE]
+    items += [Item(_short(f"⚠ {_plain(h.reason or h.name)}", 80), Action(Verb.OPEN_PAGE)) for h in problems[:3]]
+    items += [_recent(snapshot), _folders(snapshot), _pause(snapshot)]
+    return items
+
+
+def _recent(snapshot: Snapshot) -> Item:
+    ready = [
+        Item(_short(recent.name, _LABEL), Action(Verb.OPEN_FILE, recent.outputs[0]))
+        for recent in snapshot.recent[:_RECENT]
+        if recent.outputs
+    ]
+    return Item("Recent transcripts", children=tuple(ready) or (Item("None yet"),))
+
+
+def _folders(snapshot: Snapshot) -> Item:
+    # Two folders of the same name are told apart by where they are.
+    names = [Path(folder.path).name for folder in snapshot.folders]
+    items = []
+    for folder, name in list(zip(snapshot.folders, names, strict=True))[:_FOLDERS]:
+        label = name if names.count(name) == 1 and name else folder.path
+        items.append(Item(_short(label, _LABEL), Action(Verb.OPEN_FOLDER, folder.path)))
+    if len(names) > _FOLDERS:
+        items.append(Item(f"{len(names) - _FOLDERS} more on the page", Action(Verb.OPEN_PAGE)))
+    return Item("Watch folders", children=tuple(items) or (Item("None yet: dropscribe folders add FOLDER"),))
+
+
+def _pause(snapshot: Snapshot) -> Item:
+    paused = snapshot.state == "paused" or any(hold.name == PAUSE for hold in snapshot.holds)
+    if paused:
+        return Item("Resume", Action(Verb.RESUME))
+    choices = (("For an hour", "hour"), ("Until tomorrow", "tomorrow"), ("Until I resume", "resumed"))
+    return Item("Pause", children=tuple(Item(label, Action(Verb.PAUSE, choice)) for label, choice in choices))
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _plain(text: str) -> str:
+    """One line, without what could reorder or hide text: file names may hold anything."""
+    kept = (c if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else " " for c in text)
+    return " ".join("".join(kept).split()).rstrip(".")
+
+
+def _short(text: str, limit: int) -> str:
+    """Cut the middle out of a long text: a file name's end says as much as its beginning."""
+    text = _plain(text)
+    if len(text) <= limit:
+        return text or "?"
+    head = (limit - 1) * 2 // 3
+    return f"{text[:head]}…{text[-(limit - 1 - head) :]}"
