@@ -280,8 +280,10 @@ def read_regular(files: Files, path: Path, *, sizes: Container[int] | None = Non
         files.close(descriptor)
 
 
-def is_abandoned(files: Files, path: Path, *, remove: bool = False) -> bool:
-    """Whether a temp file is there that no live process has locked.
+def is_abandoned(files: Files, path: Path, *, remove: bool = False) -> bool | None:
+    """Whether a temp file is there that no live process has locked; None if nothing is there.
+
+    Where the file system has no locks, none counts as abandoned.
 
     Args:
         files: the file system.
@@ -289,16 +291,16 @@ def is_abandoned(files: Files, path: Path, *, remove: bool = False) -> bool:
         remove: whether to remove it then.
 
     Raises:
-        OSError: it can't be told, or it can't be removed.
+        OSError: it can't be opened, or can't be removed.
     """
     try:
         if not stat.S_ISREG(files.lstat(path).st_mode):
             return False
     except FileNotFoundError:
-        return False
+        return None
     descriptor = files.open(path)
     try:
-        abandoned = not files.is_locked(descriptor)
+        abandoned = not _is_locked(files, descriptor)
         if remove and abandoned and not _WINDOWS:
             files.unlink(path)
     finally:
@@ -306,3 +308,10 @@ def is_abandoned(files: Files, path: Path, *, remove: bool = False) -> bool:
     if remove and abandoned and _WINDOWS:
         files.unlink(path)
     return abandoned
+
+
+def _is_locked(files: Files, descriptor: int) -> bool:
+    try:
+        return files.is_locked(descriptor)
+    except OSError:
+        return True

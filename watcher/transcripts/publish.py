@@ -90,13 +90,14 @@ def release_reserved(files: Files, target: Path) -> bool:
     """Free a name that a killed process had reserved.
 
     Returns:
-        Whether it was one: it holds our note, or a beginning of it beside a temp file that announces it.
+        Whether it was one: it holds our note, or a beginning of it beside a temp file that announces it; and no
+        live process is at work on it.
     """
     found = read_regular(files, target, sizes=range(len(RESERVED) + 1))
     if found is None or not RESERVED.startswith(found[0]):
         return False
-    announced = target.with_name(_announcing_name(target))
-    if found[0] != RESERVED and not is_abandoned(files, announced):
+    announced = is_abandoned(files, target.with_name(_announcing_name(target)))
+    if announced is False or (announced is None and found[0] != RESERVED):
         return False
     files.unlink(target)
     return True

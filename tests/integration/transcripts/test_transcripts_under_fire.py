@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
 from watcher.models import OutputFormat
 from watcher.transcripts import TranscriptWriter
+from watcher.transcripts.files import Files
 
 RECORDINGS = 60
 EXTENSIONS = ("wav", "mp3", "flac", "m4a", "ogg", "opus")
@@ -81,3 +84,30 @@ def test_recordings_of_one_name_published_at_once_each_get_a_whole_set(tmp_path)
     written = {o.path.name for outputs in found.values() for o in outputs}
     assert len(written) == 3 * len(recordings)
     assert {path.name for path in tmp_path.iterdir()} == written | {recording.name for recording in recordings}
+
+
+@pytest.mark.parametrize("step", ["link", "rename_noreplace"])
+def test_of_many_that_want_one_name_exactly_one_gets_it(tmp_path, step):
+    """The two system calls that every promise about other people's files rests on."""
+    files = Files()
+    with ThreadPoolExecutor(8) as pool:
+        for round_ in range(30):
+            sources = [tmp_path / f"{round_}-{number}" for number in range(8)]
+            for source in sources:
+                source.write_text(source.name)
+            target, start = tmp_path / f"{round_}", Barrier(8, timeout=30)
+
+            def take(source, target=target, start=start):
+                start.wait()
+                try:
+                    getattr(files, step)(source, target)
+                except FileExistsError:
+                    return None
+                except OSError as error:
+                    if error.errno in (errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.ENOTSUP):
+                        pytest.skip(f"this file system has no {step}: {error}")
+                    raise
+                return source.name
+
+            winners = [name for name in pool.map(take, sources) if name]
+            assert winners == [target.read_text()]
