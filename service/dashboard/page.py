@@ -66,7 +66,9 @@ class Pages:
         return Response(_file("static", name), headers=headers)
 
     async def enter(self, request: Request) -> Response:
-        """Exchange a one-time code for a session."""
+        """Exchange a one-time code for a session; a program that only looks at the address doesn't use it up."""
+        if request.method == "HEAD":
+            return Response()
         entered = self._access.redeem(request.query_params.get("code", ""))
         if entered is None:
             return HTMLResponse(_file("templates", "locked.html"), status_code=403)
