@@ -55,7 +55,7 @@ format: $(DEV)  ## format the code and mend what lint can mend
 	@$(BIN)/ruff check --fix .
 
 bench: $(DEV)  ## the figures: side by side with what you would use instead, in one run
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(DEV)  ## pin the newest versions that fit pyproject.toml
 	@$(BIN)/python requirements/lock.py
