@@ -10,7 +10,7 @@ settings = ConnectionSettings(
 )
 config = {
     "type": "transcription",
-    "transcription_config": {"language": "en", "diarization": "speaker"},
+    "transcription_config": {"language": "en", "enable_entities": True},
 }
 
 with BatchClient(settings) as client:
