@@ -17,19 +17,26 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from watcher.clock import SystemClock
 from watcher.logs import get_logger
+from watcher.models import PAUSE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from watcher.clock import Clock
     from watcher.config import NotificationsConfig
+    from watcher.control import Control
     from watcher.events import Event, EventBus
 
-__all__ = ["DesktopSender", "Grouper", "Message", "Notifications", "Sender", "notify_once"]
+    Problems = Callable[[], Awaitable[Iterable[Mapping[str, Any]]]]
+
+__all__ = ["DesktopSender", "Grouper", "Message", "Notifications", "Sender", "in_the_way", "notify_once"]
 
 _QUIET = 3.0  # seconds without another transcript after which the group is told
 _LONGEST = 15.0  # seconds after which a group is told although more keep coming
 _NAMED = 3  # names in one notification
+_AGAIN = 3600.0  # seconds before the same problem is told again
+_LOOK = 60.0  # seconds between two looks for problems that no event told of
+_TRY_AGAIN = 300.0  # seconds before a desktop that took no message is tried again
 _SEND_LIMIT = 10.0  # seconds for the desktop to take a notification
 
 log = get_logger("notifications")
@@ -53,47 +60,52 @@ class Sender(Protocol):
 
 @dataclass(slots=True)
 class Grouper:
-    """Decides what is told and when. It reads no clock and does no I/O.
+    """Decides what is told and when. It reads no clock and does no I/O; `now` is monotonic time in seconds."""
 
-    Args:
-        transcripts: whether finished transcripts are told.
-        attention: whether it is told that a person is needed.
-    """
-
-    transcripts: bool = True
-    attention: bool = True
     _ready: list[str] = field(default_factory=list)
-    _failed: list[tuple[str, str]] = field(default_factory=list)
-    _told: set[tuple[str, str]] = field(default_factory=set)
+    _stopped: list[tuple[str, str]] = field(default_factory=list)
+    _told: dict[tuple[str, str], float] = field(default_factory=dict)
+    _active: set[tuple[str, str]] = field(default_factory=set)
     _first: float = 0.0
     _last: float = 0.0
 
-    def add(self, event: Event, now: float) -> list[Message]:
-        """Take in an event.
+    def entry(self, data: Mapping[str, Any], now: float) -> None:
+        """Take in an `entry` event: an entry moved."""
+        state, name = str(data.get("state", "")), _name(data)
+        if state not in {"DONE", "FAILED", "HELD"}:
+            return
+        if self.due_at() is None:
+            self._first = now
+        self._last = now
+        if state == "DONE":
+            self._ready.append(name)
+        else:
+            self._stopped.append((name, _advice(data)))
+
+    def problems(self, active: Iterable[Mapping[str, Any]], now: float) -> list[Message]:
+        """Compare what is in the way now with what was told, and return what is new.
+
+        The same problem is told again only when it ended and came back an hour later: a flapping network must
+        not flood the desktop.
 
         Args:
-            event: any event of the bus.
+            active: holds and others, each with `name`, `reason` and `fix`.
             now: monotonic time in seconds.
-
-        Returns:
-            What is to be told at once.
         """
-        data = event.data
-        if event.kind == "hold":
-            return self._hold(data)
-        if event.kind == "entry":
-            state, name = str(data.get("state", "")), _name(data)
-            if state == "DONE" and self.transcripts:
-                self._collect(now)
-                self._ready.append(name)
-            elif state in {"FAILED", "HELD"} and self.attention:
-                self._collect(now)
-                self._failed.append((name, _advice(data)))
-        return []
+        found = {(str(p.get("name", "")), str(p.get("reason", ""))): p for p in active}
+        messages = []
+        for key, problem in found.items():
+            told = self._told.get(key)
+            if key not in self._active and (told is None or now - told >= _AGAIN):
+                self._told[key] = now
+                messages.append(Message("Dropscribe needs you", _advice(problem) or key[0], urgent=True))
+        self._active = set(found)
+        self._told = {key: at for key, at in self._told.items() if key in found or now - at < _AGAIN}
+        return messages
 
     def due_at(self) -> float | None:
-        """The monotonic time at which `take` will have something; None: no group is open."""
-        if not self._ready and not self._failed:
+        """The time at which `take` will have something; None: no group is open."""
+        if not self._ready and not self._stopped:
             return None
         return min(self._last + _QUIET, self._first + _LONGEST)
 
@@ -102,92 +114,127 @@ class Grouper:
         due = self.due_at()
         if due is None or now < due:
             return []
-        messages = [*_ready_message(self._ready), *_failed_message(self._failed)]
-        self._ready, self._failed = [], []
+        messages = [*_ready_message(self._ready), *_stopped_message(self._stopped)]
+        self._ready, self._stopped = [], []
         return messages
-
-    def _collect(self, now: float) -> None:
-        if self.due_at() is None:
-            self._first = now
-        self._last = now
-
-    def _hold(self, data: dict[str, Any]) -> list[Message]:
-        """A hold is told once, until it ends. A pause is what the person asked for, so it isn't told."""
-        name, reason = str(data.get("name", "")), str(data.get("reason", ""))
-        if not data.get("active", True):
-            self._told = {told for told in self._told if told[0] != name}
-            return []
-        if name == "paused" or (name, reason) in self._told or not self.attention:
-            return []
-        self._told.add((name, reason))
-        return [Message("Dropscribe needs you", _advice(data) or name, urgent=True)]
 
 
 class Notifications:
     """Listens to the daemon's events and tells the desktop.
 
     Args:
-        config: what is to be told.
-        sender: where to.
+        settings: what is told; a function is asked each time, so that a changed config holds at once.
+        sender: where to; the desktop by default.
         clock: for grouping.
     """
 
     def __init__(
-        self, config: NotificationsConfig, *, sender: Sender | None = None, clock: Clock | None = None
+        self,
+        settings: NotificationsConfig | Callable[[], NotificationsConfig],
+        *,
+        sender: Sender | None = None,
+        clock: Clock | None = None,
     ) -> None:
-        self._grouper = Grouper(transcripts=config.transcripts, attention=config.attention)
+        self._settings = settings if callable(settings) else lambda: settings
+        self._grouper = Grouper()
         self._sender = sender or DesktopSender()
         self._clock = clock or SystemClock()
 
-    def configure(self, config: NotificationsConfig) -> None:
-        """Follow a changed config."""
-        self._grouper.transcripts = config.transcripts
-        self._grouper.attention = config.attention
+    async def follow(self, control: Control) -> None:
+        """Tell what happens in a running daemon; an observer of `service.host.Host`."""
 
-    async def run(self, bus: EventBus) -> None:
-        """Tell until cancelled, or until the bus is closed."""
+        async def problems() -> list[Mapping[str, Any]]:
+            return in_the_way(await control.snapshot())
+
+        await self.run(control.bus, problems)
+
+    async def run(self, bus: EventBus, problems: Problems | None = None) -> None:
+        """Tell until cancelled, or until the bus is closed.
+
+        Args:
+            bus: its `entry` events are told; every other event, and a look now and then, asks for the problems.
+            problems: what is in the way now; see `Grouper.problems`. Without it only entries are told.
+        """
         with bus.subscribe() as events:
             coming = asyncio.ensure_future(anext(events))
             try:
-                while True:
-                    await asyncio.wait({coming}, timeout=self._patience())
-                    messages = self._grouper.take(self._clock.monotonic())
+                while await self._step(coming, problems):
                     if coming.done():
-                        try:
-                            event = coming.result()
-                        except StopAsyncIteration:
-                            return
-                        messages += self._grouper.add(event, self._clock.monotonic())
                         coming = asyncio.ensure_future(anext(events))
-                    for message in messages:
-                        await self._sender.send(message)
             finally:
                 coming.cancel()
 
-    def _patience(self) -> float | None:
+    async def _step(self, coming: asyncio.Future[Event], problems: Problems | None) -> bool:
+        """Wait for the next event or for a group's time; return whether there may be more."""
+        await asyncio.wait({coming}, timeout=self._patience())
+        kind = "look"
+        if coming.done():
+            try:
+                event = coming.result()
+            except StopAsyncIteration:
+                return False
+            kind = event.kind
+            if kind == "entry":
+                self._grouper.entry(event.data, self._clock.monotonic())
+        messages = self._grouper.take(self._clock.monotonic())
+        if problems is not None and kind != "progress":  # these come many times a second, and nothing is in the way then
+            messages += self._grouper.problems(await problems(), self._clock.monotonic())
+        for message in messages:
+            if self._is_wanted(message):
+                await self._sender.send(message)
+        return True
+
+    def _is_wanted(self, message: Message) -> bool:
+        settings = self._settings()
+        return settings.attention if message.urgent else settings.transcripts
+
+    def _patience(self) -> float:
         due = self._grouper.due_at()
-        return None if due is None else max(0.0, due - self._clock.monotonic())
+        return _LOOK if due is None else min(_LOOK, max(0.0, due - self._clock.monotonic()))
+
+
+def in_the_way(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """List what a person has to see to: holds (but not the pause they asked for), folders, the config."""
+    found: list[Mapping[str, Any]] = [hold for hold in snapshot["holds"] if hold["name"] != PAUSE]
+    for folder in snapshot["folders"]:
+        if folder["state"] == "unavailable":
+            found.append({**folder, "name": folder["path"], "reason": f"{folder['path']}: {folder['reason']}"})
+    if problem := snapshot.get("config_problem"):
+        found.append({"name": "config", "reason": problem, "fix": "The last good config stays in force."})
+    return found
 
 
 class DesktopSender:
-    """Sends through desktop-notifier, which is imported when the first message is sent."""
+    """Sends through desktop-notifier, which is imported when the first message is sent.
 
-    def __init__(self) -> None:
+    Where the desktop takes no message, the next tries wait: the desktop may come up after the daemon.
+
+    Args:
+        clock: for waiting.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock = clock or SystemClock()
         self._notifier: Any = None
-        self._off = False
+        self._off_until = 0.0
+        self._said = False
 
     async def send(self, message: Message) -> bool:
         """Show a message; return whether the desktop took it."""
-        if self._off:
+        if self._clock.monotonic() < self._off_until:
             return False
         try:
             async with asyncio.timeout(_SEND_LIMIT):
-                return await self._send(message)
+                await self._send(message)
         except Exception as error:  # noqa: BLE001 - D-Bus, the desktop, a missing library: none may hurt the daemon
-            self._off = True
-            log.info("notifications_are_off", why=_why(error), fix="They need a desktop session with D-Bus.")
+            self._off_until = self._clock.monotonic() + _TRY_AGAIN
+            if not self._said:
+                log.info("notifications_are_off", why=_why(error), fix="They need a desktop session.")
+            self._said = True
             await self.close()
             return False
+        self._said = False
+        return True
 
     async def close(self) -> None:
         """Let go of the desktop's bus."""
@@ -197,7 +244,7 @@ class DesktopSender:
             with contextlib.suppress(Exception):
                 bus.disconnect()
 
-    async def _send(self, message: Message) -> bool:
+    async def _send(self, message: Message) -> None:
         if sys.platform == "linux" and not _has_session_bus():
             raise ConnectionError("no D-Bus session")
         # It logs a traceback for each message that fails; what matters is said here, once.
@@ -221,7 +268,6 @@ class DesktopSender:
         await self._notifier.send_notification(notification)
         if not dispatched:
             raise ConnectionError("the desktop took no notification")
-        return True
 
 
 async def notify_once(title: str, text: str) -> bool:
@@ -248,7 +294,7 @@ def _ready_message(names: list[str]) -> list[Message]:
     return [Message(f"{len(names)} transcripts are ready", _list(names))]
 
 
-def _failed_message(failed: list[tuple[str, str]]) -> list[Message]:
+def _stopped_message(failed: list[tuple[str, str]]) -> list[Message]:
     if not failed:
         return []
     if len(failed) == 1:
@@ -264,11 +310,11 @@ def _list(names: Iterable[str]) -> str:
     return ", ".join(named[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _name(data: dict[str, Any]) -> str:
+def _name(data: Mapping[str, Any]) -> str:
     return str(data.get("name") or Path(str(data.get("path", ""))).name or "a recording")
 
 
-def _advice(data: dict[str, Any]) -> str:
+def _advice(data: Mapping[str, Any]) -> str:
     return " ".join(part for part in (str(data.get("reason") or ""), str(data.get("fix") or "")) if part)
 
 

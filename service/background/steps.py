@@ -31,13 +31,14 @@ __all__ = [
     "Step",
     "apply",
     "describe",
+    "hint",
     "read",
     "run",
     "sealed",
     "was_edited",
 ]
 
-_SEAL = re.compile(rb"[^\n]*dropscribe-checksum: ([0-9a-f]{64})[^\n]*\n?\Z")
+_SEAL = re.compile(rb"^(?:# |<!-- )dropscribe-checksum: ([0-9a-f]{64})(?: -->)?\n\Z", re.MULTILINE)
 _TIMEOUT = 90.0  # seconds; systemd waits up to the unit's own limits
 
 
@@ -207,7 +208,7 @@ def _execute(command: Command, execute: Callable[[tuple[str, ...]], Ran]) -> Non
     if ran.status == 0 or command.may_fail:
         return
     said = (ran.err or ran.out or f"exit status {ran.status}").rstrip(".")
-    raise ServiceError(f"`{command}` failed: {said}.", fix=_hint(command.argv[0], said))
+    raise ServiceError(f"`{command}` failed: {said}.", fix=hint(command.argv[0], said))
 
 
 def _refuse_edited(step: FileChange) -> None:
@@ -260,7 +261,13 @@ def _without(program: str) -> str:
     return ""
 
 
-def _hint(program: str, said: str) -> str:
+def hint(program: str, said: str) -> str:
+    """Say what a person can do when one of the platform's programs failed.
+
+    Args:
+        program: its name.
+        said: what it printed.
+    """
     if program == "systemctl" and ("connect to bus" in said.lower() or "not been booted" in said):
         return (
             "systemd's user manager isn't running here. Log in as yourself, not through su or sudo; on a "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.background.base import UnitState
 from service.background.spec import fill, template_text
-from service.background.steps import Command, FileChange, ServiceError, read, run, sealed
+from service.background.steps import Command, FileChange, ServiceError, hint, read, run, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,7 +104,8 @@ class Systemd:
         command = _systemctl("show", UNIT, f"--property={','.join(names)}")
         ran = self._execute(command.argv)
         if ran.status != 0:
-            raise ServiceError(f"systemd's user manager did not answer: {ran.err or ran.out}")
+            said = ran.err or ran.out
+            raise ServiceError(f"systemd's user manager did not answer: {said}.", fix=hint("systemctl", said))
         facts = dict(line.partition("=")[::2] for line in ran.out.splitlines())
         # Asked apart: `show` answers this from a cache that `disable` doesn't always renew.
         at_login = self._execute(_systemctl("is-enabled", UNIT).argv).out == "enabled"

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.tray.pictures import IconState
+from watcher.models import PAUSE
 
 if TYPE_CHECKING:
     from service.tray.snapshot import Snapshot
 
 __all__ = ["SEPARATOR", "Action", "Item", "Verb", "View", "pause_until", "view"]
 
-PAUSE = "pause"  # the hold that a person set; see watcher.scheduler.PAUSE
 _RECENT = 10
 _FOLDERS = 20
 _LABEL = 48  # characters of a name in the menu
