@@ -17,7 +17,7 @@ from watcher.transcripts.errors import DamagedTranscript
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Chapter", "Phrase", "Transcript", "Word", "read"]
+__all__ = ["Chapter", "Phrase", "Transcript", "Word", "join", "read"]
 
 _UNKNOWN_SPEAKER = "UU"
 _PAUSE = 1.0

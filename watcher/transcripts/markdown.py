@@ -18,7 +18,7 @@ _PARAGRAPH = 600
 _LONGEST_PARAGRAPH = 4 * _PARAGRAPH
 """Characters after which it ends in any case."""
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&$])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#~&])")
 _LIST_START = re.compile(r"\A(\d{1,9}(?=[.)])|(?=[-+=]))([-+=.)]?)")
 
 
