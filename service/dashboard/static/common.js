@@ -146,17 +146,21 @@ export function say(text) {
   }, 150);
 }
 
-/** Call `work` soon, and not more often than every `pause` milliseconds. */
+/** Call `work` soon, once for all calls until it begins, and not more often than every `pause` milliseconds. */
 export function seldom(work, pause) {
-  let timer;
+  let planned = false;
+  let running = Promise.resolve();
   let last = -Infinity;
   return () => {
-    if (timer) return;
-    timer = setTimeout(async () => {
+    if (planned) return;
+    planned = true;
+    running = running.then(() => new Promise((wake) => {
+      setTimeout(wake, Math.max(0, last + pause - performance.now()));
+    })).then(() => {
+      planned = false; // what is asked for from here on may come too late for this time
       last = performance.now();
-      await Promise.resolve(work()).catch(trouble);
-      timer = undefined;
-    }, Math.max(0, last + pause - performance.now()));
+      return work();
+    }).catch(trouble);
   };
 }
 
