@@ -5,23 +5,25 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import shutil
 import stat
-import tempfile
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.faulty_files import STEPS, Fault, FaultyFiles, Killed, at, from_then_on
+from tests.support.scratch import new_files, quick_folder, snapshot
 from watcher.errors import NoSpace, NotWritable, OutputError
-from watcher.models import Output, OutputFormat
+from watcher.models import OutputFormat
 from watcher.transcripts.files import Files, TempFile
 from watcher.transcripts.naming import name_key
 from watcher.transcripts.publish import RESERVED, _announcing_name
 from watcher.transcripts.writer import TranscriptWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTENTS = {
     OutputFormat.TXT: b"Good morning.\n",
@@ -34,35 +36,6 @@ FILE_SYSTEMS = {
     "neither": {"no_links": True, "no_rename": True},
 }
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EROFS, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EDQUOT)
-
-
-@contextmanager
-def quick_folder():
-    """A folder in memory where there is one: these tests wait for the disk thousands of times."""
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
-    folder = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None, prefix="dropscribe-test-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
-
-
-def snapshot(folder: Path) -> dict[str, tuple[object, ...]]:
-    """Everything in a folder: which file each name stands for, and what it holds."""
-    found = {}
-    for path in folder.iterdir():
-        status = path.lstat()
-        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else None
-        target = str(path.readlink()) if path.is_symlink() else None
-        found[path.name] = (status.st_ino, status.st_mode, content, target)
-    return found
-
-
-def new_files(folder: Path, before: dict[str, tuple[object, ...]]) -> dict[str, bytes]:
-    """The visible files that were not there before, after a check that what was there is untouched."""
-    now = snapshot(folder)
-    assert {name: now.get(name) for name in before} == before
-    return {name: entry[2] for name, entry in now.items() if name not in before and not name.startswith(".dropscribe-")}
 
 
 def expected(stem: str, contents=CONTENTS) -> dict[str, bytes]:
@@ -417,76 +390,3 @@ def test_check_makes_no_folder_unless_it_may(tmp_path):
     with pytest.raises(NotWritable, match="unplugged"):
         TranscriptWriter().check(tmp_path / "unplugged", 10, create=False)
     assert not (tmp_path / "unplugged").exists()
-
-
-def test_an_output_is_ours_until_someone_changes_it(recording):
-    writer = TranscriptWriter()
-    txt, json_v2, srt = writer.publish(recording, recording.parent, CONTENTS)
-    assert all(map(writer.is_still_ours, (txt, json_v2, srt)))
-    txt.path.write_text("corrected by hand")
-    json_v2.path.unlink()
-    assert not writer.is_still_ours(txt)
-    assert not writer.is_still_ours(json_v2)
-    assert writer.is_still_ours(srt)
-
-
-def test_outputs_follow_a_renamed_recording_and_edited_ones_stay(recording):
-    writer = TranscriptWriter()
-    txt, json_v2, srt = writer.publish(recording, recording.parent, CONTENTS)
-    txt.path.write_text("corrected by hand")
-    renamed = recording.rename(recording.with_name("Board.wav"))
-    moved = writer.move_outputs((txt, json_v2, srt), renamed, renamed.parent)
-    assert [o.path.name for o in moved] == ["meeting.txt", "Board.json", "Board.srt"]
-    assert {p.name for p in renamed.parent.iterdir()} == {"Board.wav", "meeting.txt", "Board.json", "Board.srt"}
-    assert txt.path.read_text() == "corrected by hand"
-    assert writer.move_outputs((txt, json_v2, srt), renamed, renamed.parent) == moved
-
-
-def test_outputs_that_follow_clobber_nothing(recording):
-    writer = TranscriptWriter()
-    outputs = writer.publish(recording, recording.parent, CONTENTS)
-    mine = recording.with_name("Board.txt")
-    mine.write_text("my own")
-    renamed = recording.rename(recording.with_name("Board.wav"))
-    moved = writer.move_outputs(outputs, renamed, renamed.parent)
-    assert {o.path.name for o in moved} == set(expected("Board.wav"))
-    assert mine.read_text() == "my own"
-
-
-def test_outputs_that_went_along_with_their_folder_are_recognised(tmp_path):
-    old = tmp_path / "old"
-    old.mkdir()
-    (old / "meeting.wav").write_bytes(b"RIFF")
-    writer = TranscriptWriter()
-    outputs = writer.publish(old / "meeting.wav", old, CONTENTS)
-    new = old.rename(tmp_path / "new")
-    moved = writer.move_outputs(outputs, new / "meeting.wav", new)
-    assert [o.path for o in moved] == [new / o.path.name for o in outputs]
-    assert all(map(writer.is_still_ours, moved))
-
-
-def test_moving_is_all_or_nothing_at_every_step_and_can_be_repeated():
-    number, reached = 0, True
-    while reached:
-        for fault in (Fault(errno.EIO), Fault(None), Fault(None, after=True)):
-            with quick_folder() as folder:
-                source, before = _prepared(folder)
-                outputs = TranscriptWriter().publish(source, folder, CONTENTS)
-                renamed = source.rename(folder / "Board.wav")
-                before["Board.wav"] = before.pop("meeting.wav")
-                files = FaultyFiles(at(number, fault))
-                with suppress(OutputError, Killed):
-                    TranscriptWriter(files=files).move_outputs(outputs, renamed, folder)
-                reached = len(files.steps) > number
-                there = new_files(folder, before)
-                assert sorted(set(there.values())) == sorted(CONTENTS.values())
-                moved = TranscriptWriter().move_outputs(outputs, renamed, folder)
-                assert {o.format: o.path.read_bytes() for o in moved} == CONTENTS
-                assert new_files(folder, before) in (expected("Board"), expected("meeting"), expected("Board.wav"))
-        number += 1
-
-
-def test_an_edited_output_is_a_persons_even_if_it_was_removed_elsewhere(recording):
-    writer = TranscriptWriter()
-    ghost = Output(recording.with_name("ghost.txt"), OutputFormat.TXT, "0" * 64)
-    assert writer.move_outputs((ghost,), recording, recording.parent) == (ghost,)
