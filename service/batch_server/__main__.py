@@ -11,6 +11,8 @@ import os
 import sys
 from pathlib import Path
 
+import msgspec
+
 from service.batch_server import CLOUD_LIMITS, Limits, ServerSettings, serve
 
 KEY_VARIABLE = "DROPSCRIBE_SERVER_KEY"
@@ -32,6 +34,8 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
     parser.add_argument("--idle-release", type=float, default=60.0, help="seconds until an idle model is let go")
     parser.add_argument("--retention", type=float, default=7 * 86_400.0, help="seconds until a finished job expires")
     parser.add_argument("--limits", choices=["none", "cloud"], default="none", help="request limits to enforce")
+    parser.add_argument("--max-upload", type=int, help="largest audio file in bytes")
+    parser.add_argument("--max-unfinished", type=int, help="unfinished jobs that a key may have at once")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input is closed")
     options = parser.parse_args(arguments)
     return ServerSettings(
@@ -44,9 +48,18 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
         workers=options.workers,
         idle_release=options.idle_release,
         retention=options.retention,
-        limits=CLOUD_LIMITS if options.limits == "cloud" else Limits(),
+        limits=_limits(options),
         exit_with_parent=options.exit_with_parent,
     )
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    limits = CLOUD_LIMITS if options.limits == "cloud" else Limits()
+    if options.max_upload is not None:
+        limits = msgspec.structs.replace(limits, upload_bytes=options.max_upload)
+    if options.max_unfinished is not None:
+        limits = msgspec.structs.replace(limits, concurrent_jobs=options.max_unfinished)
+    return limits
 
 
 def main(arguments: list[str] | None = None) -> int:

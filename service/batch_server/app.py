@@ -1,5 +1,6 @@
 """The web application: paths, error answers, and what runs while it does."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -14,6 +15,7 @@ from service.batch_server.access import Gate
 from service.batch_server.database import Database
 from service.batch_server.dispatcher import Dispatcher
 from service.batch_server.endpoints import Endpoints, json_response
+from service.batch_server.expiry import keep_expiring
 from service.batch_server.problems import Problem, ServerFault
 from service.batch_server.settings import ServerSettings
 from service.batch_server.waiting import Waiters
@@ -35,9 +37,11 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters) -> Sta
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await dispatcher.start()
+        expiry = asyncio.create_task(keep_expiring(database, settings.retention), name="expiry")
         try:
             yield
         finally:
+            expiry.cancel()
             await dispatcher.stop()
 
     return Starlette(
@@ -49,6 +53,7 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters) -> Sta
             Route("/v2/jobs/{jobid}", api.delete, methods=["DELETE"]),
             Route("/v2/jobs/{jobid}/transcript", api.transcript, methods=["GET"]),
             Route("/v2/jobs/{jobid}/log", api.log, methods=["GET"]),
+            Route("/v2/usage", api.usage, methods=["GET"]),
         ],
         exception_handlers={
             Problem: _on_problem,

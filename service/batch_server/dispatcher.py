@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from service.batch_server import jobconfig, transcribe
+from service.batch_server import capabilities, jobconfig, transcribe
 from service.batch_server.database import Database
 from service.batch_server.executor import WorkerDied, WorkerExecutor
 from service.batch_server.jobs import Job, JobError, now_micros, timestamp
@@ -15,6 +15,7 @@ from service.batch_server.settings import ServerSettings
 from service.batch_server.waiting import Waiters
 
 MAX_CRASHES: Final = 2
+_TROUBLE_SECONDS: Final = 30.0
 
 _log = structlog.stdlib.get_logger("batch_server.dispatcher")
 
@@ -92,8 +93,9 @@ class Dispatcher:
             try:
                 await self._run(job_id, worker)
             except Exception:  # noqa: BLE001 - one job's trouble must not end the work on all others
-                # The disk may be full or the database unreadable: the job stays on disk as it is, unfinished.
-                _log.exception("job could not be concluded; it will be tried again at the next start", job=job_id)
+                # The disk may be full or the database locked: the job stays on disk as it is, unfinished.
+                _log.exception("job could not be concluded; it is tried again later", job=job_id)
+                asyncio.get_running_loop().call_later(_TROUBLE_SECONDS, self._queue.put_nowait, job_id)
             if self._queue.empty():
                 self._idle_since_now(worker)
 
@@ -144,7 +146,7 @@ class Dispatcher:
         transcript = await asyncio.to_thread(transcribe.transcript, job, config, recognition)
         wanted = config.transcription_config
         words = sum(len(channel) for channel in recognition.channels)
-        lines = [log_line(note) for note in recognition.notes]
+        lines = [log_line(note, "WARNING") for note in (*capabilities.notes(config), *recognition.notes)]
         heard = f"{recognition.duration:.2f} s of audio ({recognition.speech:.2f} s of speech)"
         lines.append(log_line(f"Transcribed {heard}: {words} words"))
         await self._database.run(

@@ -1,6 +1,9 @@
 """The API's paths. Each method answers one of them; the documented behaviour is that of the Batch API v2."""
 
+import datetime as dt
 import errno
+import sqlite3
+import time
 from typing import Any
 
 import msgspec
@@ -8,27 +11,32 @@ import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.batch_server import jobconfig, queries
+from service.batch_server import capabilities, jobconfig, queries
 from service.batch_server.access import Gate
 from service.batch_server.database import Database
 from service.batch_server.dispatcher import Dispatcher, log_line
 from service.batch_server.jobs import Job, job_details
 from service.batch_server.output import json_v2, srt, txt
 from service.batch_server.problems import (
-    BadConfig,
+    BadQuery,
     FormatNotSupported,
     JobExpired,
     JobNotFound,
     JobRunning,
     LogNotAvailable,
+    Malformed,
     MissingData,
     NoTranscript,
     NotReady,
     Problem,
     ServerFault,
+    TooMany,
 )
+from service.batch_server.rates import RateLimit
 from service.batch_server.settings import ServerSettings
+from service.batch_server.store import TooManyUnfinished
 from service.batch_server.upload import Upload, drain, receive
+from service.batch_server.usage import Sum, report
 from service.batch_server.waiting import Waiters, wait
 
 _MEDIA_TYPES = {
@@ -71,25 +79,26 @@ class Endpoints:
         self._dispatcher = dispatcher
         self._waiters = waiters
         self._gate = gate
+        self._posts = RateLimit(settings.limits.posts_per_second)
+        self._gets = RateLimit(settings.limits.gets_per_second)
 
     async def create(self, request: Request) -> Response:
         """``POST /jobs``."""
         try:
-            owner = self._gate.owner(request)
+            owner = self._owner(request, self._posts)
+            processing = queries.processing_data(request.headers.get("X-SM-Processing-Data"))
+            seconds, form = self._wait_and_format(request)
         except Problem:
             await drain(request, self._limits)
             raise
         self._dispatcher.warm_up()
-        seconds = queries.wait_seconds(request.query_params, longest=self._limits.wait_seconds)
-        form = request.query_params.get("format", "json-v2")
         path = self._store.upload_path()
         try:
             upload = await receive(request, path, limits=self._limits, on_config=self._check_config)
-            job, is_new = await self._accept(owner, upload)
-        except OSError as error:
+            job, is_new = await self._accept(owner, upload, processing)
+        except (OSError, sqlite3.OperationalError) as error:
             _log.exception("upload could not be stored")
-            reason = "its disk is full" if error.errno == errno.ENOSPC else (error.strerror or str(error))
-            raise ServerFault(f"The server could not store the upload: {reason}") from error
+            raise ServerFault(f"The server could not store the upload: {_reason(error)}") from error
         finally:
             path.unlink(missing_ok=True)
         if is_new:
@@ -99,33 +108,53 @@ class Endpoints:
         if seconds is not None:
             job = await self._wait_for_end(job, seconds)
             answer["status"] = {"running": "created", "expired": "deleted"}.get(job.status, job.status)
-            if job.status == "done" and form in _MEDIA_TYPES:
+            if job.status == "done":
                 answer[form] = await self._embedded(job, form)
         return json_response(answer, 201)
 
+    def _owner(self, request: Request, rate: RateLimit) -> str:
+        """Tell who asks, and count the request against its rate."""
+        owner = self._gate.owner(request)
+        excess = rate.excess(owner, time.monotonic())
+        if excess is not None:
+            raise TooMany("Too many requests per second; wait before the next", retry_after=excess)
+        return owner
+
+    def _wait_and_format(self, request: Request) -> tuple[float | None, str]:
+        form = request.query_params.get("format", "json-v2")
+        try:
+            seconds = queries.wait_seconds(request.query_params, longest=self._limits.wait_seconds)
+        except BadQuery as error:
+            raise Malformed(error.detail) from error
+        if form not in _MEDIA_TYPES:
+            raise Malformed(f"format in query should be one of {', '.join(_MEDIA_TYPES)}")
+        return seconds, form
+
     def _check_config(self, raw: bytes) -> None:
         config = jobconfig.parse(raw)
-        jobconfig.check_possible(config, model=self._settings.model)
+        capabilities.check(config, model=self._settings.model)
 
-    async def _accept(self, owner: str, upload: Upload) -> tuple[Job, bool]:
+    async def _accept(self, owner: str, upload: Upload, processing: str) -> tuple[Job, bool]:
         config = jobconfig.parse(upload.config)
-        if config.fetch_data is not None:
-            raise BadConfig("fetch_data: this server fetches no addresses; send the audio as data_file")
         if upload.audio is None:
             raise MissingData("The form has no part named 'data_file'")
-        return await self._database.run(
-            self._store.add,
-            owner=owner,
-            reference=config.reference,
-            data_name=upload.data_name,
-            config=upload.config,
-            upload=upload.audio,
-            log=log_line(f"Accepted {upload.data_name} with {upload.size} bytes"),
-        )
+        try:
+            return await self._database.run(
+                self._store.add,
+                owner=owner,
+                reference=config.reference,
+                data_name=upload.data_name,
+                config=upload.config,
+                upload=upload.audio,
+                most_unfinished=self._limits.concurrent_jobs,
+                log=log_line(f"Accepted {upload.data_name} with {upload.size} bytes{processing}"),
+            )
+        except TooManyUnfinished as error:
+            raise TooMany(f"{self._limits.concurrent_jobs} jobs are unfinished; wait until one ends") from error
 
     async def list(self, request: Request) -> Response:
         """``GET /jobs``."""
-        owner = self._gate.owner(request)
+        owner = self._owner(request, self._gets)
         jobs = await self._database.run(
             self._store.page,
             owner,
@@ -144,7 +173,7 @@ class Endpoints:
         """``GET /jobs/{jobid}/transcript``."""
         form = request.query_params.get("format", "json-v2")
         if form not in _MEDIA_TYPES:
-            self._gate.owner(request)
+            self._owner(request, self._gets)
             raise FormatNotSupported(f"There is no transcript format {form!r}; there are {', '.join(_MEDIA_TYPES)}")
         job = await self._awaited(request)
         if job.status == "running":
@@ -175,9 +204,20 @@ class Endpoints:
         _log.info("job deleted", job=job.id)
         return json_response({"job": job_details(msgspec.structs.replace(job, status="deleted"))})
 
+    async def usage(self, request: Request) -> Response:
+        """``GET /usage``."""
+        owner = self._owner(request, self._gets)
+        since = queries.day(request.query_params, "since")
+        until = queries.day(request.query_params, "until") or dt.datetime.now(dt.UTC).date()
+        if since is None:
+            first = await self._database.run(self._store.first_usage_day, owner)
+            since = min(dt.date.fromisoformat(first), until) if first is not None else until
+        rows = await self._database.run(self._store.usage, owner, since.isoformat(), until.isoformat())
+        return json_response(report([Sum(*row) for row in rows], since, until))
+
     async def _job(self, request: Request) -> Job:
         """Find the job that a path names, if it is the asker's and still there."""
-        owner = self._gate.owner(request)
+        owner = self._owner(request, self._gets)
         job_id = request.path_params["jobid"]
         job = await self._database.run(self._store.get, job_id)
         if job is None or job.owner != owner:
@@ -211,6 +251,12 @@ class Endpoints:
         if content is None:
             return None
         return msgspec.Raw(content) if form == "json-v2" else _rendered(content, form).decode()
+
+
+def _reason(error: Exception) -> str:
+    """Say why the disk refused."""
+    full = getattr(error, "errno", None) == errno.ENOSPC or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
+    return "its disk is full" if full else (getattr(error, "strerror", None) or str(error))
 
 
 def _check_present(job: Job) -> None:

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-from service.batch_server import languages
 from service.batch_server.problems import BadConfig
 
 Fraction = Annotated[float, Meta(ge=0, le=1)]
@@ -222,41 +221,3 @@ def parse(raw: bytes) -> JobConfig:
         return _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadConfig(f"Job config is invalid: {error}") from error
-
-
-def check_possible(config: JobConfig, *, model: str) -> None:
-    """Refuse what the local engine can't honour without giving a wrong result.
-
-    Args:
-        config: A documented config.
-        model: Name of the Whisper model; a name ending in ``.en`` means that it knows only English.
-
-    Raises:
-        BadConfig: Naming the field, and what to do instead.
-    """
-    transcription = config.transcription_config
-    language = transcription.language
-    if not language:
-        raise BadConfig("transcription_config.language is empty", error="No language selected")
-    if language != languages.AUTO and language not in languages.NAMES:
-        raise BadConfig(
-            f"transcription_config.language: {language!r} is not a language that Whisper models know; "
-            "give an ISO code such as 'en' or 'de', or 'auto'"
-        )
-    if model.endswith(".en") and language not in ("en", languages.AUTO):
-        raise BadConfig(
-            f"transcription_config.language: this server's model {model!r} only knows English, "
-            f"and {language!r} was asked for; start the server with a multilingual model, for example 'base'"
-        )
-    if config.fetch_text is not None:
-        raise BadConfig("fetch_text belongs to alignment jobs, which this server does not do")
-    if len(config.notification_config) > MAX_NOTIFICATIONS:
-        raise BadConfig(
-            f"notification_config: at most {MAX_NOTIFICATIONS} notifications are possible, "
-            f"got {len(config.notification_config)}"
-        )
-    if transcription.diarization == "speaker":
-        raise BadConfig(
-            "transcription_config.diarization: this server can't tell speakers apart; use 'none' or 'channel'",
-            error="Requested product not available",
-        )

@@ -3,9 +3,11 @@
 import datetime as dt
 import re
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Final
 
-from service.batch_server.problems import BadQuery
+import msgspec
+
+from service.batch_server.problems import BadQuery, Malformed
 
 MAX_LIMIT: Final = 100
 _TRUE: Final = frozenset({"true", "1", "t", "T", "TRUE", "True"})
@@ -78,9 +80,57 @@ def wait_seconds(query: Mapping[str, str], *, longest: float) -> float | None:
         longest: What it is capped to.
 
     Returns:
-        Seconds; ``None`` if it is absent or, since the API documents no answer for that, not a number.
+        Seconds, or ``None`` if it is absent.
+
+    Raises:
+        BadQuery: If it is no whole number.
     """
-    text = query.get("wait", "")
-    if not _INTEGER.fullmatch(text):
+    text = query.get("wait")
+    if text is None:
         return None
+    if not _INTEGER.fullmatch(text):
+        raise BadQuery("wait in query must be of type int64")
     return min(max(float(text), 0.0), longest)
+
+
+def day(query: Mapping[str, str], name: str) -> dt.date | None:
+    """Read a day, ``YYYY-MM-DD``, or ``None`` if it is absent.
+
+    Raises:
+        BadQuery: If it is no such day.
+    """
+    text = query.get(name)
+    if text is None:
+        return None
+    try:
+        return dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC).date()
+    except ValueError as error:
+        raise BadQuery(f"{name} in query must be of type date") from error
+
+
+class ProcessingData(msgspec.Struct, forbid_unknown_fields=True):
+    """The header ``X-SM-Processing-Data``."""
+
+    parallel_engines: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    user_id: str | None = None
+
+
+def processing_data(header: str | None) -> str:
+    """Read ``X-SM-Processing-Data``, which this server has no other use for than to note it.
+
+    Returns:
+        A remark for the job's log; empty without the header.
+
+    Raises:
+        Malformed: If the header isn't as documented.
+    """
+    if header is None:
+        return ""
+    try:
+        data = msgspec.json.decode(header, type=ProcessingData)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise Malformed(f"The header X-SM-Processing-Data is invalid: {error}") from error
+    remark = "" if data.user_id is None else f", user {data.user_id}"
+    if data.parallel_engines is not None:
+        remark += "; parallel_engines has no effect here, the server's own settings decide"
+    return remark

@@ -25,6 +25,10 @@ _NO_LIMIT: Final = -1
 _errors_decoder: Final = msgspec.json.Decoder(tuple[JobError, ...])
 
 
+class TooManyUnfinished(Exception):
+    """An owner has as many unfinished jobs as allowed."""
+
+
 class StoreTooNew(Exception):
     """The database was written by a newer version of this program."""
 
@@ -49,6 +53,16 @@ def _job(row: tuple[Any, ...]) -> Job:
         errors=_errors_decoder.decode(errors) if errors else (),
         finished=finished,
     )
+
+
+def _columns(job: Job) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "owner": job.owner,
+        "created": job.created,
+        "data_name": job.data_name,
+        "config": job.config,
+    }
 
 
 def _sync_folder(folder: Path) -> None:
@@ -120,10 +134,11 @@ class Store:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._database.execute("COMMIT")
         except BaseException:
-            self._database.execute("ROLLBACK")
+            if self._database.in_transaction:  # after a full disk SQLite has often rolled back by itself
+                self._database.execute("ROLLBACK")
             raise
-        self._database.execute("COMMIT")
 
     def _run(self, query: str, values: Mapping[str, object] | None = None) -> sqlite3.Cursor:
         return self._database.execute(self._queries[query], values or {})
@@ -148,6 +163,7 @@ class Store:
         config: bytes,
         upload: Path | None,
         log: str,
+        most_unfinished: int | None = None,
     ) -> tuple[Job, bool]:
         """Accept a job: once this returns, it survives any crash.
 
@@ -159,45 +175,48 @@ class Store:
             upload: The audio, already flushed to disk; taken over on success. ``None`` if it is fetched
                 later.
             log: First lines of the job's log.
+            most_unfinished: How many unfinished jobs the owner may have with this one.
 
         Returns:
             The job, and whether it is new.
+
+        Raises:
+            TooManyUnfinished: If it would be one more than allowed.
         """
-        with self._transaction():
-            if reference is not None:
-                row = self._one("job_by_reference", {"owner": owner, "reference": reference})
+        audio: Path | None = None
+        try:
+            with self._transaction():
+                row = self._live_row(owner, reference)
                 if row is not None:
                     return _job(row), False
-            self._last_creation = max(now_micros(), self._last_creation + 1)
-            job = Job(
-                id=new_id(),
-                owner=owner,
-                created=self._last_creation,
-                data_name=data_name,
-                config=config,
-                status="running",
-            )
-            if upload is not None:
-                upload.rename(self.audio_path(job.id))
-                _sync_folder(self._audio)
-            self._run(
-                "insert_job",
-                {
-                    "id": job.id,
-                    "owner": owner,
-                    "reference": reference,
-                    "created": job.created,
-                    "data_name": data_name,
-                    "config": config,
-                    "log": log,
-                },
-            )
+                self._check_room(owner, most_unfinished)
+                self._last_creation = max(now_micros(), self._last_creation + 1)
+                job = Job(
+                    id=new_id(),
+                    owner=owner,
+                    created=self._last_creation,
+                    data_name=data_name,
+                    config=config,
+                    status="running",
+                )
+                if upload is not None:
+                    audio = upload.rename(self.audio_path(job.id))
+                    _sync_folder(self._audio)
+                self._run("insert_job", {**_columns(job), "reference": reference, "log": log})
+        except BaseException:
+            if audio is not None:
+                audio.unlink(missing_ok=True)
+            raise
         return job, True
 
-    def by_reference(self, owner: str, reference: str) -> Job | None:
-        """Find the live job that this owner submitted under this reference."""
-        row = self._one("job_by_reference", {"owner": owner, "reference": reference})
-        return _job(row) if row is not None else None
+    def _check_room(self, owner: str, most_unfinished: int | None) -> None:
+        if most_unfinished is not None and self.count_unfinished(owner) >= most_unfinished:
+            raise TooManyUnfinished(f"there are {most_unfinished} unfinished jobs already")
+
+    def _live_row(self, owner: str, reference: str | None) -> Any:  # noqa: ANN401 - a row
+        if reference is None:
+            return None
+        return self._one("job_by_reference", {"owner": owner, "reference": reference})
 
     def get(self, job_id: str) -> Job | None:
         """Find a job by its id."""

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from service.batch_server import languages
+from service.batch_server import capabilities, languages
 from service.batch_server.jobconfig import JobConfig
 from service.batch_server.jobs import Job, job_info, now_micros, timestamp
-from service.batch_server.output import items, json_v2
+from service.batch_server.output import filters, items, json_v2
 from service.batch_server.recognition.task import Recognition, Task
 
 ORCHESTRATOR_VERSION = "2.0.0+dropscribe"
@@ -67,7 +67,19 @@ def _items(config: JobConfig, recognition: Recognition, language: str) -> list[i
             labels = wanted.channel_diarization_labels
             label = labels[number] if number < len(labels) else f"channel_{number + 1}"
         channels.append(list(items.split(items.joined(words) if spaced else words, channel=label)))
-    return items.merged(channels) if by_channel else channels[0]
+    return _filtered(items.merged(channels) if by_channel else channels[0], config, language)
+
+
+def _filtered(found: list[items.Item], config: JobConfig, language: str) -> list[items.Item]:
+    wanted = config.transcription_config
+    filtering = wanted.transcript_filtering_config
+    punctuation = wanted.punctuation_overrides
+    found = filters.with_disfluencies(found, language, remove=filtering is not None and filtering.remove_disfluencies)
+    if filtering is not None:
+        found = filters.with_replacements(found, [(pair.from_, pair.to) for pair in filtering.replacements])
+    if punctuation is not None:
+        found = list(filters.with_permitted_marks(found, punctuation.permitted_marks))
+    return found
 
 
 def _metadata(config: JobConfig, recognition: Recognition, created: int) -> dict[str, Any]:
@@ -77,6 +89,9 @@ def _metadata(config: JobConfig, recognition: Recognition, created: int) -> dict
         "transcription_config": msgspec.to_builtins(config.transcription_config),
         "orchestrator_version": ORCHESTRATOR_VERSION,
     }
+    metadata.update(capabilities.missing_products(config))
+    if remarks := [*capabilities.notes(config), *recognition.notes]:
+        metadata["notes"] = remarks  # beyond what the API documents, which has no place for them
     if config.output_config is not None:
         metadata["output_config"] = msgspec.to_builtins(config.output_config)
     if config.transcription_config.language == languages.AUTO:

@@ -1,0 +1,144 @@
+"""What this server makes of each part of a job's config: honour it, refuse it, or say that it had no effect. Pure.
+
+Refused is what would give a result that isn't what was asked for. What merely isn't added (a translation, a
+summary) is reported where the API has a place for it, in the transcript's ``metadata``, and in the job's log.
+"""
+
+from typing import Any, Final
+
+from service.batch_server import languages
+from service.batch_server.jobconfig import MAX_NOTIFICATIONS, JobConfig, TranscriptionConfig
+from service.batch_server.problems import BadConfig
+
+_LOCAL: Final = "this server runs speech recognition only"
+
+
+def check(config: JobConfig, *, model: str, fetching: bool = False, notifying: bool = False) -> None:
+    """Refuse what can't be honoured without giving a wrong result.
+
+    Args:
+        config: A documented config.
+        model: Name of the Whisper model; a name ending in ``.en`` means that it knows only English.
+        fetching: Whether the server may fetch audio from addresses.
+        notifying: Whether the server may call addresses when a job has ended.
+
+    Raises:
+        BadConfig: Naming the field, and what to do instead.
+    """
+    transcription = config.transcription_config
+    _check_language(transcription.language, model)
+    if config.fetch_text is not None:
+        raise BadConfig("fetch_text belongs to alignment jobs, which this server does not do")
+    if config.fetch_data is not None and not fetching:
+        raise BadConfig(
+            "fetch_data: this server fetches no addresses unless it is started with --allow-fetch; "
+            "send the audio as data_file"
+        )
+    if len(config.notification_config) > MAX_NOTIFICATIONS:
+        raise BadConfig(
+            f"notification_config: at most {MAX_NOTIFICATIONS} notifications are possible, "
+            f"got {len(config.notification_config)}"
+        )
+    if config.notification_config and not notifying:
+        raise BadConfig(
+            "notification_config: this server calls no addresses unless it is started with --allow-notify; "
+            "ask for the job's status instead, GET /jobs/{jobid}?wait=60 answers when it has ended"
+        )
+    if transcription.diarization == "speaker":
+        raise BadConfig(
+            "transcription_config.diarization: this server can't tell speakers apart; use 'none' or 'channel'",
+            error="Requested product not available",
+        )
+    filtering = transcription.transcript_filtering_config
+    for replacement in filtering.replacements if filtering is not None else ():
+        if replacement.from_.startswith("/") and replacement.from_.endswith("/"):
+            raise BadConfig(
+                "transcription_config.transcript_filtering_config.replacements: this server replaces words and "
+                f"phrases, not regular expressions such as {replacement.from_!r}"
+            )
+
+
+def _check_language(language: str, model: str) -> None:
+    if not language:
+        raise BadConfig("transcription_config.language is empty", error="No language selected")
+    if language != languages.AUTO and language not in languages.NAMES:
+        raise BadConfig(
+            f"transcription_config.language: {language!r} is not a language that Whisper models know; "
+            "give an ISO code such as 'en' or 'de', or 'auto'"
+        )
+    if model.endswith(".en") and language not in ("en", languages.AUTO):
+        raise BadConfig(
+            f"transcription_config.language: this server's model {model!r} only knows English, "
+            f"and {language!r} was asked for; start the server with a multilingual model, for example 'base'"
+        )
+
+
+def missing_products(config: JobConfig) -> dict[str, list[dict[str, str]]]:
+    """List the results that were asked for and are not there, as ``RecognitionMetadata`` reports them."""
+    errors: dict[str, list[dict[str, str]]] = {}
+
+    def add(asked: Any, field: str, kind: str, what: str) -> None:  # noqa: ANN401 - any part of the config
+        if asked is not None:
+            errors[field] = [{"type": kind, "message": f"No {what}: {_LOCAL}"}]
+
+    add(config.translation_config, "translation_errors", "translation_failed", "translation")
+    add(config.summarization_config, "summarization_errors", "summarization_failed", "summary")
+    add(
+        config.sentiment_analysis_config,
+        "sentiment_analysis_errors",
+        "sentiment_analysis_failed",
+        "sentiment analysis",
+    )
+    add(config.topic_detection_config, "topic_detection_errors", "topic_detection_failed", "topics")
+    add(config.auto_chapters_config, "auto_chapters_errors", "auto_chapters_failed", "chapters")
+    return errors
+
+
+def notes(config: JobConfig) -> list[str]:
+    """List the settings that have no effect here, one sentence each, for the job's log and the metadata."""
+    found = [f"{error['message']}." for errors in missing_products(config).values() for error in errors]
+    found += [f"transcription_config.{field}: {why}." for field, why in _without_effect(config.transcription_config)]
+    if config.audio_events_config is not None:
+        found.append(f"audio_events_config: no audio events; {_LOCAL}.")
+    identification = config.language_identification_config
+    if identification is not None and config.transcription_config.language != languages.AUTO:
+        found.append("language_identification_config: no effect, because the language is given.")
+    return found
+
+
+def _without_effect(wanted: TranscriptionConfig) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+
+    def add(asked: object, field: str, why: str) -> None:
+        if asked:
+            found.append((field, why))
+
+    one_model = "no effect; the model is chosen when the server is started"
+    add(wanted.model, "model", one_model)
+    add(wanted.operating_point, "operating_point", one_model)
+    add(wanted.domain, "domain", one_model)
+    add(wanted.output_locale, "output_locale", "no effect; the spelling is the model's")
+    add(wanted.enable_entities, "enable_entities", "no entity items; numbers and dates are written as the model does")
+    add(wanted.max_delay_mode, "max_delay_mode", "no effect on recordings")
+    add(
+        any(entry.sounds_like for entry in wanted.additional_vocab),
+        "additional_vocab.sounds_like",
+        "no effect; the model is told the words, not how they sound",
+    )
+    punctuation = wanted.punctuation_overrides
+    add(
+        punctuation is not None and punctuation.sensitivity is not None,
+        "punctuation_overrides.sensitivity",
+        "no effect; use permitted_marks",
+    )
+    add(
+        wanted.channel_diarization_labels and wanted.diarization != "channel",
+        "channel_diarization_labels",
+        "no effect without diarization 'channel'",
+    )
+    add(
+        wanted.speaker_diarization_config is not None and wanted.diarization != "speaker",
+        "speaker_diarization_config",
+        "no effect without diarization 'speaker'",
+    )
+    return found

@@ -1,0 +1,95 @@
+"""A real server process with the real model, shared by all tests that don't need one of their own."""
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.embedded_server import embedded_server
+
+RECORDINGS = Path(__file__).parents[2] / "data"
+
+
+class Api(httpx.Client):
+    """The API of one server, with its key."""
+
+    def __init__(self, server):
+        super().__init__(
+            base_url=f"{server.url}/",
+            headers={"Authorization": f"Bearer {server.key}"},
+            timeout=60,
+            trust_env=False,
+        )
+        self.server = server
+
+    def submit(self, audio, *, name="a.flac", config=None, tracking=None, params=None, **transcription):
+        """Submit a recording: a path or bytes."""
+        content = audio.read_bytes() if isinstance(audio, Path) else audio
+        config = {
+            "type": "transcription",
+            "transcription_config": {"language": "en", **transcription},
+            **({"tracking": tracking} if tracking else {}),
+            **(config or {}),
+        }
+        return self.post(
+            "jobs", files={"config": (None, json.dumps(config)), "data_file": (name, content)}, params=params
+        )
+
+    def done(self, audio, **options):
+        """Submit a recording and wait until it has ended; return the job."""
+        response = self.submit(audio, **options)
+        assert response.status_code == 201, response.text
+        return self.get(f"jobs/{response.json()['id']}", params={"wait": 60}).json()["job"]
+
+    def transcript(self, job, form="json-v2"):
+        response = self.get(f"jobs/{job['id']}/transcript", params={"format": form})
+        assert response.status_code == 200, response.text
+        return response.json() if form == "json-v2" else response.text
+
+
+@pytest.fixture(scope="session")
+def recordings():
+    return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def shared_server():
+    folder = Path(tempfile.mkdtemp(prefix="dropscribe-test-server-"))
+    try:
+        with embedded_server(folder / "data", options=("--threads", "1")) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def api(shared_server):
+    with Api(shared_server) as api:
+        yield api
+
+
+@pytest.fixture
+def start_server(tmp_path):
+    """Start servers of a test's own, with extra options; all of them are stopped at its end."""
+    running = []
+
+    def start(*options, data_dir=None, key="own-key"):
+        manager = embedded_server(data_dir or tmp_path / "data", key=key, options=("--threads", "1", *options))
+        api = Api(manager.__enter__())
+        running.append((manager, api))
+        return api
+
+    yield start
+    for manager, api in reversed(running):
+        api.close()
+        manager.__exit__(None, None, None)
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    monkeypatch.delenv("DROPSCRIBE_SERVER_KEY", raising=False)
+    return os.environ

@@ -1,0 +1,135 @@
+import sqlite3
+
+import pytest
+
+from service.batch_server.jobs import JobError
+from service.batch_server.store import Store, StoreTooNew
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "data")
+    yield store
+    store.close()
+
+
+def add(store, *, owner="me", reference=None, content=b"audio"):
+    upload = store.upload_path()
+    upload.write_bytes(content)
+    return store.add(owner=owner, reference=reference, data_name="a.wav", config=b"{}", upload=upload, log="Accepted\n")
+
+
+def test_an_accepted_job_survives_a_restart_with_its_audio(tmp_path):
+    first = Store(tmp_path / "data")
+    job, is_new = add(first, content=b"sound")
+    assert is_new
+    first.close()
+    second = Store(tmp_path / "data")
+    assert second.unfinished() == [job]
+    assert second.audio_path(job.id).read_bytes() == b"sound"
+    assert second.log(job.id) == "Accepted\n"
+    second.close()
+
+
+def test_a_restart_removes_what_belongs_to_no_running_job(tmp_path):
+    first = Store(tmp_path / "data")
+    first.upload_path().write_bytes(b"half")
+    job, _ = add(first)
+    first.retire(job.id, "deleted")
+    first.audio_path(job.id).write_bytes(b"left over")
+    first.audio_path("unknown").write_bytes(b"left over")
+    first.close()
+    second = Store(tmp_path / "data")
+    assert [path for path in (tmp_path / "data").glob("*/*") if path.is_file()] == []
+    second.close()
+
+
+def test_a_repeated_reference_gives_the_first_job(store):
+    first, _ = add(store, reference="r")
+    again, is_new = add(store, reference="r")
+    assert (again.id, is_new) == (first.id, False)
+    other, is_new = add(store, owner="you", reference="r")
+    assert is_new
+    assert other.id != first.id
+
+
+def test_a_deleted_job_leaves_its_reference_free(store):
+    first, _ = add(store, reference="r")
+    store.retire(first.id, "deleted")
+    again, is_new = add(store, reference="r")
+    assert is_new
+    assert again.id != first.id
+
+
+def test_pages_go_back_in_time_without_gap_or_repetition(store):
+    jobs = [add(store)[0] for _ in range(7)]
+    found, before = [], None
+    while page := store.page("me", before=before, limit=3, with_deleted=False):
+        found += page
+        before = page[-1].created
+    assert found == jobs[::-1]
+    assert len({job.created for job in jobs}) == 7
+
+
+def test_deleted_jobs_are_listed_only_when_asked_for(store):
+    job, _ = add(store)
+    store.retire(job.id, "deleted")
+    assert store.page("me", before=None, limit=None, with_deleted=False) == []
+    assert [found.status for found in store.page("me", before=None, limit=None, with_deleted=True)] == ["deleted"]
+
+
+def test_a_finished_job_keeps_its_transcript_and_loses_its_audio(store):
+    job, _ = add(store)
+    assert store.finish(job, status="done", transcript=b"{}", duration=1.5, language="en", operating_point="standard")
+    assert store.transcript(job.id) == b"{}"
+    assert not store.audio_path(job.id).exists()
+    assert store.get(job.id).duration == 1.5
+    assert store.unfinished() == []
+
+
+def test_a_job_that_was_deleted_meanwhile_is_not_finished(store):
+    job, _ = add(store)
+    store.retire(job.id, "deleted")
+    assert not store.finish(job, status="done", transcript=b"{}")
+    assert store.get(job.id).status == "deleted"
+    assert store.transcript(job.id) is None
+
+
+def test_errors_are_kept(store):
+    job, _ = add(store)
+    error = JobError(timestamp="2026-01-01T00:00:00Z", message="No", type="audio")
+    store.finish(job, status="rejected", errors=(error,))
+    assert store.get(job.id).errors == (error,)
+
+
+def test_expiry_takes_old_finished_jobs_only(store):
+    running, _ = add(store)
+    done, _ = add(store)
+    store.finish(done, status="done", transcript=b"{}")
+    assert store.expire(before=0) == []
+    assert store.expire(before=store.get(done.id).finished + 1) == [done.id]
+    assert store.transcript(done.id) is None
+    assert (store.get(running.id).status, store.get(done.id).status) == ("running", "expired")
+
+
+def test_usage_is_counted_even_when_jobs_are_deleted(store):
+    job, _ = add(store)
+    store.finish(job, status="done", transcript=b"{}", duration=90.0, language="en", operating_point="standard")
+    store.retire(job.id, "deleted")
+    day = store.first_usage_day("me")
+    assert store.usage("me", day, day) == [("en", "standard", 1, 90.0)]
+    assert store.usage("you", day, day) == []
+
+
+def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
+    Store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite3") as database:
+        database.execute("PRAGMA user_version = 99")
+    database.close()
+    with pytest.raises(StoreTooNew, match="99"):
+        Store(tmp_path)
+
+
+def test_commits_are_flushed_to_disk(store):
+    assert store._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert store._database.execute("PRAGMA synchronous").fetchone() == (2,)
