@@ -12,8 +12,8 @@ In an async test::
         server.script.add(Fault("status", on="list", status=503, times=2))
         server.settings.listing_lag = 1.0
 
-In a synchronous test: ``with fault_server_thread(Fault(...), processing_time=0.1) as server: …``; the same
-attributes, served by a thread.
+With ``ssl_context=…`` it speaks TLS. In a synchronous test:
+``with fault_server_thread(Fault(...), processing_time=0.1) as server: …``, with the same attributes, served by a thread.
 
 As a process: ``python -m tests.support.fault_server --port 0 --script '[{"kind": "lose_answer", "on": "post"}]'
 --settings '{"processing_time": 0.5}' --seed 7`` prints one line ``{"url": "http://127.0.0.1:…/v2",
@@ -88,7 +88,7 @@ HTML = b"<html><body><h1>Welcome to the hotel wifi</h1></body></html>"
 class FaultServer:
     """The server. Attributes: `url`, `control`, `jobs`, `requests`, `aborted`, `script`, `settings`, `state`."""
 
-    def __init__(self, *faults, seed=0, port=0, **settings):
+    def __init__(self, *faults, seed=0, port=0, ssl_context=None, **settings):
         self.script = Script(faults, seed)
         self.settings = Settings(**settings)
         self.state = BatchState(self.settings)
@@ -96,6 +96,7 @@ class FaultServer:
         self.aborted = 0
         self.log = []  # (endpoint, request id, fault kind or None)
         self._port = port
+        self._ssl_context = ssl_context
         self._server = None
         self._tasks = set()
         self._changed = None
@@ -107,7 +108,7 @@ class FaultServer:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self._port}/v2"
+        return f"{'https' if self._ssl_context else 'http'}://127.0.0.1:{self._port}/v2"
 
     @property
     def control(self):
@@ -115,7 +116,8 @@ class FaultServer:
 
     async def __aenter__(self):
         self._changed = asyncio.Event()
-        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=2**20)
+        tls = {"ssl": self._ssl_context, "ssl_shutdown_timeout": 0.5} if self._ssl_context else {}
+        self._server = await asyncio.start_server(self._connected, "127.0.0.1", self._port, limit=2**20, **tls)
         self._port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -145,6 +147,9 @@ class FaultServer:
                     break
         except (OSError, IncompleteBody):
             self.aborted += 1
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         finally:
             writer.close()
             with contextlib.suppress(OSError):
