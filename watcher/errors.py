@@ -13,6 +13,7 @@
     │   ├── BrokenMedia            media, but damaged or cut short
     │   ├── Unreadable             the file can't be read
     │   └── SourceChanged          the file is not what it was when it was found
+    ├── DamagedTranscript          what was stored or fetched is no good: fetch it again     (watcher.transcripts)
     ├── OutputError                a transcript can't be written
     │   ├── NoSpace                disk full or quota reached
     │   └── NotWritable            no permission, read-only file system, folder gone
@@ -160,10 +161,6 @@ def describe_os_error(error: OSError, *, doing: str) -> OutputError:
         doing: what was tried, with the file's name, e.g. `"write /a/b.txt"`.
     """
     if error.errno in _NO_SPACE:
-        return NoSpace(
-            f"Could not {doing}: the disk is full.", fix="Free some space; Dropscribe goes on by itself."
-        )
+        return NoSpace(f"Could not {doing}: the disk is full.", fix="Free some space; Dropscribe goes on by itself.")
     why = error.strerror or str(error)
-    return NotWritable(
-        f"Could not {doing}: {why}.", fix="Make the folder writable; Dropscribe goes on by itself."
-    )
+    return NotWritable(f"Could not {doing}: {why}.", fix="Make the folder writable; Dropscribe goes on by itself.")

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from watcher.ledger.connection import sqlite_errors
 from watcher.ledger.queries import QUERIES
 from watcher.ledger.rows import Change, Hold, to_attempt, to_entry
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["LedgerReader"]
+
+_STEM_START = 20
+"""So many characters of a recording's name are kept in every name that its outputs can get."""
 
 
 class LedgerReader:
@@ -65,6 +70,15 @@ class LedgerReader:
         """Return the entry one of whose outputs is at `path`."""
         return self._entry("entry_by_output", path=os.fsencode(path))
 
+    def outputs_of_others(self, folder: Path, beginning: str, entry_id: int) -> list[Path]:
+        """Return other entries' outputs in a folder whose names have this beginning."""
+        low = os.fsencode(folder / "x")[:-1] + os.fsencode(beginning)
+        high = low.rstrip(b"\xff")
+        high = high[:-1] + bytes([high[-1] + 1])
+        rows = self._rows("outputs_of_others", low=low, high=high, entry_id=entry_id)
+        found = [Path(os.fsdecode(row["path"])) for row in rows]
+        return [path for path in found if path.parent == folder]
+
     def is_output(self, path: Path) -> bool:
         """Whether Dropscribe wrote the file at `path`."""
         return self._row("is_output", path=os.fsencode(path)) is not None
@@ -85,10 +99,10 @@ class LedgerReader:
         """Return the current entries with this content, oldest first."""
         return [to_entry(row) for row in self._rows("same_content", sha256=sha256)]
 
-    def transcript_twin(self, entry: Entry) -> Entry | None:
-        """Return a DONE entry of the same content and config: its transcript can be reused."""
+    def same_job(self, entry: Entry) -> list[Entry]:
+        """Return entries of the same content and config, which one job does for: itself first, then DONE ones."""
         values = {"sha256": entry.fingerprint.sha256, "config_key": entry.config_key, "id": entry.id}
-        return self._entry("transcript_twin", **values)
+        return [to_entry(row) for row in self._rows("same_job", **values)]
 
     def twin_in_flight(self, entry: Entry) -> Entry | None:
         """Return the entry of the same content and config that `entry` waits for."""
@@ -98,6 +112,19 @@ class LedgerReader:
     def next_due_at(self, now: float) -> float | None:
         """Return when the next waiting entry may be tried again, if later than `now`."""
         row = self._row("next_due_at", now=now)
+        return row[0] if row else None
+
+    def is_claimable(self, engine: Engine, root: Path, now: float) -> bool:
+        """Whether an entry of this folder could be claimed for this engine."""
+        return self._row("claimable", engine=engine.value, root=os.fsencode(root), now=now) is not None
+
+    def due_to_publish(self, now: float, *, limit: int = 100) -> list[Entry]:
+        """Return entries whose outputs can be written now, those that wait longest first."""
+        return [to_entry(row) for row in self._rows("due_to_publish", now=now, limit=limit)]
+
+    def next_publishing_at(self, now: float) -> float | None:
+        """Return when outputs that could not be written are tried again, if later than `now`."""
+        row = self._row("next_publishing_at", now=now)
         return row[0] if row else None
 
     def latest_attempt(self, entry_id: int) -> Attempt | None:
@@ -113,17 +140,22 @@ class LedgerReader:
         """Return entries in one state, oldest first, superseded ones included."""
         return [to_entry(row) for row in self._rows("entries_in_state", state=state.value, limit=limit, offset=offset)]
 
-    def unfinished(self, *, limit: int) -> list[Entry]:
-        """Return entries that have not ended; first those that may have a job, then those that are due soonest."""
-        return [to_entry(row) for row in self._rows("unfinished", limit=limit)]
+    def with_job(self, state: EntryState) -> list[Entry]:
+        """Return entries in one state whose job may still give a transcript, oldest first."""
+        return [to_entry(row) for row in self._rows("with_job", state=state.value)]
+
+    def away(self) -> dict[str, int]:
+        """How many entries have a job, or may have one, by account."""
+        return {row["account"]: int(row["number"]) for row in self._rows("away")}
 
     def submitted_to(self, account: str) -> list[Entry]:
         """Return the entries whose jobs run at this account, oldest first."""
         return [to_entry(row) for row in self._rows("submitted_to", account=account)]
 
-    def submitted_elsewhere(self, engine: Engine, account: str) -> list[Entry]:
-        """Return the entries of an engine whose jobs went to another account than this one."""
-        return [to_entry(row) for row in self._rows("submitted_elsewhere", engine=engine.value, account=account)]
+    def submitted_elsewhere(self, accounts: Sequence[str]) -> list[Entry]:
+        """Return the entries that have a job, or may have one, at an account that is none of these."""
+        names = msgspec.json.encode(list(accounts)).decode()
+        return [to_entry(row) for row in self._rows("submitted_elsewhere", accounts=names)]
 
     def counts(self) -> dict[EntryState, int]:
         """How many current entries there are in each state."""
@@ -186,6 +218,12 @@ class LedgerReader:
             Output(Path(os.fsdecode(row["path"])), OutputFormat(row["format"]), row["sha256"])
             for row in self._rows("outputs", entry_id=entry_id)
         )
+
+    def claimed_outputs(self, entry_id: int, folder: Path, stem: str) -> list[Path]:
+        """Return the outputs of other entries in `folder` whose names begin like `stem`."""
+        low = os.fsencode(folder / stem[:_STEM_START])
+        rows = self._rows("claimed_outputs", low=low, high=low + b"\xff", entry_id=entry_id)
+        return [Path(os.fsdecode(row["path"])) for row in rows]
 
     def holds(self, now: float) -> list[Hold]:
         """Return the holds in force at `now`, oldest first."""

@@ -12,7 +12,7 @@ import send2trash
 from watcher import speechmatics as sm
 from watcher.errors import DropscribeError, NotWritable, OutputError, describe_os_error
 from watcher.folders import fingerprint
-from watcher.ledger import IllegalMove, Ledger
+from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
 from watcher.scheduler.retry import OUTPUT_DELAY
@@ -111,7 +111,8 @@ class Deliverer:
         if not entry.current or await asyncio.to_thread(self._was_replaced, entry):
             reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
             return await self._ledger(Ledger.end, entry, EntryState.CANCELLED, now=self._clock.now(), reason=reason)
-        outputs = await asyncio.to_thread(self._write, entry, originals)
+        claimed = await self._ledger(Ledger.claimed_outputs, entry.id, self._folder_of(entry), entry.path.stem)
+        outputs = await asyncio.to_thread(self._write, entry, originals, claimed)
         entry = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now())
         await self._tidy_up(entry)
         return entry
@@ -152,7 +153,7 @@ class Deliverer:
             return False
         return fingerprint(entry.path).sha256 != entry.fingerprint.sha256
 
-    def _write(self, entry: Entry, originals: dict[OutputFormat, bytes]) -> tuple[Output, ...]:
+    def _write(self, entry: Entry, originals: dict[OutputFormat, bytes], claimed: list[Path]) -> tuple[Output, ...]:
         folder = self._folder_of(entry)
         settings = self._settings_of(entry)
         root = settings.path if settings else entry.root
@@ -160,9 +161,9 @@ class Deliverer:
             raise NotWritable(
                 f"The folder {root} is not there.", fix="Mount or plug it in; Dropscribe goes on by itself."
             )
-        contents = {form: render(form, originals) for form in entry.formats}
+        contents = {form: render(form, originals, title=display_name(entry.path)) for form in entry.formats}
         try:
-            return self._writer.publish(entry.path, folder, contents)
+            return self._writer.publish(entry.path, folder, contents, claimed=claimed)
         except OSError as error:
             raise describe_os_error(error, doing=f"write the transcript of {entry.path}") from error
 

@@ -199,7 +199,10 @@ class Intake:
         outputs = await self._ledger(Ledger.outputs, entry.id)
         beside = tuple(output for output in outputs if output.path.parent == entry.path.parent)
         if beside:
-            now_at: tuple[Output, ...] = await asyncio.to_thread(self._writer.move_outputs, beside, path, path.parent)
+            claimed = await self._ledger(Ledger.claimed_outputs, entry.id, path.parent, path.stem)
+            now_at: tuple[Output, ...] = await asyncio.to_thread(
+                self._writer.move_outputs, beside, path, path.parent, claimed=claimed
+            )
             await self._ledger(Ledger.moved_outputs, entry.id, now_at)
 
     async def _publish_again(self, entry: Entry) -> None:

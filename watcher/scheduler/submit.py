@@ -97,7 +97,7 @@ class Submitter:
         return await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now())
 
     async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> str:
-        self._check(account, entry)
+        await asyncio.to_thread(self._check, account, entry)
         client = await account.connector.connect()
         tracking = {"reference": attempt.reference}
         config = JobConfig.from_dict(
@@ -117,7 +117,7 @@ class Submitter:
                 sent = receipt.sha256 if source == entry.path else await asyncio.to_thread(_digest_of, entry)
                 if sent != entry.fingerprint.sha256:
                     raise SourceChanged(f"{entry.path} changed while it was uploaded; nothing was submitted.")
-                self._check(account, entry)
+                await asyncio.to_thread(self._check, account, entry)
                 await self._ledger(Ledger.arm, attempt, now=self._clock.now())
 
             job = await client.submit_job(
@@ -132,7 +132,9 @@ class Submitter:
     def _check(self, account: Account, entry: Entry) -> None:
         if self._gate.stopped(account, entry):
             raise HoldInForce("Submission is stopped for now.")
-        self._gate.writer.check(self._gate.folder_of(entry), _SPACE_FOR_TRANSCRIPTS)
+        folder = self._gate.folder_of(entry)
+        # A folder that holds recordings is never made: where it is missing, its disk is gone.
+        self._gate.writer.check(folder, _SPACE_FOR_TRANSCRIPTS, create=folder != entry.path.parent)
 
     async def _after(self, error: Exception, account: Account, entry: Entry, attempt: Attempt) -> Entry:
         now = self._clock.now()
