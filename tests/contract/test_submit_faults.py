@@ -116,6 +116,14 @@ async def test_a_gate_that_raises_leaves_no_job(server, client, size):
     assert [each.id for each in server.jobs] == [job.id]
 
 
+async def test_what_a_gate_raises_is_never_wrapped(server, client):
+    for refusal in (SystemExit(3), ExceptionGroup("two", [KeyError(), ValueError()]), GeneratorExit()):
+        with pytest.raises(type(refusal)) as caught:
+            await client.submit_job(("a.wav", AUDIO), config=CONFIG, before_commit=Gate(refusal))
+        assert caught.value is refusal
+    assert server.jobs == []
+
+
 @pytest.mark.parametrize(
     ("status", "kind"),
     [

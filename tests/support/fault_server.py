@@ -13,7 +13,7 @@ In an async test::
         server.settings.listing_lag = 1.0
 
 With ``ssl_context=…`` it speaks TLS. In a synchronous test:
-``with fault_server_thread(Fault(...), processing_time=0.1) as server: …``, with the same attributes, served by a thread.
+``with fault_server_thread(Fault(...), processing_time=0.1) as server: …``: the same, served by a thread.
 
 As a process: ``python -m tests.support.fault_server --port 0 --script '[{"kind": "lose_answer", "on": "post"}]'
 --settings '{"processing_time": 0.5}' --seed 7`` prints one line ``{"url": "http://127.0.0.1:…/v2",

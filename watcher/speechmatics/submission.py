@@ -113,11 +113,13 @@ class Submission:
             Exception: What `before_commit` raised, unchanged: no job exists.
         """
         answer: Answer | None = None
-        failure: Exception | None = None
+        failure: BaseException | None = None
         async with anyio.create_task_group() as listeners:
             try:
                 answer = await self._exchange(target, ListeningBackend(listeners))
-            except Exception as error:  # noqa: BLE001 - carried out of the task group, which would wrap it
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 - carried out of the task group, which would wrap it
                 failure = error
             listeners.cancel_scope.cancel()
         if answer is not None:
@@ -212,7 +214,7 @@ async def _read(response: httpcore.Response, target: Target) -> Answer:
     return Answer(response.status, headers, b"".join(pieces), "POST /jobs", complete, target.request_id)
 
 
-def _translated(error: Exception, target: Target) -> Exception:
+def _translated(error: BaseException, target: Target) -> BaseException:
     """An error of httpcore in our terms; any other is the caller's own and stays as it is."""
     url = target.url
     translated: TransportError
