@@ -1,0 +1,143 @@
+"""The command line, in the test's own process, without a daemon."""
+
+import json
+import re
+
+import pytest
+
+from service.cli import main
+from watcher.config import load_config
+
+
+@pytest.fixture
+def dropscribe(tmp_path, monkeypatch, capsys):
+    """Run a command line with a home of its own; returns (exit status, standard output, standard error)."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
+    monkeypatch.delenv("SPEECHMATICS_API_KEY", raising=False)
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    config = tmp_path / "config.toml"
+    config.touch()
+
+    def run(*arguments):
+        status = main(["--config", str(config), "--state-dir", str(tmp_path / "state"), *map(str, arguments)])
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    run.config = config
+    return run
+
+
+def test_without_a_command_the_next_step_is_told(dropscribe):
+    status, out, _ = dropscribe()
+    assert status == 0
+    assert "dropscribe folders add" in out
+    assert "Nothing leaves this machine" in out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *["run", "status", "jobs", "show", "explain", "retry", "cancel", "pause", "resume", "transcribe", "serve"],
+        *["folders", "config", "login", "logout", "open", "tray", "service", "doctor"],
+    ],
+)
+def test_every_command_of_the_design_explains_itself(dropscribe, command):
+    status, out, _ = dropscribe(command, "--help")
+    assert status == 0
+    assert f"dropscribe {command}" in re.sub(r"\[OPTIONS\] ", "", out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["frobnicate"], 2, "frobnicate"),
+        (["run", "--frobnicate"], 2, "frobnicate"),
+        (["run"], 2, "no folder to watch"),
+        (["run", "/no/such/folder"], 2, "mkdir -p '/no/such/folder'"),
+        (["jobs", "--state", "lost"], 2, "waiting"),
+        (["transcribe", "/no/such/file.wav"], 2, "/no/such/file.wav"),
+        (["transcribe", __file__, "-f", "pdf"], 2, "srt"),
+        (["folders", "add", "/no/such/folder"], 2, "--create"),
+        (["folders", "remove", "/no/such/folder"], 2, "not watched"),
+        (["retry", "/x.wav"], 1, "dropscribe run"),
+        (["pause"], 1, "No Dropscribe is running"),
+    ],
+)
+def test_what_is_wrong_is_said_in_a_sentence(dropscribe, arguments, status, says):
+    found, out, err = dropscribe(*arguments)
+    assert found == status, out + err
+    assert says in err
+    assert "Traceback" not in err
+
+
+def test_a_broken_config_names_its_line(dropscribe):
+    dropscribe.config.write_text('engine = "local"\ncolour = "red"\n')
+    status, _, err = dropscribe("status")
+    assert status == 78
+    assert f"{dropscribe.config}, line 2: unknown key 'colour'" in err
+
+
+def test_config_show_prints_a_config_that_can_be_used(dropscribe, tmp_path):
+    dropscribe.config.write_text(f'order = "newest-first"\n[[folders]]\npath = "{tmp_path}"\n')
+    status, out, _ = dropscribe("config", "show")
+    assert status == 0
+    shown = tmp_path / "shown.toml"
+    shown.write_text(out)
+    assert load_config(shown).folders == load_config(dropscribe.config).folders
+    assert json.loads(dropscribe("config", "show", "--json")[1])["order"] == "newest-first"
+
+
+def test_folders_are_added_listed_paused_and_removed_without_touching_the_config(dropscribe, tmp_path):
+    folder = tmp_path / "My Recordings ü"
+    folder.mkdir()
+    before = dropscribe.config.read_bytes()
+    assert dropscribe("folders", "add", folder, "--language", "de", "-f", "txt,srt")[0] == 0
+    assert dropscribe("folders", "add", folder)[0] == 2
+    (kept,) = load_config(dropscribe.config).watch_folders()
+    assert (kept.path, kept.transcription["language"], [f.value for f in kept.formats]) == (
+        folder,
+        "de",
+        ["txt", "srt"],
+    )
+    assert dropscribe("folders", "pause", folder)[0] == 0
+    assert load_config(dropscribe.config).watch_folders()[0].paused
+    assert dropscribe("folders", "resume", folder)[0] == 0
+    assert not load_config(dropscribe.config).watch_folders()[0].paused
+    assert json.loads(dropscribe("folders", "list", "--json")[1]) == [
+        {"path": str(folder), "engine": "local", "paused": False}
+    ]
+    assert dropscribe("folders", "remove", folder)[0] == 0
+    assert load_config(dropscribe.config).folders == ()
+    assert dropscribe.config.read_bytes() == before
+
+
+def test_a_folder_that_a_person_wrote_is_left_to_them(dropscribe, tmp_path):
+    dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\n')
+    status, _, err = dropscribe("folders", "remove", tmp_path)
+    assert status == 2
+    assert str(dropscribe.config) in err
+
+
+def test_a_wrong_format_is_not_written_into_folders_d(dropscribe, tmp_path):
+    status, _, err = dropscribe("folders", "add", tmp_path, "-f", "pdf")
+    assert status == 78
+    assert "pdf" in err
+    assert load_config(dropscribe.config).folders == ()
+
+
+def test_the_doctor_finds_what_is_wrong_and_says_how_to_mend_it(dropscribe, tmp_path):
+    assert dropscribe("doctor")[0] == 0
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "ledger.sqlite3").write_bytes(b"This was a ledger once. " * 100)
+    dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\nengine = "speechmatics"\n')
+    status, out, _ = dropscribe("doctor")
+    assert status == 1
+    assert "is damaged" in out
+    assert "dropscribe login" in out
+    assert (state / "ledger.sqlite3").read_bytes().startswith(b"This was a ledger once.")
+    findings = json.loads(dropscribe("doctor", "--json")[1])
+    assert {"bad"} <= {finding["level"] for finding in findings}
+    assert all(finding["fix"] for finding in findings if finding["level"] == "bad")
