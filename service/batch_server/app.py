@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 
 import structlog
@@ -64,9 +65,12 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters) -> Sta
     )
 
 
-async def _on_problem(_: Request, error: Exception) -> Response:
+async def _on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101 - Starlette's types can't say so
-    headers = {} if error.retry_after is None else {"Retry-After": str(max(1, round(error.retry_after)))}
+    headers = {} if error.retry_after is None else {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    if request.method == "POST":
+        # Whatever of its body is still on the way is not read: the client must not wait for that.
+        headers["Connection"] = "close"
     return json_response(error.body(), error.status, headers)
 
 

@@ -22,6 +22,7 @@ _MAX_PARTS: Final = 16
 _MAX_HEADERS: Final = 16
 _MAX_HEADER_SIZE: Final = 8192
 _DRAIN_SECONDS: Final = 30.0
+_DRAIN_BYTES: Final = 1 << 26
 _FORM_OVERHEAD: Final = 1 << 20
 _DEFAULT_NAME: Final = "data_file"
 
@@ -168,6 +169,7 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
         raise Malformed("The request's Content-Type must be multipart/form-data with a boundary")
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.upload_bytes + limits.config_bytes + _FORM_OVERHEAD:
+        await drain(request, limits)
         raise too_large(limits)
     with path.open("xb", buffering=0) as file:
         form = _Form(boundary, limits=limits, on_config=on_config)
@@ -193,7 +195,7 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
 
 async def drain(request: Request, limits: Limits) -> None:
     """Read and drop the rest of a request's body, within reason: a client that is cut off sees no answer."""
-    left = limits.upload_bytes
+    left = max(limits.upload_bytes, _DRAIN_BYTES)
     try:
         async with asyncio.timeout(_DRAIN_SECONDS):
             async for chunk in request.stream():

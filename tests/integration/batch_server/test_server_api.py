@@ -364,3 +364,12 @@ def test_the_processing_header_is_noted_or_refused(api, recordings):
     assert "user ann" in api.get(f"jobs/{job_id}/log").text
     refused = api.post("jobs", files=files, headers={"X-SM-Processing-Data": "[]"})
     assert (refused.status_code, refused.json()["error"]) == (400, "Malformed request")
+
+
+def test_an_answer_takes_no_longer_than_it_must(api):
+    times = []
+    for _ in range(40):
+        started = time.perf_counter()
+        assert api.get("jobs/nosuchjob1").status_code == 404
+        times.append(time.perf_counter() - started)
+    assert sorted(times)[10] < 0.03  # with Nagle's delay it is 0.04 s, every time
