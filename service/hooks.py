@@ -104,9 +104,7 @@ def environment_for(finished: Finished, base: Mapping[str, str]) -> dict[str, st
     `DROPSCRIBE_OUTPUT_JSON_V2`, …
     """
     kept = {name: value for name, value in base.items() if name not in _WITHHELD and not name.startswith("DROPSCRIBE_")}
-    outputs = {
-        f"DROPSCRIBE_OUTPUT_{form.upper().replace('-', '_')}": path for form, path in finished.outputs.items()
-    }
+    outputs = {f"DROPSCRIBE_OUTPUT_{form.upper().replace('-', '_')}": path for form, path in finished.outputs.items()}
     places = {"DROPSCRIBE_SOURCE": str(finished.source), "DROPSCRIBE_FOLDER": str(finished.folder)}
     return {**kept, **places, "DROPSCRIBE_UID": finished.uid, **outputs}
 

@@ -177,7 +177,9 @@ class Notifications:
             if kind == "entry":
                 self._grouper.entry(event.data, self._clock.monotonic())
         messages = self._grouper.take(self._clock.monotonic())
-        if problems is not None and kind != "progress":  # these come many times a second, and nothing is in the way then
+        if (
+            problems is not None and kind != "progress"
+        ):  # these come many times a second, and nothing is in the way then
             messages += self._grouper.problems(await problems(), self._clock.monotonic())
         for message in messages:
             if self._is_wanted(message):

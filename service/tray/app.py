@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,8 @@ class TrayApp:
             self._icon = TrayIcon(self.act)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._on_signal)
+            if sys.platform != "win32":
+                signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a panel that is gone is no reason to die silently
             _beside(self._look_at_unit)
             self._link.start()
             try:

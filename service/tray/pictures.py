@@ -14,6 +14,7 @@ __all__ = ["IconState", "badge_text", "draw"]
 
 _SCALE = 8  # drawn this much larger and then reduced, for smooth edges
 _WHITE = (255, 255, 255, 255)
+_WIDE = 2  # characters of a count that fit in large type
 
 
 class IconState(enum.StrEnum):
@@ -55,7 +56,7 @@ def draw(state: IconState, *, count: int = 0, size: int = 64, opaque: bool = Fal
         opaque: fill the corners, for panels that would paint them black.
 
     Returns:
-        An RGBA picture of `size` × `size`; don't change it, it is shared.
+        An RGBA picture of that size; don't change it, it is shared.
     """
     full = size * _SCALE
     image = Image.new("RGBA", (full, full), _TILE[state] if opaque else (0, 0, 0, 0))
@@ -94,15 +95,9 @@ def _wave(
 def _count(pen: ImageDraw.ImageDraw, full: int, text: str) -> None:
     """A small waveform above, and the count below it as large as fits: at 22 pixels it must still be read."""
     _wave(pen, full, middle=0.2, height=0.42)
-    font = ImageFont.load_default(full * (0.66 if len(text) < 3 else 0.5))  # noqa: PLR2004 - characters
-    pen.text(
-        (full / 2, full * (0.92 if len(text) < 3 else 0.87)),
-        text,
-        font=font,
-        fill=_WHITE,
-        anchor="ms",
-        stroke_width=full * 0.012,
-    )
+    height, foot = (0.66, 0.92) if len(text) <= _WIDE else (0.5, 0.87)
+    font = ImageFont.load_default(full * height)
+    pen.text((full / 2, full * foot), text, font=font, fill=_WHITE, anchor="ms", stroke_width=full * 0.012)
 
 
 def _bars(pen: ImageDraw.ImageDraw, full: int) -> None:

@@ -60,7 +60,7 @@ class Snapshot(msgspec.Struct, frozen=True):
     state: Literal["idle", "working", "paused", "attention"]
     pid: int | None = None
     paused_until: float | None = None
-    counts: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it
+    counts: dict[str, int] = msgspec.field(default_factory=dict)
     config_problem: str = ""
     holds: tuple[Hold, ...] = ()
     folders: tuple[Folder, ...] = ()

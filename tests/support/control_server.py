@@ -7,8 +7,10 @@ import os
 import queue
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOKEN = "the-token-of-this-test"
 
@@ -77,7 +79,7 @@ class ControlServer:
             for listener in self._listeners:
                 listener.put(f"event: entry\ndata: {event}\n\n".encode())
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
+    def _handler(self) -> type[BaseHTTPRequestHandler]:  # noqa: C901 - one small class
         owner = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -113,6 +115,8 @@ class ControlServer:
                     self.send_response(200)
                     self.send_header("Content-Type", "text/event-stream")
                     self.end_headers()
+                    # As the daemon does: whoever hears this hears everything after it.
+                    self.wfile.write(b'event: hello\ndata: {"kind": "hello"}\n\n')
                     while (event := events.get()) is not None:
                         self.wfile.write(event)
                         self.wfile.flush()

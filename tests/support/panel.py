@@ -10,7 +10,15 @@ import time
 from pathlib import Path
 from typing import Self
 
-PROGRAMS = {"Xvfb": "xvfb", "openbox": "openbox", "tint2": "tint2", "xdotool": "xdotool", "xwininfo": "x11-utils", "import": "imagemagick"}
+# Each program, and the Debian package that has it.
+PROGRAMS = {
+    "Xvfb": "xvfb",
+    "openbox": "openbox",
+    "tint2": "tint2",
+    "xdotool": "xdotool",
+    "xwininfo": "x11-utils",
+    "import": "imagemagick",
+}
 
 _TINT2 = """
 rounded = 0
@@ -110,7 +118,7 @@ class Panel:
             )
 
 
-def until(condition, what, *, seconds=20.0):
+def until(condition, what, *, seconds=40.0):
     """Wait for a condition and return what it gave."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):

@@ -105,6 +105,4 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 def test_a_dry_run_shows_all_of_it(tmp_path):
     steps = [FileChange(tmp_path / "u", b"[Unit]\n\nA=1\n"), Command(("go", "a b")), FileChange(tmp_path / "v", None)]
-    assert describe(steps) == (
-        f"Write:  {tmp_path}/u\n    [Unit]\n\n    A=1\nRun:    go 'a b'\nRemove: {tmp_path}/v"
-    )
+    assert describe(steps) == (f"Write:  {tmp_path}/u\n    [Unit]\n\n    A=1\nRun:    go 'a b'\nRemove: {tmp_path}/v")
