@@ -31,6 +31,7 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
     parser.add_argument("--model", default="tiny.en", help="a faster-whisper model name or a folder")
     parser.add_argument("--threads", type=int, default=0, help="cores per worker (default: all)")
     parser.add_argument("--workers", type=int, default=1, help="worker processes (default: %(default)s)")
+    parser.add_argument("--cluster", help="recognise on the workers of this Dask scheduler, tcp://host:port")
     parser.add_argument("--idle-release", type=float, default=60.0, help="seconds until an idle model is let go")
     parser.add_argument("--retention", type=float, default=7 * 86_400.0, help="seconds until a finished job expires")
     parser.add_argument("--limits", choices=["none", "cloud"], default="none", help="request limits to enforce")
@@ -46,6 +47,7 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
         model=options.model,
         threads=options.threads,
         workers=options.workers,
+        cluster=options.cluster,
         idle_release=options.idle_release,
         retention=options.retention,
         limits=_limits(options),

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 from starlette.applications import Starlette
@@ -19,20 +19,22 @@ from service.batch_server.endpoints import Endpoints, json_response
 from service.batch_server.expiry import keep_expiring
 from service.batch_server.problems import Problem, ServerFault
 from service.batch_server.settings import ServerSettings
+from service.batch_server.slots import Slot
 from service.batch_server.waiting import Waiters
 
 _log = structlog.stdlib.get_logger("batch_server")
 
 
-def build(settings: ServerSettings, database: Database, waiters: Waiters) -> Starlette:
+def build(settings: ServerSettings, database: Database, waiters: Waiters, slots: Sequence[Slot]) -> Starlette:
     """Build the application.
 
     Args:
         settings: What to serve.
         database: Where jobs are kept; closed by the caller, after the application.
         waiters: Who waits for jobs; closed by the caller when the server is told to stop.
+        slots: Where recordings are recognised; closed with the application.
     """
-    dispatcher = Dispatcher(settings, database, waiters)
+    dispatcher = Dispatcher(settings, database, waiters, slots)
     api = Endpoints(settings, database, dispatcher, waiters, Gate(settings.key))
 
     @contextlib.asynccontextmanager

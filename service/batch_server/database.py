@@ -22,7 +22,7 @@ class Database:
 
     def __init__(self, data_dir: Path) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self.store = self._thread.submit(Store, data_dir).result()
+        self.store = self._thread.submit(Store, data_dir.absolute()).result()
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of ``self.store``.

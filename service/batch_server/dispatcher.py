@@ -2,16 +2,18 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
 from service.batch_server import capabilities, jobconfig, transcribe
 from service.batch_server.database import Database
-from service.batch_server.executor import WorkerDied, WorkerExecutor
+from service.batch_server.executor import WorkerDied
 from service.batch_server.jobs import Job, JobError, now_micros, timestamp
 from service.batch_server.recognition import task
 from service.batch_server.settings import ServerSettings
+from service.batch_server.slots import Slot
 from service.batch_server.waiting import Waiters
 
 MAX_CRASHES: Final = 2
@@ -33,18 +35,18 @@ class Dispatcher:
         settings: Model, threads, number of workers, and how long they may idle.
         database: Where jobs are.
         waiters: Told when a job ends.
+        slots: Where recordings are recognised; closed by ``stop``.
     """
 
-    def __init__(self, settings: ServerSettings, database: Database, waiters: Waiters) -> None:
+    def __init__(self, settings: ServerSettings, database: Database, waiters: Waiters, slots: Sequence[Slot]) -> None:
         self._settings = settings
         self._database = database
         self._store = database.store
         self._waiters = waiters
-        self._model = task.ModelSource(settings.model, settings.threads, settings.data_dir)
         self._queue: asyncio.Queue[str] = asyncio.Queue()
-        self._workers = [WorkerExecutor() for _ in range(settings.workers)]
-        self._busy: dict[str, WorkerExecutor] = {}
-        self._idle_timers: dict[WorkerExecutor, asyncio.TimerHandle] = {}
+        self._slots = slots
+        self._busy: dict[str, Slot] = {}
+        self._idle_timers: dict[Slot, asyncio.TimerHandle] = {}
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -53,8 +55,7 @@ class Dispatcher:
             _log.info("job carried on", job=job.id)
             self._queue.put_nowait(job.id)
         self._loops = [
-            asyncio.create_task(self._serve(worker), name=f"worker {number}")
-            for number, worker in enumerate(self._workers)
+            asyncio.create_task(self._serve(slot), name=f"slot {number}") for number, slot in enumerate(self._slots)
         ]
 
     async def stop(self) -> None:
@@ -63,18 +64,15 @@ class Dispatcher:
             timer.cancel()
         for loop in self._loops:
             loop.cancel()
-        for worker in self._workers:
-            worker.shutdown(wait=False, cancel_futures=True)
-            worker.kill()
+        for slot in self._slots:
+            await slot.close()
         await asyncio.gather(*self._loops, return_exceptions=True)
-        for worker in self._workers:
-            await asyncio.to_thread(worker.shutdown)
 
     def warm_up(self) -> None:
         """Begin to load the model if no worker has it: a job is about to come."""
-        if self._loops and not any(worker.pid for worker in self._workers):
-            self._workers[0].submit(task.warm_up, self._model)
-            self._idle_since_now(self._workers[0])
+        if self._loops and not any(slot.warm for slot in self._slots):
+            self._slots[0].warm_up()
+            self._idle_since_now(self._slots[0])
 
     def submit(self, job: Job) -> None:
         """Queue a job that was accepted."""
@@ -82,24 +80,24 @@ class Dispatcher:
 
     def interrupt(self, job_id: str) -> None:
         """Stop working on a job that was deleted."""
-        worker = self._busy.get(job_id)
-        if worker is not None:
-            worker.kill()
+        slot = self._busy.get(job_id)
+        if slot is not None:
+            slot.interrupt()
 
-    async def _serve(self, worker: WorkerExecutor) -> None:
+    async def _serve(self, slot: Slot) -> None:
         while True:
             job_id = await self._queue.get()
-            self._stop_idling(worker)
+            self._stop_idling(slot)
             try:
-                await self._run(job_id, worker)
+                await self._run(job_id, slot)
             except Exception:  # noqa: BLE001 - one job's trouble must not end the work on all others
                 # The disk may be full or the database locked: the job stays on disk as it is, unfinished.
                 _log.exception("job could not be concluded; it is tried again later", job=job_id)
                 asyncio.get_running_loop().call_later(_TROUBLE_SECONDS, self._queue.put_nowait, job_id)
             if self._queue.empty():
-                self._idle_since_now(worker)
+                self._idle_since_now(slot)
 
-    async def _run(self, job_id: str, worker: WorkerExecutor) -> None:
+    async def _run(self, job_id: str, slot: Slot) -> None:
         """Work on a job until it has ended, with a new worker process whenever one dies."""
         while True:
             job = await self._database.run(self._store.get, job_id)
@@ -114,11 +112,9 @@ class Dispatcher:
                 )
                 return
             config = jobconfig.parse(job.config)
-            self._busy[job.id] = worker
+            self._busy[job.id] = slot
             try:
-                recognition = await asyncio.wrap_future(
-                    worker.submit(task.recognise, self._model, transcribe.task(config, self._store.audio_path(job.id)))
-                )
+                recognition = await slot.recognise(transcribe.task(config, self._store.audio_path(job.id)))
             except WorkerDied as death:
                 await self._count_death(job, death)
             except task.AudioUnusable as error:
@@ -170,11 +166,11 @@ class Dispatcher:
         _log.warning("job rejected", job=job.id, reason=message)
         self._waiters.notify(job.id)
 
-    def _idle_since_now(self, worker: WorkerExecutor) -> None:
-        self._stop_idling(worker)
+    def _idle_since_now(self, slot: Slot) -> None:
+        self._stop_idling(slot)
         loop = asyncio.get_running_loop()
-        self._idle_timers[worker] = loop.call_later(self._settings.idle_release, worker.release)
+        self._idle_timers[slot] = loop.call_later(self._settings.idle_release, slot.release)
 
-    def _stop_idling(self, worker: WorkerExecutor) -> None:
+    def _stop_idling(self, slot: Slot) -> None:
         with contextlib.suppress(KeyError):
-            self._idle_timers.pop(worker).cancel()
+            self._idle_timers.pop(slot).cancel()

@@ -18,7 +18,9 @@ import uvicorn
 
 from service.batch_server import access, app
 from service.batch_server.database import Database
+from service.batch_server.recognition.task import ModelSource
 from service.batch_server.settings import ServerSettings
+from service.batch_server.slots import ClusterUnavailable, open_slots
 from service.batch_server.waiting import Waiters
 
 _GRACE_SECONDS: Final = 2
@@ -44,9 +46,14 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
         database = Database(settings.data_dir)
         try:
             waiters = Waiters()
+            slots = open_slots(
+                ModelSource(settings.model, settings.threads, settings.data_dir.absolute()),
+                workers=settings.workers,
+                cluster=settings.cluster,
+            )
             server = _Server(
                 uvicorn.Config(
-                    app.build(settings, database, waiters),
+                    app.build(settings, database, waiters, slots),
                     log_config=None,
                     access_log=False,
                     lifespan="on",
@@ -63,6 +70,9 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
             if settings.exit_with_parent:
                 _watch_parent(server)
             asyncio.run(server.serve([listener]))
+        except ClusterUnavailable as error:
+            _log.error("can't work", reason=str(error))
+            return 1
         finally:
             database.close()
     return 0 if server.started else 1

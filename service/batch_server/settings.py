@@ -47,6 +47,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         idle_release: Seconds without work after which a worker process, and with it the model, is let go.
         retention: Seconds after which a finished job expires; the cloud keeps jobs for seven days.
         limits: Bounds on uploads and on the rate of requests.
+        cluster: Address of a Dask scheduler whose workers recognise, ``tcp://host:port``; they must see
+            ``data_dir`` under the same path. ``None`` recognises on this machine.
         exit_with_parent: Whether to stop once standard input is closed.
     """
 
@@ -60,4 +62,5 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     idle_release: float = 60.0
     retention: float = 7 * 86_400.0
     limits: Limits = Limits()
+    cluster: str | None = None
     exit_with_parent: bool = False

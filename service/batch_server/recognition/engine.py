@@ -3,6 +3,7 @@
 import functools
 import itertools
 import os
+import threading
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -25,13 +26,22 @@ _PADDING: Final = round(PADDING_SECONDS * SAMPLE_RATE)
 _FRAMES_PER_SECOND: Final = 100
 
 
-@functools.lru_cache(maxsize=1)
+# Loading twice would waste memory, and the pipeline keeps state between the windows of a batch.
+_ONE_AT_A_TIME: Final = threading.RLock()
+
+
 def load(source: ModelSource) -> BatchedInferencePipeline:
     """Load a model; the last one loaded stays.
 
     Raises:
         ModelUnavailable: If there is no such model here and it can't be downloaded.
     """
+    with _ONE_AT_A_TIME:
+        return _load(source)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(source: ModelSource) -> BatchedInferencePipeline:
     get_vad_model()
     location = weights.locate(source)
     try:
@@ -90,6 +100,10 @@ class Listener:
 
     def words(self, batch: Batch) -> list[Word]:
         """Recognise a batch; words have times within the recording."""
+        with _ONE_AT_A_TIME:
+            return self._words(batch)
+
+    def _words(self, batch: Batch) -> list[Word]:
         heard = self._listen(batch.pieces)
         again = [
             (number, tail)

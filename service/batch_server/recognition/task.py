@@ -1,5 +1,6 @@
 """What a worker is asked to do, what it answers, and the calls themselves; light enough for the server."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,10 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     by_channel: bool = False
     vocabulary: tuple[str, ...] = ()
     volume_threshold: float | None = None
+
+    def in_language(self, language: str) -> "Task":
+        """Return this task with its language settled."""
+        return msgspec.structs.replace(self, language=language)
 
 
 class Word(msgspec.Struct, frozen=True, array_like=True):
@@ -73,6 +78,50 @@ class Recognition(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class Part(msgspec.Struct, frozen=True):
+    """A batch of windows that was cut out of a recording and written to a file.
+
+    Attributes:
+        path: The file.
+        channel: Which channel it is from.
+    """
+
+    path: Path
+    channel: int
+
+
+class CutRecording(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording in parts.
+
+    Attributes:
+        parts: The parts; those of a channel are in order of time.
+        channels: Number of channels that are heard apart.
+        duration: Seconds of audio.
+        speech: Seconds of it that were taken for speech.
+    """
+
+    parts: tuple[Part, ...]
+    channels: int
+    duration: float
+    speech: float
+
+
+class PartWords(msgspec.Struct, frozen=True, kw_only=True):
+    """What was recognised in one part.
+
+    Attributes:
+        channel: Which channel it is from.
+        words: The words, with times within the whole recording.
+        language: Whisper's code.
+        language_probability: How sure the model is of it.
+    """
+
+    channel: int
+    words: tuple[Word, ...]
+    language: str
+    language_probability: float = 1.0
+
+
 class RecognitionFailed(Exception):
     """A recording could not be recognised, and trying again would not help."""
 
@@ -106,3 +155,43 @@ def recognise(model: ModelSource, task: Task) -> Recognition:
     from service.batch_server.recognition import engine  # noqa: PLC0415 - heavy; only worker processes call this
 
     return engine.recognise(model, task)
+
+
+def cut(task: Task, folder: Path) -> CutRecording:
+    """Cut a recording at pauses, for its parts to be recognised side by side.
+
+    Args:
+        task: The recording.
+        folder: Where to write the parts.
+
+    Raises:
+        AudioUnusable: If the file can't be decoded.
+    """
+    from service.batch_server.recognition import parts  # noqa: PLC0415 - heavy; only worker processes call this
+
+    return parts.cut(task, folder)
+
+
+def recognise_part(model: ModelSource, task: Task, part: Part) -> PartWords:
+    """Recognise one part of a recording.
+
+    Raises:
+        ModelUnavailable: If the model can't be loaded.
+    """
+    from service.batch_server.recognition import parts  # noqa: PLC0415 - heavy; only worker processes call this
+
+    return parts.recognise(model, task, part)
+
+
+def assemble(recording: CutRecording, parts: Sequence[PartWords]) -> Recognition:
+    """Put together what was recognised in the parts of a recording, given in the recording's order."""
+    return Recognition(
+        duration=recording.duration,
+        speech=recording.speech,
+        channels=tuple(
+            tuple(word for part in parts if part.channel == channel for word in part.words)
+            for channel in range(recording.channels)
+        ),
+        language=parts[0].language if parts else "en",
+        language_probability=parts[0].language_probability if parts else 1.0,
+    )

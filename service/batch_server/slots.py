@@ -1,0 +1,194 @@
+"""Where recognition runs: a process on this machine, or a Dask cluster.
+
+Both are a ``concurrent.futures.Executor`` with the same calls behind it, and both cut a recording in the same
+places, so they find the same words. The dispatcher sees only a ``Slot``.
+"""
+
+import asyncio
+import contextlib
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from service.batch_server.executor import WorkerDied, WorkerExecutor
+from service.batch_server.recognition import task
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+
+class Slot(Protocol):
+    """A place that recognises one recording at a time."""
+
+    @property
+    def warm(self) -> bool:
+        """Whether the model is loaded, or being loaded."""
+
+    def warm_up(self) -> None:
+        """Begin to load the model."""
+
+    async def recognise(self, work: task.Task) -> task.Recognition:
+        """Recognise a recording.
+
+        Raises:
+            WorkerDied: If the process died that did it; trying again may help.
+            RecognitionFailed: If trying again would not help.
+        """
+
+    def interrupt(self) -> None:
+        """Make the recording that is being recognised fail with ``WorkerDied``."""
+
+    def release(self) -> None:
+        """Give back what is only needed for work."""
+
+    async def close(self) -> None:
+        """Stop at once."""
+
+
+class LocalSlot:
+    """Recognises in a worker process on this machine.
+
+    Args:
+        model: The model to use.
+    """
+
+    def __init__(self, model: task.ModelSource) -> None:
+        self._model = model
+        self._executor = WorkerExecutor()
+
+    @property
+    def warm(self) -> bool:
+        """Whether there is a worker process."""
+        return self._executor.pid is not None
+
+    def warm_up(self) -> None:
+        """Begin to load the model in a worker process."""
+        self._executor.submit(task.warm_up, self._model)
+
+    async def recognise(self, work: task.Task) -> task.Recognition:
+        """Recognise a recording in the worker process; see ``Slot``."""
+        return await asyncio.wrap_future(self._executor.submit(task.recognise, self._model, work))
+
+    def interrupt(self) -> None:
+        """Kill the worker process."""
+        self._executor.kill()
+
+    def release(self) -> None:
+        """Let the worker process go once it has nothing to do."""
+        self._executor.release()
+
+    async def close(self) -> None:
+        """Kill the worker process and wait for its end."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._executor.kill()
+        await asyncio.to_thread(self._executor.shutdown)
+
+
+class ClusterSlot:
+    """Recognises on the workers of a cluster, a recording's parts side by side.
+
+    Parts are handed over as files, so the workers must see the server's data folder under the same path.
+
+    Args:
+        executor: Runs calls on the cluster.
+        model: The model to use.
+        folder: Where parts may be written; removed again.
+    """
+
+    def __init__(self, executor: "Executor", model: task.ModelSource, folder: Path) -> None:
+        self._executor = executor
+        self._model = model
+        self._folder = folder
+        self._running: asyncio.Future[task.Recognition] | None = None
+
+    @property
+    def warm(self) -> bool:
+        """Always: a cluster's workers keep their model."""
+        return True
+
+    def warm_up(self) -> None:
+        """Do nothing: a cluster's workers load the model with their first part."""
+
+    async def recognise(self, work: task.Task) -> task.Recognition:
+        """Recognise a recording on the cluster; see ``Slot``."""
+        self._running = asyncio.ensure_future(self._recognise(work))
+        try:
+            return await self._running
+        except asyncio.CancelledError:
+            if self._running.cancelled() and not _being_cancelled():
+                raise WorkerDied(None) from None
+            raise
+        finally:
+            self._running = None
+
+    async def _recognise(self, work: task.Task) -> task.Recognition:
+        folder = self._folder / work.audio.name
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        try:
+            cut = await asyncio.wrap_future(self._executor.submit(task.cut, work, folder))
+            first = [await self._part(work, part) for part in cut.parts[:1]]
+            if first:
+                work = work.in_language(first[0].language)
+            rest = await asyncio.gather(*(self._part(work, part) for part in cut.parts[1:]))
+            return task.assemble(cut, [*first, *rest])
+        except Exception as error:
+            if type(error).__name__ == "KilledWorker":  # Dask's; importing it here would cost what it costs
+                raise WorkerDied(None) from error
+            raise
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+    async def _part(self, work: task.Task, part: task.Part) -> task.PartWords:
+        return await asyncio.wrap_future(self._executor.submit(task.recognise_part, self._model, work, part))
+
+    def interrupt(self) -> None:
+        """Cancel what is being recognised; parts that have begun are finished and dropped."""
+        if self._running is not None:
+            self._running.cancel()
+
+    def release(self) -> None:
+        """Do nothing: the cluster's workers are not ours."""
+
+    async def close(self) -> None:
+        """Leave the cluster."""
+        self.interrupt()
+        with contextlib.suppress(Exception):
+            await asyncio.to_thread(self._executor.shutdown, wait=False)
+
+
+def _being_cancelled() -> bool:
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
+
+
+def open_slots(model: task.ModelSource, *, workers: int, cluster: str | None) -> list[Slot]:
+    """Open the places where recordings are recognised. Blocks.
+
+    Args:
+        model: The model to use.
+        workers: How many recordings to recognise at a time.
+        cluster: Address of a Dask scheduler (``tcp://host:port``); ``None`` for this machine.
+
+    Raises:
+        ClusterUnavailable: If the cluster can't be reached, or Dask isn't installed.
+    """
+    if cluster is None:
+        return [LocalSlot(model) for _ in range(workers)]
+    try:
+        from distributed import Client  # noqa: PLC0415 - an extra, and heavy
+    except ImportError as error:
+        raise ClusterUnavailable(
+            "A cluster needs Dask's 'distributed'; install it with: pip install 'dropscribe[cluster]'"
+        ) from error
+    try:
+        client = Client(cluster, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise ClusterUnavailable(f"The Dask scheduler at {cluster} can't be reached: {error}") from error
+    folder = model.data_dir / "parts"
+    shutil.rmtree(folder, ignore_errors=True)
+    executor = client.get_executor(retries=2)  # type: ignore[no-untyped-call]
+    return [ClusterSlot(executor, model, folder) for _ in range(workers)]
+
+
+class ClusterUnavailable(Exception):
+    """There is no cluster to work on."""

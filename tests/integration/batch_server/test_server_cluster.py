@@ -1,0 +1,94 @@
+"""Recognition on a real Dask cluster of processes on this machine."""
+
+import contextlib
+import subprocess
+import sys
+import time
+import wave
+
+import psutil
+import pytest
+
+CLUSTER = """
+import sys
+from distributed import LocalCluster
+
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    program = tmp_path / "cluster.py"
+    program.write_text(CLUSTER, encoding="utf-8")
+    with (tmp_path / "cluster.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, cwd=tmp_path
+        )
+    with process:
+        yield process, process.stdout.readline().decode().strip()
+        process.stdin.close()
+
+
+@pytest.fixture
+def long_recording(recordings, tmp_path):
+    """A recording of several parts."""
+    import av
+    import numpy as np
+
+    with av.open(str(recordings / "dashwood.flac")) as container:
+        once = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+    path = tmp_path / "long.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.tile(once, 7).tobytes())
+    return path
+
+
+def words(api, job):
+    return [
+        (result["start_time"], result["end_time"], result["alternatives"][0]["content"])
+        for result in api.transcript(job)["results"]
+    ]
+
+
+def busiest(process):
+    """The cluster's worker that is working."""
+    found = []
+    for child in psutil.Process(process.pid).children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            found.append((child.cpu_times().user, child))
+    return max(found, key=lambda item: item[0])
+
+
+@pytest.mark.slow
+def test_a_cluster_finds_the_same_words_even_when_a_worker_dies(start_server, cluster, long_recording, tmp_path):
+    process, address = cluster
+    local = start_server(data_dir=tmp_path / "local")
+    alone = local.done(long_recording)
+    spread = start_server("--cluster", address, data_dir=tmp_path / "spread")
+    job_id = spread.submit(long_recording).json()["id"]
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "spread" / "parts").glob("*/000001")) or busiest(process)[0] < 3.0:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    busiest(process)[1].kill()
+    job = spread.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
+    assert job["status"] == "done"
+    assert words(spread, job) == words(local, alone)
+    assert len(words(spread, job)) > 350
+    assert list((tmp_path / "spread" / "parts").iterdir()) == []
+
+
+def test_a_cluster_that_is_not_there_is_told(tmp_path):
+    command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(tmp_path / "data")]
+    found = subprocess.run(
+        [*command, "--cluster", "tcp://127.0.0.1:1"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert found.returncode == 1
+    assert "tcp://127.0.0.1:1" in found.stderr
