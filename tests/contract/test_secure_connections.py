@@ -43,21 +43,32 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+        await asyncio.sleep(0)  # the transports close one turn of the loop later
 
     def _connected(self, reader, writer):
         self._tasks.add(asyncio.get_running_loop().create_task(self._serve(reader, writer)))
 
     async def _serve(self, reader, writer):
+        opened = [writer]
+        try:
+            await self._tunnel(reader, writer, opened)
+        finally:
+            for each in opened:
+                each.transport.abort()
+
+    async def _tunnel(self, reader, writer, opened):
         head = await reader.readuntil(b"\r\n\r\n")
         method, target, _ = head.split(b" ", 2)
         assert method == b"CONNECT"
         self.tunnels.append(target.decode())
         if self.refuse:
             writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
-            writer.close()
+            await writer.drain()
             return
         host, _, port = target.decode().rpartition(":")
         far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        opened.append(far_writer)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
 

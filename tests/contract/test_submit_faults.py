@@ -96,6 +96,13 @@ async def test_every_size_arrives_whole(server, client, size):
     assert server.jobs[0].size == size
 
 
+@pytest.mark.parametrize("size", [10, len(AUDIO)])
+async def test_interim_answers_are_no_answers(server, client, size):
+    server.script.add(Fault("interim", on="post"))
+    job = await client.submit_job(("a.wav", AUDIO[:size]), config=CONFIG, before_commit=Gate())
+    assert [each.id for each in server.jobs] == [job.id]
+
+
 async def test_fetched_audio_passes_the_gate_too(server, client):
     gate = Gate()
     await client.submit_job(FetchData("https://example.org/a.mp3"), before_commit=gate)

@@ -9,6 +9,7 @@ import msgspec
 FaultKind = Literal[
     "early",
     "deaf",
+    "interim",
     "reset_before",
     "reset_midbody",
     "status",

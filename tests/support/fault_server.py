@@ -29,6 +29,7 @@ kind                  what happens
 ``early``             answers `status` after the head, before the body is read (`html`: as nginx would);
                       then reads the rest away, or with `abrupt` hangs up at once
 ``deaf``              reads nothing of the body, and never answers (or hangs up after `seconds`)
+``interim``           answers 103 after the head, and goes on as if nothing was
 ``reset_before``      resets the connection after the head: nothing is done
 ``reset_midbody``     resets it when half of the body has been read: nothing is done
 ``status``            reads all, does nothing, answers `status` with `error`, `detail`, `retry_after`, `html`
@@ -172,6 +173,9 @@ class FaultServer:
             await self._send(writer, _refused(refusal), keep_open=False)
             await drain_quietly(request)
             return False
+        if fault and fault.kind == "interim":
+            writer.write(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+            await writer.drain()
         form = None
         if endpoint == "post":
             form = await request.form()

@@ -34,6 +34,8 @@ Decoded = TypeVar("Decoded")
 CONCURRENCY_ERROR = "max concurrent running jobs exceeded"
 JSON_TYPES = frozenset({"application/json", "application/vnd.speechmatics.v2+json", "application/vnd.speechmatics.v2"})
 LONGEST_TEXT = 500
+SHORTEST_SECRET = 6
+"""A key this short is made up for a test; blotting it out would only garble words."""
 
 _BY_STATUS: dict[int, type[ApiError]] = {
     400: BadRequest,
@@ -162,6 +164,6 @@ def _reason(status: int) -> str:
 
 
 def _safe(text: str, secret: str) -> str:
-    text = text.replace(secret, "***") if secret else text
+    text = text.replace(secret, "***") if len(secret) >= SHORTEST_SECRET else text
     text = "".join(each if each.isprintable() else " " for each in text)
     return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"

@@ -19,6 +19,9 @@ import httpcore
 __all__ = ["ListeningBackend"]
 
 READ_SIZE = 64 * 1024
+INTERIM = b"HTTP/1.1 1"
+"""How an interim answer begins (RFC 9110, 15.2)."""
+
 LONGEST_DRAIN = 50
 """Turns of the event loop given to what has already arrived, before more is written."""
 
@@ -119,13 +122,22 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
 
     async def _listen(self, done: anyio.Event) -> None:
         try:
-            self.heard = await self._inner.read(READ_SIZE)
+            self.heard = await self._hear()
         except httpcore.NetworkError as error:
             self.heard = error
         self._listening = None
         done.set()
         if self._writing is not None:
             self._writing.cancel()
+
+    async def _hear(self) -> bytes:
+        """What arrives first, but for interim answers (1xx), which ask for nothing and end nothing."""
+        heard = b""
+        while piece := await self._inner.read(READ_SIZE):
+            heard = _without_interim(heard + piece)
+            if len(heard) >= len(INTERIM) and not heard.startswith(INTERIM):
+                break
+        return heard
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -140,3 +152,9 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> object:
         return self._inner.get_extra_info(info)
+
+
+def _without_interim(data: bytes) -> bytes:
+    while data.startswith(INTERIM) and (end := data.find(b"\r\n\r\n")) >= 0:
+        data = data[end + 4 :]
+    return data

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import anyio.to_thread
 import msgspec
 
@@ -77,21 +78,21 @@ class Endpoints:
         job_config, audio = sort_out(source, config, transcription_config)
         params, headers = submission_options(wait, format, processing_data)
         reference = job_config.tracking.reference if job_config.tracking else None
-        recording = None if audio is None else await anyio.to_thread.run_sync(Recording.open, audio, data_name)
+        target, token = await self._transport.target(params, headers, wait=wait or 0)
+        recording = None if audio is None else await _opened(audio, data_name)
         try:
             name = recording.name if recording else None
             form = build_form(job_config, data_name=name, size=recording.size if recording else 0)
             submission = Submission(
                 form, recording, reference=reference, before_commit=before_commit, progress=progress
             )
-            target, token = await self._transport.target(params, headers, wait=wait or 0)
             answer = await submission.send(target)
         finally:
             if recording is not None:
                 recording.close()
         now = self._transport.clock.time()
         if answer.status == UNAUTHORIZED:
-            self._transport.auth.forget(token)
+            self._transport.auth.forget(token.reveal())
         created = judge(answer, tail_sent=submission.tail_sent, reference=reference, now=now, secret=token)
         job = Job(
             created.id,
@@ -135,14 +136,14 @@ class Endpoints:
 
     async def list_jobs(
         self,
-        created_before: dt.datetime | None = None,
+        created_before: dt.datetime | str | None = None,
         limit: int | None = None,
         include_deleted: bool | None = None,  # noqa: FBT001 - the API's own parameters, in its order
     ) -> list[JobDetails]:
         """One page of the job list, newest first.
 
         Args:
-            created_before: Only jobs created before this time (to the millisecond).
+            created_before: Only jobs created before this time (to the millisecond); a string is sent as it is.
             limit: At most so many, 1 to 100; without it the service decides.
             include_deleted: Whether to list deleted jobs too.
 
@@ -250,6 +251,13 @@ class Endpoints:
         days = {"since": since, "until": until}
         params = {name: day.isoformat()[:10] for name, day in days.items() if day is not None}
         return await self._transport.request("GET", "/usage", params, read=partial(decode, kind=Usage))
+
+
+async def _opened(audio: AudioSource, data_name: str | None) -> Recording:
+    # A cancellation meanwhile must not lose the open file.
+    with anyio.CancelScope(shield=True):
+        recording = await anyio.to_thread.run_sync(Recording.open, audio, data_name)
+    return recording  # noqa: RET504 - a scope may swallow, say the types
 
 
 def _whole_json(answer: Answer) -> bytes:

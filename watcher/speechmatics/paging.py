@@ -78,8 +78,10 @@ class JobPager:
         self.limit = self._page_size
 
 
-def as_cursor(when: datetime) -> str:
+def as_cursor(when: datetime | str) -> str:
     """A time as ``created_before`` takes it: UTC, milliseconds; without a zone it is taken as UTC."""
+    if isinstance(when, str):
+        return when
     when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
     return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -28,6 +28,7 @@ from watcher.speechmatics.errors import (
     UnexpectedAnswer,
 )
 from watcher.speechmatics.multipart import Form
+from watcher.speechmatics.secret import Secret
 from watcher.speechmatics.source import Recording, UploadReceipt
 
 __all__ = ["BeforeCommit", "Progress", "Submission", "Target", "judge"]
@@ -132,23 +133,29 @@ class Submission:
     async def _exchange(self, target: Target, backend: ListeningBackend) -> Answer:
         body = self._body(target, backend)
         try:
-            async with (
-                target.new_pool(backend) as pool,
-                pool.stream(
-                    "POST",
-                    target.url,
-                    headers=[
-                        *target.headers,
-                        (b"Content-Type", self._form.content_type.encode()),
-                        (b"Content-Length", str(self._form.length).encode()),
-                    ],
-                    content=body,
-                    extensions={"timeout": target.timeouts},
-                ) as response,
-            ):
-                return await _read(response, target)
+            async with target.new_pool(backend) as pool:
+                response = await pool.handle_async_request(self._request(target, body))
+                try:
+                    return await _read(response, target)
+                finally:
+                    await response.aclose()
         finally:
             await body.aclose()  # type: ignore[attr-defined]  # an async generator, closed where it was left
+
+    def _request(self, target: Target, body: AsyncIterator[bytes]) -> httpcore.Request:
+        url = httpcore.URL(target.url)
+        return httpcore.Request(
+            "POST",
+            url,
+            headers=[
+                (b"Host", _host(url)),
+                *target.headers,
+                (b"Content-Type", self._form.content_type.encode()),
+                (b"Content-Length", str(self._form.length).encode()),
+            ],
+            content=body,
+            extensions={"timeout": target.timeouts},
+        )
 
     async def _body(self, target: Target, backend: ListeningBackend) -> AsyncIterator[bytes]:
         form = self._form
@@ -190,6 +197,12 @@ class Submission:
         except Exception:  # noqa: BLE001 - a callback may raise anything
             # A display must never cost an upload, least of all between the tail and its answer.
             _log.exception("The progress callback of an upload failed")
+
+
+def _host(url: httpcore.URL) -> bytes:
+    usual = {b"http": 80, b"https": 443}[url.scheme]
+    host = b"[%b]" % url.host if b":" in url.host else url.host
+    return host if url.port in {None, usual} else b"%b:%d" % (host, url.port)
 
 
 _SHA256_OF_NOTHING = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -242,7 +255,9 @@ class _Created(msgspec.Struct):
     srt: str | None = None
 
 
-def judge(answer: Answer, *, tail_sent: bool, reference: str | None, now: float, secret: str = "") -> _Created:
+def judge(
+    answer: Answer, *, tail_sent: bool, reference: str | None, now: float, secret: Secret | None = None
+) -> _Created:
     """What an answer to a submission says about the job.
 
     Args:
@@ -269,7 +284,7 @@ def judge(answer: Answer, *, tail_sent: bool, reference: str | None, now: float,
     elif OK <= answer.status < 300:  # noqa: PLR2004 - the range of success
         problem = UnexpectedAnswer(f"The submission was answered with {answer.status}, which says nothing clear.")
     else:
-        refusal = error_from(answer, now=now, secret=secret)
+        refusal = error_from(answer, now=now, secret=secret.reveal() if secret else "")
         if not tail_sent or _is_clear(refusal):
             raise refusal
         problem = refusal

@@ -3,7 +3,7 @@
 import random
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Protocol
 
@@ -140,6 +140,7 @@ def parse_http_date(value: str | None) -> datetime | None:
     if not value:
         return None
     try:
-        return parsedate_to_datetime(value)
+        when = parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):
         return None
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when

@@ -24,6 +24,7 @@ from watcher.speechmatics.errors import (
     SpeechmaticsError,
     Timeout,
 )
+from watcher.speechmatics.secret import Secret
 from watcher.speechmatics.submission import Target
 from watcher.speechmatics.timing import Clock, RetryPolicy, Timeouts
 
@@ -125,15 +126,15 @@ class Transport:
         renewed = False
         while True:
             tried += 1
-            token = ""
+            token = Secret()
             try:
-                token = await self.auth.token()
+                token = Secret(await self.auth.token())
                 answer = await self._once(method, path, params, wait, token)
                 if answer.status >= BAD:
-                    raise error_from(answer, now=self.clock.time(), secret=token)
+                    raise error_from(answer, now=self.clock.time(), secret=token.reveal())
                 return read(answer)
             except AuthenticationError:
-                if renewed or not self.auth.forget(token):
+                if renewed or not self.auth.forget(token.reveal()):
                     raise
                 renewed = True
             except SpeechmaticsError as error:
@@ -143,7 +144,7 @@ class Transport:
                     raise
                 await self.clock.sleep(delay)
 
-    async def _once(self, method: str, path: str, params: Params | None, wait: float, token: str) -> Answer:
+    async def _once(self, method: str, path: str, params: Params | None, wait: float, token: Secret) -> Answer:
         if self._limiter is not None:
             await self._limiter.acquire("get")
         asked = f"{method} {path}"
@@ -167,11 +168,11 @@ class Transport:
             raise ConnectionLost(f"The connection to {self.url} broke during {asked}: {error}") from error
         return Answer(response.status_code, response.headers, body, asked, complete, request_id)
 
-    async def target(self, params: Params, headers: dict[str, str], *, wait: float) -> tuple[Target, str]:
+    async def target(self, params: Params, headers: dict[str, str], *, wait: float) -> tuple[Target, Secret]:
         """Where a submission goes, and the token that it carries; waits for the limiter's leave."""
         if self._limiter is not None:
             await self._limiter.acquire("post")
-        token = await self.auth.token()
+        token = Secret(await self.auth.token())
         if self._readers is None:
             self._readers = anyio.CapacityLimiter(READERS)
         request_id = str(uuid.uuid4())
@@ -181,7 +182,7 @@ class Transport:
             "Accept-Encoding": "identity",
             "X-Request-Id": request_id,
             **headers,
-            "Authorization": f"Bearer {token}",
+            "Authorization": f"Bearer {token.reveal()}",
         }
         url = str(httpx.URL(f"{self.url}/jobs", params=params) if params else f"{self.url}/jobs")
         target = Target(
@@ -262,11 +263,11 @@ async def _read_body(response: httpx.Response) -> tuple[bytes, bool]:
 class _Bearer(httpx.Auth):
     """Adds the token at the last moment, so that no header mapping of ours holds it."""
 
-    def __init__(self, token: str) -> None:
+    def __init__(self, token: Secret) -> None:
         self._token = token
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        request.headers["Authorization"] = f"Bearer {self._token}"
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
         yield request
 
 

@@ -20,6 +20,7 @@ from watcher.speechmatics import (
 from watcher.speechmatics.answers import Answer, error_from
 from watcher.speechmatics.multipart import build_form
 from watcher.speechmatics.new_job import sort_out
+from watcher.speechmatics.secret import Secret
 from watcher.speechmatics.source import Recording
 from watcher.speechmatics.submission import judge
 
@@ -113,7 +114,7 @@ def test_contradictions_are_refused(source, config, transcription):
 
 def verdict(status, body, *, tail_sent=True, headers=JSON):
     answer = Answer(status, headers, body, "POST /jobs")
-    return judge(answer, tail_sent=tail_sent, reference="r", now=0.0, secret="hush")
+    return judge(answer, tail_sent=tail_sent, reference="r", now=0.0, secret=Secret("hush-hush"))
 
 
 def test_a_clear_201_is_a_job():
@@ -152,8 +153,8 @@ def outcome(status, body, tail_sent):
 
 
 def test_errors_carry_what_the_service_said_and_no_key():
-    body = b'{"code":400,"error":"Job rejected","detail":"key hush\\nis\\u0007 odd ' + b"x" * 600 + b'"}'
-    error = error_from(Answer(400, {"x-request-id": "id-1"}, body, "POST /jobs"), now=0.0, secret="hush")
+    body = b'{"code":400,"error":"Job rejected","detail":"key hush-hush\\nis\\u0007 odd ' + b"x" * 600 + b'"}'
+    error = error_from(Answer(400, {"x-request-id": "id-1"}, body, "POST /jobs"), now=0.0, secret="hush-hush")
     assert (error.status, error.error, error.request_id) == (400, "Job rejected", "id-1")
     assert error.detail.startswith("key *** is  odd x")
     assert len(error.detail) <= 501
