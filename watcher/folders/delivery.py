@@ -128,6 +128,7 @@ class Delivery:
     async def progress(self, timeout: float) -> None:  # noqa: ASYNC109 - waiting less long is no failure
         """Wait until something went on, or for so many seconds."""
         try:
-            await asyncio.wait_for(self._progress.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._progress.wait()
         except TimeoutError:
             return

@@ -87,7 +87,8 @@ class Keeper:
         root = self._root
         wait = min(_PULSE, max(0.0, self._next_scan - root.clock.monotonic()))
         try:
-            await asyncio.wait_for(root.wake.wait(), wait)
+            async with asyncio.timeout(wait):
+                await root.wake.wait()
         except TimeoutError:
             return
         root.wake.clear()

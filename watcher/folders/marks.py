@@ -36,11 +36,11 @@ __all__ = ["Marks", "Overrides", "parse_overrides"]
 _LARGEST = 1 << 20
 
 
-class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A word of the custom dictionary, as `additional_vocab` of the API has it."""
 
     content: str
-    sounds_like: tuple[str, ...] = ()
+    sounds_like: list[str] = []
 
 
 class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

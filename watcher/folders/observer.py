@@ -28,6 +28,7 @@ from watchdog.events import (
     FileMovedEvent,
     FileSystemEvent,
     FileSystemEventHandler,
+    generate_sub_moved_events,
 )
 
 if TYPE_CHECKING:
@@ -128,8 +129,13 @@ class _Handler(FileSystemEventHandler):
         if old is None:
             self._tell(Hint(HintKind.FOLDER if is_folder else HintKind.CLOSED, self._root, target))
         else:
-            kind = HintKind.FOLDER_MOVED if is_folder else HintKind.MOVED
-            self._tell(Hint(kind, self._root, target, self._elsewhere(os.fsdecode(old))))
+            source = self._elsewhere(os.fsdecode(old))
+            self._tell(Hint(HintKind.FOLDER_MOVED if is_folder else HintKind.MOVED, self._root, target, source))
+            if is_folder:
+                for event in generate_sub_moved_events(os.fspath(source), os.fspath(target)):
+                    if isinstance(event, FileMovedEvent):
+                        below, was = Path(os.fsdecode(event.dest_path)), Path(os.fsdecode(event.src_path))
+                        self._tell(Hint(HintKind.MOVED, self._root, below, was))
 
     def _path(self, raw: bytes | str) -> Path:
         text = os.fsdecode(raw)

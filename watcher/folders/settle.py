@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import enum
 import heapq
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -127,6 +128,7 @@ class Candidate:
 
 _LOOKS_AT_WRITERS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between looks at a file that somebody has open for writing. The OS tells most closes anyway."""
+_ROUNDING = 0.001
 _RARELY = 5.0
 """Seconds between looks at a file that needs long quiet: it may be finished before that is over."""
 
@@ -158,7 +160,7 @@ def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: 
     candidate.looks = 0
     needed = _quiet_needed(candidate, seen, patience)
     quiet = _quiet(candidate, seen, patience, compared=compared, now=now, wall=wall)
-    if quiet < needed:
+    if quiet < needed - _ROUNDING:
         why = f"It has not been quiet for {needed:g} s yet"
         why += ", and its container is not complete." if seen.complete is False else "."
         return Decision(Outcome.WAIT, why, wait=min(needed - quiet, _RARELY))
@@ -260,6 +262,7 @@ class Settler:
             at, _, path = heapq.heappop(self._queue)
             candidate = self.candidates.get(path)
             if candidate is not None and candidate.due == at:
+                candidate.due = math.inf  # it may be in the queue twice
                 ready.append(candidate)
         return ready
 
@@ -286,7 +289,8 @@ class Settler:
         if self.candidates.get(candidate.path) is not candidate:
             return Decision(Outcome.GONE, "It was renamed or deleted.")
         if candidate.told_at > began:
-            self._schedule(candidate, max(candidate.due, candidate.told_at + self.patience.closed))
+            if candidate.due == math.inf:
+                self._schedule(candidate, candidate.told_at + self.patience.closed)
             return Decision(Outcome.WAIT, candidate.reason)
         decision = decide(candidate, seen, self.patience, now=now, wall=wall)
         if decision.outcome is Outcome.WAIT:

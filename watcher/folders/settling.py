@@ -52,7 +52,8 @@ class Settling:
             root.settle_wake.clear()
             at = root.settler.next_due()
             try:
-                await asyncio.wait_for(root.settle_wake.wait(), None if at is None else max(0.0, at - now))
+                async with asyncio.timeout(None if at is None else max(0.0, at - now)):
+                    await root.settle_wake.wait()
             except TimeoutError:
                 continue
 
