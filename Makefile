@@ -40,6 +40,7 @@ run: $(RUN)  ## watch a folder: make run FOLDER=~/Recordings
 	@$(BIN)/dropscribe run "$(FOLDER)"
 
 test: $(DEV)  ## all tests: parallel, random order
+	@sh requirements/debian.sh
 	@$(BIN)/python -m pytest
 
 check: $(DEV)  ## formatting, lint, types (per platform), import directions

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 __all__ = ["configure", "get_logger"]
 
+_TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+"""Tracebacks as data, without the frames' variables: they may hold a key."""
+
 
 def configure(*, verbose: int = 0, stream: TextIO | None = None) -> None:
     """Set up logging for the whole process.
@@ -28,10 +31,10 @@ def configure(*, verbose: int = 0, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if out.isatty() else "iso", utc=not out.isatty()),
     ]
     if out.isatty():
-        processors += [structlog.dev.ConsoleRenderer(pad_event_to=0)]
+        processors += [structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)]
     else:
         processors += [
-            structlog.processors.dict_tracebacks,
+            structlog.processors.ExceptionRenderer(_TRACEBACKS),
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ]
     structlog.configure(
