@@ -7,6 +7,7 @@ import json
 import os
 import threading
 import wave
+import zlib
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -112,8 +113,9 @@ class Plant:
             file.setnchannels(1)
             file.setsampwidth(2)
             file.setframerate(8000)
-            # One sample carries the name, so that no two recordings have the same content.
-            file.writeframes((sum(os.fsencode(name)) % 251).to_bytes(2, "little") + b"\0\0" * int(8000 * seconds))
+            # Two samples carry the name, so that no two recordings have the same content.
+            mark = zlib.crc32(os.fsencode(name)).to_bytes(4, "little")
+            file.writeframes(mark + b"\0\0" * int(8000 * seconds))
         return path
 
     async def found(self, name: str, *, seconds: float = 1.0, state: EntryState = EntryState.WAITING, **why) -> Entry:
@@ -149,7 +151,7 @@ class Plant:
             account="local",
             reference=f"reference-{self.clock.monotonic()}",
             now=self.clock.now(),
-            stored=lambda _: False,
+            reusable=lambda *_: False,
         )
         assert claimed is not None
         self.announce(claimed[0])
@@ -210,10 +212,10 @@ class Plant:
 class Running:
     """A plant that is served from an event loop in a thread of its own, for tests that block."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, port: int = 0) -> None:
         self.plant = Plant(root)
         self.url = ""
-        self.port = 0
+        self.port = port
         self.token = ""
         self._ready = threading.Event()
         self._stop: asyncio.Event
@@ -238,7 +240,7 @@ class Running:
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
             control = await self.plant.start(stack)
-            address = await stack.enter_async_context(serve_dashboard(control, self.plant.paths, 0))
+            address = await stack.enter_async_context(serve_dashboard(control, self.plant.paths, self.port))
             self.url, self.port = address.url, address.port
             self.token = json.loads(self.plant.paths.control.read_text())["token"]
             self._ready.set()
@@ -254,9 +256,9 @@ class Running:
 
     @classmethod
     @contextmanager
-    def start(cls, root: Path) -> Iterator[Running]:
+    def start(cls, root: Path, *, port: int = 0) -> Iterator[Running]:
         """Serve for as long as the block runs."""
-        running = cls(root)
+        running = cls(root, port=port)
         thread = threading.Thread(target=running._main, name="plant")
         thread.start()
         running._ready.wait(30)

@@ -164,28 +164,52 @@ export function seldom(work, pause) {
   };
 }
 
-/** Listen to the daemon: `heard` gets each event, `anew` is called when events may have been missed. */
+const KINDS = ["entry", "progress", "transcript", "hold", "folder", "config"];
+
+/**
+ * Listen to the daemon while the page is in view: `heard` gets each event, `anew` is called when some were missed.
+ * A page that nobody sees lets go, as a browser opens only six connections to a host, for all of its tabs.
+ */
 export function listen(heard, anew) {
-  const kinds = ["entry", "progress", "transcript", "hold", "folder", "config"];
+  let source = null;
+  let missed = false;
   let version;
-  let broken = false;
-  const source = new EventSource("/api/events");
-  for (const kind of kinds) source.addEventListener(kind, (message) => heard(JSON.parse(message.data)));
-  source.addEventListener("resync", anew);
-  source.addEventListener("hello", (message) => {
+
+  function open() {
+    source = new EventSource("/api/events");
+    for (const kind of KINDS) source.addEventListener(kind, (message) => heard(JSON.parse(message.data)));
+    source.addEventListener("resync", anew);
+    source.addEventListener("hello", greeted);
+    source.addEventListener("error", lost);
+  }
+
+  function greeted(message) {
     const now = JSON.parse(message.data).data.version;
     if (version && version !== now) location.reload(); // the program was updated: so is the page
     version = now;
     show($("problem"), "");
-    if (broken) anew();
-    broken = false;
+    if (missed) anew();
+    missed = false;
+  }
+
+  function lost() {
+    missed = true;
+    if (source?.readyState === EventSource.CLOSED) {
+      source = null;
+      ask("/api/folders").then(() => setTimeout(again, 2000), trouble); // its answer tells why we were refused
+    } else trouble(new Problem(0, "The connection to Dropscribe is lost.", "This page tries again by itself."));
+  }
+
+  function again() {
+    if (!document.hidden && !source) open();
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      source?.close();
+      source = null;
+      missed = true;
+    } else again();
   });
-  source.addEventListener("error", async () => {
-    broken = true;
-    if (source.readyState === EventSource.CLOSED) {
-      await ask("/api/folders").then(() => listen(heard, anew), trouble);
-    } else {
-      trouble(new Problem(0, "The connection to Dropscribe is lost.", "This page tries again by itself."));
-    }
-  });
+  again();
 }

@@ -34,6 +34,10 @@ function showStatus(status) {
 
 function showAttention(status) {
   const cards = status.holds.map((hold) => ({ key: `hold ${hold.name}`, ...hold, button: hold.name }));
+  if (status.config_problem) {
+    const fix = "Correct it; until then the last good config stays in force.";
+    cards.push({ key: "config", reason: status.config_problem, fix });
+  }
   for (const folder of status.folders.filter(({ state }) => state === "unavailable")) {
     cards.push({ key: `folder ${folder.path}`, reason: `${folder.path}: ${folder.reason}`, fix: folder.fix });
   }
@@ -104,10 +108,14 @@ function progress(node, done) {
 }
 
 function showFolders(folders) {
-  const make = () => el("li", {}, el("span", { className: "name" }), el("span", { className: "note" }), el("span", { className: "side" }));
+  const parts = ["name", "note", "side"];
+  const make = () => el("li", {}, ...parts.map((className) => el("span", { className })));
   reconcile($("folders"), folders, (folder) => folder.path, make, (node, folder) => {
     show(node.querySelector(".name"), folder.path);
-    show(node.querySelector(".note"), [folder.reason, folder.fix].filter(Boolean).join(" "));
+    const seen = folder.seen === 1 ? "1 recording" : `${folder.seen} recordings`;
+    const coming = folder.pending ? `${folder.pending} not whole yet` : "";
+    const facts = [folder.engine, seen, coming, folder.reason, folder.fix];
+    show(node.querySelector(".note"), facts.filter(Boolean).join(" · "));
     const how = { events: "Watched", polling: "Watched by looking", starting: "Being read", unavailable: "Not there" };
     show(node.querySelector(".side"), folder.paused ? "Paused" : how[folder.state] ?? folder.state);
   });
@@ -123,6 +131,10 @@ function query(before) {
   const values = { q: $("q").value, state: $("choice").value, limit: PAGE, before };
   return new URLSearchParams(Object.entries(values).filter(([, value]) => value));
 }
+
+const below = new IntersectionObserver((seen) => {
+  if (seen.some(({ isIntersecting }) => isIntersecting)) readMore().catch(trouble);
+}, { rootMargin: "600px" });
 
 async function readEntries() {
   const mine = ++asked;
@@ -153,6 +165,8 @@ function showCount() {
   const nothing = filtered ? "No recording is like that." : "No recording was found yet.";
   show($("count"), next ? `The latest ${number}; more below.` : number ? `${number} in all.` : nothing);
   $("more").hidden = !next;
+  below.unobserve($("more")); // it may be in view still, or anew: then there is room for the next page
+  if (next) below.observe($("more"));
 }
 
 const rowOf = (uid) => $("entries").querySelector(`[data-key="${CSS.escape(uid)}"]`);
@@ -237,7 +251,9 @@ function heard({ kind, data }) {
     readChanged();
   }
   if (kind === "transcript") say(`${data.name}: the transcript is there.`);
-  if (kind === "entry" && ["FAILED", "HELD"].includes(data.state)) say(`${data.name}: ${STATES[data.state]}. ${data.reason}`);
+  if (kind === "entry" && ["FAILED", "HELD"].includes(data.state)) {
+    say(`${data.name}: ${STATES[data.state]}. ${data.reason}`);
+  }
   statusSoon();
 }
 
@@ -294,9 +310,6 @@ $("search").addEventListener("submit", (event) => event.preventDefault());
 $("search").addEventListener("input", searched);
 $("failed-show").addEventListener("click", () => choose("FAILED"));
 $("more").addEventListener("click", () => readMore().catch(trouble));
-new IntersectionObserver((seen) => {
-  if (seen.some(({ isIntersecting }) => isIntersecting)) readMore().catch(trouble);
-}, { rootMargin: "600px" }).observe($("more"));
 
 const given = new URLSearchParams(location.search);
 $("q").value = given.get("q") ?? "";

@@ -5,6 +5,7 @@ import { $, STATES, ask, duration, el, listen, order, say, seldom, show, size, t
 const uid = decodeURIComponent(location.pathname.split("/")[2]);
 const api = `/api/entries/${encodeURIComponent(uid)}`;
 const FORMATS = { txt: "Text", "json-v2": "JSON", srt: "SRT subtitles", vtt: "WebVTT subtitles", md: "Markdown" };
+const BATCH = 200; // phrases
 const SUFFIX = { "json-v2": "json" };
 const ORDERS = {
   HELD: { retry: "Transcribe it", cancel: "Give it up" },
@@ -79,7 +80,7 @@ async function showTranscript(entry) {
     download: `${stem}.${SUFFIX[form] ?? form}`,
   }, FORMATS[form])));
   showPlayer();
-  if (have.includes("json-v2")) showPhrases(await ask(`${api}/phrases`));
+  if (have.includes("json-v2")) await showPhrases(await ask(`${api}/phrases`));
   else if (have.includes("txt")) {
     const text = await fetch(`${api}/transcript?format=txt`).then((answer) => answer.text());
     $("words").replaceChildren(el("p", { className: "plain" }, text));
@@ -92,21 +93,27 @@ function showPlayer() {
   $("player").hidden = false;
 }
 
-function showPhrases(transcript) {
-  words = [];
+/** Show the phrases, the first at once and the rest of a long transcript bit by bit. */
+async function showPhrases(transcript) {
+  const mine = []; // what is shown anew meanwhile has other words
+  words = mine;
   current = -1;
   show($("summary"), transcript.summary);
+  $("words").replaceChildren();
+  if (!transcript.phrases.length) $("words").append(el("p", { className: "quiet" }, "Nothing is said in it."));
   const chapters = [...transcript.chapters].sort((a, b) => a.start - b.start);
-  const made = [];
   let voice = null;
-  for (const phrase of transcript.phrases) {
-    const start = phrase.words[0][1];
-    while (chapters.length && chapters[0].start <= start) made.push(el("h3", {}, chapters.shift().title));
-    made.push(makePhrase(phrase, phrase.voice === voice ? "" : phrase.voice));
-    voice = phrase.voice;
+  for (let at = 0; at < transcript.phrases.length && words === mine; at += BATCH) {
+    for (const phrase of transcript.phrases.slice(at, at + BATCH)) {
+      while (chapters.length && chapters[0].start <= phrase.words[0][1]) {
+        $("words").append(el("h3", {}, chapters.shift().title));
+      }
+      $("words").append(makePhrase(phrase, phrase.voice === voice ? "" : phrase.voice));
+      voice = phrase.voice;
+    }
+    words.sort((a, b) => a[0] - b[0]); // two channels speak at the same time
+    await new Promise((done) => setTimeout(done));
   }
-  words.sort((a, b) => a[0] - b[0]);
-  $("words").replaceChildren(...(made.length ? made : [el("p", { className: "quiet" }, "Nothing is said in it.")]));
 }
 
 function makePhrase(phrase, voice) {
@@ -167,6 +174,7 @@ function everyFrame() {
 $("words").addEventListener("click", ({ target }) => jump(target));
 $("audio").addEventListener("play", everyFrame);
 $("audio").addEventListener("seeked", follow);
+$("audio").addEventListener("timeupdate", follow); // a page out of view gets no frames
 $("audio").addEventListener("error", async () => {
   const answer = await fetch(`${api}/audio`, { headers: { Range: "bytes=0-0" } }).catch(() => null);
   const told = answer && !answer.ok ? await answer.json().catch(() => null) : null;

@@ -1,11 +1,14 @@
 """The page as a person meets it, in a real browser."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.dashboard import json_v2
+from service.dashboard.client import ControlClient
+from tests.support.dashboard import Running, json_v2
+from watcher.events import Event, EventBus
 from watcher.models import EntryState, OutputFormat
 
 HELLO = {
@@ -287,13 +290,97 @@ def test_text_can_be_read_in_light_and_dark(page, running, plant, scheme):
     assert weak == []
 
 
-def test_without_the_daemon_the_page_says_so(context, tmp_path):
-    from service.dashboard.client import ControlClient
-    from tests.support.dashboard import Running
+def test_a_burst_is_read_as_a_whole_and_nothing_is_missing(page, running, plant, trouble):
+    trouble.asked.clear()
+    for number in range(120):
+        running.do(plant.found(f"{number}.wav", seconds=0.01))
+    expect(page.locator("#entries .name").first).to_have_text("119.wav")
+    expect(page.locator("#now-text")).to_have_text("120 recordings wait.")
+    assert len(trouble.asked) < 120
+    deadline = time.monotonic() + 20
+    while page.locator("#count").text_content() != "120 in all." and time.monotonic() < deadline:
+        page.keyboard.press("End")
+        page.wait_for_timeout(50)
+    expect(page.locator("#count")).to_have_text("120 in all.")
+    names = page.locator("#entries .name").all_text_contents()
+    assert sorted(names) == sorted(f"{number}.wav" for number in range(120))
 
+
+def test_a_page_that_missed_events_reads_the_whole_picture(page, running, plant):
+    running.do(plant.found("first.wav"))
+    expect(page.locator("#entries li")).to_have_count(1)
+
+    async def more_than_a_listener_holds():
+        bus, plant.control.bus, plant.bus = plant.bus, EventBus(), EventBus()
+        await plant.found("never told of.wav")
+        plant.control.bus = plant.bus = bus
+        for number in range(5000):
+            bus.publish(Event("config", number))
+
+    running.do(more_than_a_listener_holds())
+    expect(page.locator("#entries li")).to_have_count(2)
+
+
+def test_a_page_out_of_view_lets_go_and_catches_up(page, running, plant):
+    def show(*, hidden):
+        page.evaluate(
+            """(hidden) => {
+              Object.defineProperty(document, "hidden", {value: hidden, configurable: true});
+              document.dispatchEvent(new Event("visibilitychange"));
+            }""",
+            hidden,
+        )
+
+    async def listeners():
+        return len(plant.bus._subscriptions)
+
+    show(hidden=True)
+    deadline = time.monotonic() + 5
+    while running.do(listeners()) and time.monotonic() < deadline:
+        page.wait_for_timeout(10)
+    assert running.do(listeners()) == 0
+    running.do(plant.found("meanwhile.wav"))
+    show(hidden=False)
+    expect(page.locator("#entries li")).to_have_count(1)
+    running.do(plant.found("and now.wav"))
+    expect(page.locator("#entries li")).to_have_count(2)
+
+
+def test_a_broken_config_is_told(page, running, plant):
+    async def broken():
+        plant.control.config_problem = "config.toml, line 3: unknown key 'egnine'. Did you mean 'engine'?"
+        plant.bus.publish(Event("config", 1.0))
+
+    running.do(broken())
+    expect(page.locator("#holds li")).to_contain_text("line 3: unknown key 'egnine'")
+    expect(page.locator("#holds li .fix")).to_contain_text("the last good config stays in force")
+
+
+def test_without_the_daemon_the_page_says_so_and_comes_back_with_it(context, tmp_path):
     page = context.new_page()
     with Running.start(tmp_path) as running:
         page.goto(ControlClient.from_state(running.paths).open_code())
         expect(page.locator("#state")).to_have_text("Idle")
-    expect(page.get_by_role("alert")).to_contain_text("The connection to Dropscribe is lost.")
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("The connection to Dropscribe is lost.")
+    with Running.start(tmp_path, port=running.port) as again:
+        # Another start has other sessions: the page can only say how to get in.
+        expect(alert).to_contain_text("dropscribe open", timeout=15_000)
+        page.goto(ControlClient.from_state(again.paths).open_code())
+        expect(page.locator("#state")).to_have_text("Idle")
+        expect(alert).to_be_hidden()
     page.close()
+
+
+def test_a_long_transcript_is_shown_bit_by_bit_and_followed(page, running, plant, client):
+    many = 3000  # three hours of speech
+    phrases = [(f"S{number % 3 + 1}", number * 4.0, "one two three four five six seven") for number in range(many)]
+    originals = {OutputFormat.TXT: b"", OutputFormat.JSON_V2: json_v2(*phrases)}
+    entry = running.do(plant.transcribed("long.wav", originals, seconds=5))
+    page.goto(client.open_code(entry.uid))
+    expect(page.locator(".phrase").nth(100)).to_be_attached(timeout=20_000)
+    expect(page.locator("#audio")).to_have_js_property("readyState", 4)
+    page.evaluate("audio.pause(); audio.currentTime = 4.6")
+    expect(page.locator(".word[aria-current]")).to_have_text("two")
+    expect(page.locator(".phrase")).to_have_count(many, timeout=30_000)
+    expect(page.locator(".word[aria-current]")).to_have_count(1)
