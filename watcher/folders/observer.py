@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watchdog.events import (
+    DirAttribEvent,
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
@@ -94,6 +95,7 @@ _KINDS: dict[type[FileSystemEvent], HintKind] = {
     FileMovedEvent: HintKind.MOVED,
     FileDeletedEvent: HintKind.DELETED,
     DirCreatedEvent: HintKind.FOLDER,
+    DirAttribEvent: HintKind.FOLDER,  # it may be readable now
     DirMovedEvent: HintKind.FOLDER_MOVED,
 }
 
