@@ -8,10 +8,12 @@ import sys
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from service.accounts import CloudConnector, cloud_account, local_account
 from service.background.notify import Notifier
+from service.hooks import Hooks
 from service.local_server import LocalServer
 from service.notifications import Notifications
 from watcher.clock import SystemClock
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from watcher.config import Config
     from watcher.control import Control
+    from watcher.models import WatchFolder
 
 __all__ = ["Host"]
 
@@ -55,12 +58,12 @@ class Host:
         serve_control: bool = True,
         observers: tuple[Callable[[Control], Awaitable[None]], ...] = (),
     ) -> None:
-        self._config = config
+        self.paths = StatePaths(config.state_path)
+        self._config = self._settle_state(config)
         self._config_file = config_file
         self._once = once
         self._serve_control = serve_control and not once
         self._observers = observers
-        self.paths = StatePaths(config.state_path)
 
     async def run(self) -> None:
         """Run until told to stop by SIGTERM or SIGINT, or until done with `once`.
@@ -91,6 +94,9 @@ class Host:
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
+
+    def _watch_folders(self) -> tuple[WatchFolder, ...]:
+        return self._config.watch_folders()
 
     def _lock(self, stack: AsyncExitStack) -> None:
         lock = FileLock(self.paths.lock, timeout=0)
@@ -126,12 +132,17 @@ class Host:
             async with asyncio.TaskGroup() as group:
                 for observer in self._observers:
                     group.create_task(_see_to(observer(control)))
+                group.create_task(Hooks(self._watch_folders).follow(control))
                 if self._serve_control:
-                    notifications = Notifications(self._config.notifications)
-                    group.create_task(notifications.run(control.bus))
+                    notifications = Notifications(lambda: self._config.notifications)
+                    group.create_task(notifications.follow(control))
                 group.create_task(_feed_watchdog(notifier))
                 notifier.ready()
                 group.create_task(asyncio.Event().wait())
+
+    def _settle_state(self, config: Config) -> Config:
+        """The state directory can't change while it is in use."""
+        return msgspec.structs.replace(config, state_dir=str(self.paths.root))
 
     async def _follow_config(self, daemon: Daemon) -> None:
         """Take up changes of the config; a broken edit is reported, and the last good one stays in force."""
@@ -147,7 +158,7 @@ class Host:
                 continue
             seen = found
             try:
-                config = load_config(file)
+                config = self._settle_state(load_config(file))
             except ConfigError as error:
                 _log.warning("the config is broken; the last good one stays in force", why=str(error))
                 control.config_problem = str(error)
