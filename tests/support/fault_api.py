@@ -157,7 +157,9 @@ class BatchState:
                 continue
             if before is None or _milliseconds(job.created_at) < before:
                 shown.append(self.details(job, in_list=True))
-        return shown if limit is None else shown[:limit]
+                if len(shown) == limit:
+                    break
+        return shown
 
     # transcripts
 

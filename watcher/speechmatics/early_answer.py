@@ -19,6 +19,7 @@ import httpcore
 __all__ = ["ListeningBackend"]
 
 READ_SIZE = 64 * 1024
+WRITE_SIZE = 64 * 1024
 INTERIM = b"HTTP/1.1 1"
 """How an interim answer begins (RFC 9110, 15.2)."""
 
@@ -108,7 +109,9 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
         with anyio.CancelScope() as writing:
             self._writing = writing
             try:
-                await self._inner.write(buffer, timeout)
+                # In pieces, so that the timeout is one for a stall, not one for a slow line.
+                for start in range(0, len(buffer), WRITE_SIZE):
+                    await self._inner.write(buffer[start : start + WRITE_SIZE], timeout)
             finally:
                 self._writing = None
             return
@@ -135,7 +138,7 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
         heard = b""
         while piece := await self._inner.read(READ_SIZE):
             heard = _without_interim(heard + piece)
-            if len(heard) >= len(INTERIM) and not heard.startswith(INTERIM):
+            if not (heard.startswith(INTERIM) or INTERIM.startswith(heard)):
                 break
         return heard
 
