@@ -35,6 +35,9 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
     parser.add_argument("--idle-release", type=float, default=60.0, help="seconds until an idle model is let go")
     parser.add_argument("--retention", type=float, default=7 * 86_400.0, help="seconds until a finished job expires")
     parser.add_argument("--limits", choices=["none", "cloud"], default="none", help="request limits to enforce")
+    parser.add_argument("--allow-fetch", action="store_true", help="fetch audio from public addresses")
+    parser.add_argument("--allow-notify", action="store_true", help="send notifications to public addresses")
+    parser.add_argument("--allow-host", action="append", default=[], help="a host that may be called though not public")
     parser.add_argument("--max-upload", type=int, help="largest audio file in bytes")
     parser.add_argument("--max-unfinished", type=int, help="unfinished jobs that a key may have at once")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input is closed")
@@ -51,6 +54,9 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
         idle_release=options.idle_release,
         retention=options.retention,
         limits=_limits(options),
+        fetching=options.allow_fetch,
+        notifying=options.allow_notify,
+        allowed_hosts=tuple(options.allow_host),
         exit_with_parent=options.exit_with_parent,
     )
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
@@ -22,6 +23,9 @@ from service.batch_server.settings import ServerSettings
 from service.batch_server.slots import Slot
 from service.batch_server.waiting import Waiters
 
+if TYPE_CHECKING:
+    from service.batch_server.messenger import Messenger
+
 _log = structlog.stdlib.get_logger("batch_server")
 
 
@@ -34,17 +38,22 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
         waiters: Who waits for jobs; closed by the caller when the server is told to stop.
         slots: Where recordings are recognised; closed with the application.
     """
-    dispatcher = Dispatcher(settings, database, waiters, slots)
+    messenger = _messenger(settings, database)
+    dispatcher = Dispatcher(settings, database, waiters, slots, messenger)
     api = Endpoints(settings, database, dispatcher, waiters, Gate(settings.key))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await dispatcher.start()
+        if messenger is not None:
+            await messenger.start()
         expiry = asyncio.create_task(keep_expiring(database, settings.retention), name="expiry")
         try:
             yield
         finally:
             expiry.cancel()
+            if messenger is not None:
+                await messenger.stop()
             await dispatcher.stop()
 
     return Starlette(
@@ -65,6 +74,15 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
             Exception: _on_fault,
         },
     )
+
+
+def _messenger(settings: ServerSettings, database: Database) -> "Messenger | None":
+    if not (settings.fetching or settings.notifying):
+        return None
+    from service.batch_server.messenger import Messenger  # noqa: PLC0415 - an HTTP client is only loaded if used
+    from service.batch_server.outbound import Outbound  # noqa: PLC0415 - as above
+
+    return Messenger(database, Outbound(settings.allowed_hosts), most_bytes=settings.limits.upload_bytes)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

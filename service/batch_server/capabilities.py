@@ -6,7 +6,7 @@ summary) is reported where the API has a place for it, in the transcript's ``met
 
 from typing import Any, Final
 
-from service.batch_server import languages
+from service.batch_server import addresses, languages
 from service.batch_server.jobconfig import MAX_NOTIFICATIONS, JobConfig, TranscriptionConfig
 from service.batch_server.problems import BadConfig
 
@@ -44,6 +44,7 @@ def check(config: JobConfig, *, model: str, fetching: bool = False, notifying: b
             "notification_config: this server calls no addresses unless it is started with --allow-notify; "
             "ask for the job's status instead, GET /jobs/{jobid}?wait=60 answers when it has ended"
         )
+    _check_addresses(config)
     if transcription.diarization == "speaker":
         raise BadConfig(
             "transcription_config.diarization: this server can't tell speakers apart; use 'none' or 'channel'",
@@ -56,6 +57,19 @@ def check(config: JobConfig, *, model: str, fetching: bool = False, notifying: b
                 "transcription_config.transcript_filtering_config.replacements: this server replaces words and "
                 f"phrases, not regular expressions such as {replacement.from_!r}"
             )
+
+
+def _check_addresses(config: JobConfig) -> None:
+    named = [(f"notification_config[{number}]", item) for number, item in enumerate(config.notification_config)]
+    for field, item in [("fetch_data", config.fetch_data), *named]:
+        if item is None:
+            continue
+        try:
+            addresses.split(item.url)
+            for line in item.auth_headers:
+                addresses.split_header(line)
+        except (addresses.ForbiddenAddress, ValueError) as error:
+            raise BadConfig(f"{field}: {error}") from error
 
 
 def _check_language(language: str, model: str) -> None:

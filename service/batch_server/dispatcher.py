@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -28,6 +28,16 @@ def log_line(message: str, level: str = "INFO") -> str:
     return f"{moment[:10]} {moment[11:19]},{moment[20:23]} {level:<7} dropscribe {message}\n"
 
 
+class Outside(Protocol):
+    """What the server does beyond its own walls, if it is allowed to."""
+
+    async def fetch(self, job: Job, source: jobconfig.Fetch) -> str | None:
+        """Fetch a job's audio; return what went wrong, if something did."""
+
+    async def job_ended(self, job_id: str) -> None:
+        """Send a job's notifications."""
+
+
 class Dispatcher:
     """Runs jobs on worker processes, one job per worker at a time, oldest first.
 
@@ -36,15 +46,24 @@ class Dispatcher:
         database: Where jobs are.
         waiters: Told when a job ends.
         slots: Where recordings are recognised; closed by ``stop``.
+        outside: Fetches audio and sends notifications; ``None`` if the server does neither.
     """
 
-    def __init__(self, settings: ServerSettings, database: Database, waiters: Waiters, slots: Sequence[Slot]) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        database: Database,
+        waiters: Waiters,
+        slots: Sequence[Slot],
+        outside: Outside | None,
+    ) -> None:
         self._settings = settings
         self._database = database
         self._store = database.store
         self._waiters = waiters
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._slots = slots
+        self._outside = outside
         self._busy: dict[str, Slot] = {}
         self._idle_timers: dict[Slot, asyncio.TimerHandle] = {}
         self._loops: list[asyncio.Task[None]] = []
@@ -99,18 +118,7 @@ class Dispatcher:
 
     async def _run(self, job_id: str, slot: Slot) -> None:
         """Work on a job until it has ended, with a new worker process whenever one dies."""
-        while True:
-            job = await self._database.run(self._store.get, job_id)
-            if job is None or job.status != "running":
-                return
-            if job.crashes >= MAX_CRASHES:
-                await self._reject(
-                    job,
-                    "worker",
-                    f"The recognising process died {job.crashes} times over this recording, most likely "
-                    "because memory ran out; free some memory, or use a smaller model, and submit it again",
-                )
-                return
+        while (job := await self._ready(job_id)) is not None:
             config = jobconfig.parse(job.config)
             self._busy[job.id] = slot
             try:
@@ -128,6 +136,39 @@ class Dispatcher:
                 await self._complete(job, config, recognition)
             finally:
                 self._busy.pop(job.id, None)
+
+    async def _ready(self, job_id: str) -> Job | None:
+        """Find a job and its audio; ``None`` if there is nothing (more) to do for it."""
+        job = await self._database.run(self._store.get, job_id)
+        if job is None or job.status != "running":
+            return None
+        if job.crashes >= MAX_CRASHES:
+            await self._reject(
+                job,
+                "worker",
+                f"The recognising process died {job.crashes} times over this recording, most likely "
+                "because memory ran out; free some memory, or use a smaller model, and submit it again",
+            )
+            return None
+        source = jobconfig.parse(job.config).fetch_data
+        if source is None or self._store.audio_path(job_id).exists():
+            return job
+        if self._outside is None:
+            problem: str | None = "Audio fetch error, the server no longer fetches addresses"
+        else:
+            problem = await self._outside.fetch(job, source)
+        if problem is not None:
+            await self._reject(job, "fetch", problem)
+        return await self._still_wanted(job_id)
+
+    async def _still_wanted(self, job_id: str) -> Job | None:
+        """Find a job whose audio took long to come; drop the audio if the job was deleted meanwhile."""
+        job = await self._database.run(self._store.get, job_id)
+        if job is not None and job.status == "running":
+            return job
+        if job is None or job.status in ("deleted", "expired"):
+            self._store.audio_path(job_id).unlink(missing_ok=True)
+        return None
 
     async def _count_death(self, job: Job, death: WorkerDied) -> None:
         current = await self._database.run(self._store.get, job.id)
@@ -154,17 +195,28 @@ class Dispatcher:
             language=transcribe.language_of(config, recognition),
             operating_point=wanted.model or wanted.operating_point or "standard",
             log="".join(lines),
+            notifications=len(config.notification_config),
         )
         _log.info("job done", job=job.id, audio_seconds=round(recognition.duration, 2), words=words)
-        self._waiters.notify(job.id)
+        await self._tell(job)
 
     async def _reject(self, job: Job, kind: str, message: str) -> None:
         error = JobError(timestamp=timestamp(now_micros()), message=message, type=kind)
         await self._database.run(
-            self._store.finish, job, status="rejected", errors=(error,), log=log_line(message, "ERROR")
+            self._store.finish,
+            job,
+            status="rejected",
+            errors=(error,),
+            log=log_line(message, "ERROR"),
+            notifications=len(jobconfig.parse(job.config).notification_config),
         )
         _log.warning("job rejected", job=job.id, reason=message)
+        await self._tell(job)
+
+    async def _tell(self, job: Job) -> None:
         self._waiters.notify(job.id)
+        if self._outside is not None:
+            await self._outside.job_ended(job.id)
 
     def _idle_since_now(self, slot: Slot) -> None:
         self._stop_idling(slot)

@@ -15,9 +15,11 @@ from service.batch_server import capabilities, jobconfig, queries
 from service.batch_server.access import Gate
 from service.batch_server.database import Database
 from service.batch_server.dispatcher import Dispatcher, log_line
+from service.batch_server.filenames import name_of
 from service.batch_server.jobs import Job, job_details
 from service.batch_server.output import json_v2, srt, txt
 from service.batch_server.problems import (
+    BadConfig,
     BadQuery,
     FormatNotSupported,
     JobExpired,
@@ -132,22 +134,32 @@ class Endpoints:
 
     def _check_config(self, raw: bytes) -> None:
         config = jobconfig.parse(raw)
-        capabilities.check(config, model=self._settings.model)
+        capabilities.check(
+            config,
+            model=self._settings.model,
+            fetching=self._settings.fetching,
+            notifying=self._settings.notifying,
+        )
 
     async def _accept(self, owner: str, upload: Upload, processing: str) -> tuple[Job, bool]:
         config = jobconfig.parse(upload.config)
+        data_name, what = upload.data_name, f"{upload.size} bytes"
         if upload.audio is None:
-            raise MissingData("The form has no part named 'data_file'")
+            if config.fetch_data is None:
+                raise MissingData("The form has no part named 'data_file', and the config no fetch_data")
+            data_name, what = name_of(config.fetch_data.url), "audio to be fetched"
+        elif config.fetch_data is not None:
+            raise BadConfig("fetch_data: the form has a part named 'data_file' too; send one or the other")
         try:
             return await self._database.run(
                 self._store.add,
                 owner=owner,
                 reference=config.reference,
-                data_name=upload.data_name,
+                data_name=data_name,
                 config=upload.config,
                 upload=upload.audio,
                 most_unfinished=self._limits.concurrent_jobs,
-                log=log_line(f"Accepted {upload.data_name} with {upload.size} bytes{processing}"),
+                log=log_line(f"Accepted {data_name} with {what}{processing}"),
             )
         except TooManyUnfinished as error:
             raise TooMany(f"{self._limits.concurrent_jobs} jobs are unfinished; wait until one ends") from error

@@ -49,6 +49,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         limits: Bounds on uploads and on the rate of requests.
         cluster: Address of a Dask scheduler whose workers recognise, ``tcp://host:port``; they must see
             ``data_dir`` under the same path. ``None`` recognises on this machine.
+        fetching: Whether the server may fetch audio from addresses that clients name (``fetch_data``).
+        notifying: Whether it may call addresses that clients name when a job has ended.
+        allowed_hosts: Hosts (``name`` or ``name:port``) that it may call although their address isn't public.
         exit_with_parent: Whether to stop once standard input is closed.
     """
 
@@ -63,4 +66,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     retention: float = 7 * 86_400.0
     limits: Limits = Limits()
     cluster: str | None = None
+    fetching: bool = False
+    notifying: bool = False
+    allowed_hosts: tuple[str, ...] = ()
     exit_with_parent: bool = False

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -23,6 +23,18 @@ SCHEMA_VERSION: Final = 1
 _NO_LIMIT: Final = -1
 
 _errors_decoder: Final = msgspec.json.Decoder(tuple[JobError, ...])
+
+
+class Owed(NamedTuple):
+    """A notification that is still to be sent.
+
+    Attributes:
+        job_id: The job.
+        number: Its place in the config's ``notification_config``.
+    """
+
+    job_id: str
+    number: int
 
 
 class TooManyUnfinished(Exception):
@@ -120,7 +132,7 @@ class Store:
     def _remove_leftovers(self) -> None:
         for upload in self._uploads.iterdir():
             upload.unlink()
-        wanted = {job.id for job in self.unfinished()}
+        wanted = {job.id for job in self.unfinished()} | {owed.job_id for owed in self.owed()}
         for audio in self._audio.iterdir():
             if audio.name not in wanted:
                 audio.unlink()
@@ -268,6 +280,7 @@ class Store:
         language: str = "",
         operating_point: str = "",
         log: str = "",
+        notifications: int = 0,
     ) -> bool:
         """End a running job, in one transaction with its transcript and its usage.
 
@@ -280,6 +293,7 @@ class Store:
             language: Language that the usage is counted under.
             operating_point: Operating point that the usage is counted under.
             log: Lines for the job's log.
+            notifications: How many notifications have to be sent; the audio is kept until they are.
 
         Returns:
             Whether the job was still running; if not, nothing was changed.
@@ -299,6 +313,8 @@ class Store:
             if not changed:
                 return False
             self._run("append_log", {"id": job.id, "lines": log})
+            for number in range(notifications):
+                self._run("owe", {"job_id": job.id, "number": number})
             if transcript is not None:
                 self._run("insert_transcript", {"job_id": job.id, "json_v2": transcript})
                 self._run(
@@ -312,8 +328,30 @@ class Store:
                         "duration": duration or 0.0,
                     },
                 )
-        self.audio_path(job.id).unlink(missing_ok=True)
+        if not notifications:
+            self.audio_path(job.id).unlink(missing_ok=True)
         return True
+
+    def owed(self, job_id: str | None = None) -> list[Owed]:
+        """List the notifications that are still to be sent, of one job or of all."""
+        return [Owed(*row) for row in self._run("owed", {"job_id": job_id})]
+
+    def settle(self, owed: Owed, failed: JobError | None = None) -> None:
+        """Strike off a notification that was sent, or given up.
+
+        Args:
+            owed: The notification.
+            failed: What to note in the job if it was given up.
+        """
+        with self._transaction():
+            self._run("settle", owed._asdict())
+            job = self.get(owed.job_id)
+            if failed is not None and job is not None:
+                errors = msgspec.json.encode((*job.errors, failed))
+                self._run("set_errors", {"id": job.id, "errors": errors})
+            (left,) = self._one("count_owed", {"job_id": owed.job_id})
+        if not left:
+            self.audio_path(owed.job_id).unlink(missing_ok=True)
 
     def retire(self, job_id: str, status: Status) -> bool:
         """Delete or expire a job: its row stays, its audio and transcript go.

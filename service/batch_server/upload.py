@@ -14,6 +14,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
+from service.batch_server import filenames
 from service.batch_server.problems import BadConfig, Malformed, Problem, TooLarge
 from service.batch_server.settings import Limits
 
@@ -24,7 +25,6 @@ _MAX_HEADER_SIZE: Final = 8192
 _DRAIN_SECONDS: Final = 30.0
 _DRAIN_BYTES: Final = 1 << 26
 _FORM_OVERHEAD: Final = 1 << 20
-_DEFAULT_NAME: Final = "data_file"
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +59,7 @@ class _Form:
         self.has_config = False
         self.has_audio = False
         self.size = 0
-        self.data_name = _DEFAULT_NAME
+        self.data_name = filenames.DEFAULT
         self.complete = False
         self.parser = MultipartParser(
             boundary,
@@ -118,7 +118,7 @@ class _Form:
                 raise Malformed("The form has more than one part named 'data_file'")
             self.has_audio = True
             name = options.get(b"filename", b"").decode("utf-8", "replace")
-            self.data_name = os.path.basename(name.replace("\\", "/")) or _DEFAULT_NAME  # noqa: PTH119 - text only
+            self.data_name = filenames.base(name)
         else:
             raise Malformed(f"The form has a part named {self._part!r}; only 'config' and 'data_file' are known")
 

@@ -67,3 +67,18 @@ GROUP BY language, operating_point ORDER BY language, operating_point;
 
 -- name: first_usage_day
 SELECT min(day) FROM usage WHERE owner = :owner;
+
+-- name: owe
+INSERT INTO notifications (job_id, number) VALUES (:job_id, :number);
+
+-- name: owed
+SELECT job_id, number FROM notifications WHERE :job_id IS NULL OR job_id = :job_id ORDER BY job_id, number;
+
+-- name: settle
+DELETE FROM notifications WHERE job_id = :job_id AND number = :number;
+
+-- name: count_owed
+SELECT count(*) FROM notifications WHERE job_id = :job_id;
+
+-- name: set_errors
+UPDATE jobs SET errors = :errors WHERE id = :id;

@@ -36,3 +36,10 @@ CREATE TABLE usage (
 ) STRICT;
 
 CREATE INDEX usage_by_day ON usage (owner, day);
+
+-- Notifications that are still to be sent; `number` is their place in the config's notification_config.
+CREATE TABLE notifications (
+    job_id      TEXT    NOT NULL REFERENCES jobs (id) ON DELETE CASCADE,
+    number      INTEGER NOT NULL,
+    PRIMARY KEY (job_id, number)
+) STRICT;
