@@ -10,9 +10,9 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from watcher.describe import describe_entry, describe_hold, next_step, overall_state, shown
-from watcher.errors import UsageError
-from watcher.events import Event
-from watcher.ledger import Ledger, display_name
+from watcher.errors import ConfigError, UsageError
+from watcher.folders.marks import Marks
+from watcher.ledger import Ledger, config_key, display_name
 from watcher.models import PAUSE, EntryState
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from watcher.events import EventBus
     from watcher.folders import FolderStatus, FolderWatch
     from watcher.ledger import LedgerWorker
-    from watcher.models import Entry, WatchFolder
+    from watcher.models import Engine, Entry, OutputFormat, WatchFolder
     from watcher.scheduler import Account, Scheduler
     from watcher.transcripts import TranscriptStore
 
@@ -147,10 +147,13 @@ class Control:
         entry = await self._find(uid)
         if entry.state.is_active:
             raise UsageError(f"{display_name(entry.path)} is {entry.state}: there is nothing to retry.")
-        folder = next((f for f in self._folders() if f.path == entry.root), None)
-        again = (folder.engine, folder.transcription, folder.formats) if folder else None
+        again = await self._settings_now(entry)
+        resume = any(account.name == entry.account for account in self._accounts)
         now = self._clock.now()
-        entry = await self._ledger(Ledger.retry, entry, now=now, reason="You asked for it.", again=again)
+        if again and config_key(again[0], again[1]) != entry.config_key and entry.state is not EntryState.DONE:
+            await asyncio.to_thread(self._store.remove, entry.uid)  # it was made with other settings
+        reason = "You asked for it."
+        entry = await self._ledger(Ledger.retry, entry, now=now, reason=reason, again=again, resume=resume)
         self._scheduler.wake()
         return await self._tell(entry)
 
@@ -172,6 +175,24 @@ class Control:
             await self._ledger(Ledger.watch_root, folder.path, now=self._clock.now())
 
     # Inside
+
+    async def _settings_now(self, entry: Entry) -> tuple[Engine, dict[str, Any], tuple[OutputFormat, ...]] | None:
+        """What the config and the `.dropscribe.toml` on the way say now about an entry.
+
+        Raises:
+            UsageError: its folder is not watched any more, or a `.dropscribe.toml` can't be used.
+        """
+        folder = next((f for f in self._folders() if f.path == entry.root), None)
+        if folder is None and entry.state is EntryState.DONE:
+            return None
+        if folder is None:
+            fix = f"Watch it again: dropscribe folders add {shown(entry.root)}"
+            raise UsageError(f"The folder {shown(entry.root)} is not watched any more.", fix=fix)
+        try:
+            settings = await asyncio.to_thread(Marks(folder).settings, entry.path.parent)
+        except ConfigError as error:
+            raise UsageError(error.message, fix=error.fix) from None
+        return settings.engine, settings.transcription, settings.formats
 
     async def _find(self, uid: str) -> Entry:
         entry = await self._ledger(Ledger.find, uid)
@@ -226,4 +247,3 @@ class Control:
 
     async def _holds_changed(self) -> None:
         await self._scheduler.refresh_holds()
-        self.bus.publish(Event("hold", self._clock.now()))

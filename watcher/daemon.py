@@ -23,7 +23,7 @@ from watcher.logs import get_logger
 from watcher.media import Prober
 from watcher.models import EntryState
 from watcher.paths import StatePaths
-from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler
+from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler, keep_going
 from watcher.transcripts import TranscriptStore, TranscriptWriter, target_folder
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ _READY = frozenset({EntryState.WAITING, EntryState.TRANSCRIBED})
 """States in which an entry waits for the scheduler."""
 _ONCE_INCOMPLETE = 5.0
 """Seconds that `run --once` waits for the rest of a file that is cut short."""
+_BASELINE_LOOK = 2.0
 _FINISH_UPLOADS = 5.0
 """Seconds that uploads under way get when the daemon is stopped; what is cut off makes no job."""
 
@@ -77,6 +78,9 @@ class Daemon:
         self._ready = asyncio.Event()
         self.paths = StatePaths(config.state_path)
         self.bus = EventBus()
+        self._new_roots: set[Path] = set()
+        """Watch folders whose first scan is not in the ledger yet: what is in them was there before."""
+        self._ledger: LedgerWorker | None = None
         self._watch: FolderWatch | None = None
         self._scheduler: Scheduler | None = None
         self.control: Control
@@ -88,10 +92,11 @@ class Daemon:
             opened = open_ledger(self.paths.ledger, backups=self.paths.backups, checkpoint=self._checkpoint)
             ledger = LedgerWorker(opened, on_moved=self._announce)
             stack.push_async_callback(ledger.close)
+            self._ledger = ledger
             stack.callback(self.bus.close)
             for folder in self._folders:
                 await ledger(Ledger.watch_root, folder.path, now=self._clock.now())
-            new_roots = {f.path for f in self._folders if await ledger(Ledger.is_new_root, f.path)}
+            self._new_roots |= {f.path for f in self._folders if await ledger(Ledger.is_new_root, f.path)}
 
             store = TranscriptStore(self.paths.transcripts)
             writer = TranscriptWriter()
@@ -103,7 +108,7 @@ class Daemon:
                 clock=self._clock,
                 known=lambda sightings: self._known(ledger, sightings),
                 own_outputs=lambda path: ledger(Ledger.is_output, path),
-                new_roots=new_roots.__contains__,
+                new_roots=self._new_roots.__contains__,
                 hint=self._warm_up,
                 rescan=self._config.rescan,
                 patience=Patience(incomplete=_ONCE_INCOMPLETE) if once else None,
@@ -153,7 +158,7 @@ class Daemon:
                 asyncio.create_task(watch.run(), name="watch"),
                 asyncio.create_task(intake.run(watch), name="intake"),
                 asyncio.create_task(scheduler.run(), name="scheduler"),
-                asyncio.create_task(self._finish_baselines(ledger, watch, intake, new_roots), name="baselines"),
+                asyncio.create_task(keep_going("baselines", lambda: self._finish_baselines(ledger, watch, intake))),
             ]
             try:
                 await self._until_done(work, watch, intake, scheduler, once=once)
@@ -169,10 +174,11 @@ class Daemon:
         """Take up a changed config while running. What needs a restart (state_dir) keeps its old value."""
         self._config = config
         self._folders = config.watch_folders()
-        await self.control.watch_folders(self._folders)
-        if self._watch and self._scheduler:
+        if self._ledger and self._watch and self._scheduler:
+            await self.control.watch_folders(self._folders)
+            self._new_roots |= {f.path for f in self._folders if await self._ledger(Ledger.is_new_root, f.path)}
             await self._watch.set_folders(self._folders)
-            await self._scheduler.refresh_holds()
+            await self._scheduler.reconfigured()
         self.bus.publish(Event("config", self._clock.now(), {"folders": len(self._folders)}))
 
     async def _until_done(
@@ -200,20 +206,24 @@ class Daemon:
                 task.cancel()
 
     async def _quiet(self, watch: FolderWatch, intake: Intake, scheduler: Scheduler) -> None:
-        await watch.scan_complete()
-        await intake.drained()
-        while not await scheduler.is_quiet():  # noqa: ASYNC110 - many things together make it quiet
+        """Wait until there is nothing to do: twice in a row, as work goes from hand to hand."""
+        quiet = 0
+        while quiet < 2:  # noqa: PLR2004 - twice
+            await watch.scan_complete()
+            await intake.drained()
+            quiet = quiet + 1 if await scheduler.is_quiet() else 0
             await asyncio.sleep(0.1)
 
-    async def _finish_baselines(
-        self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake, new_roots: set[Path]
-    ) -> None:
-        """Once all that was there is in the ledger, what comes later is new."""
-        await watch.scan_complete()
-        await intake.drained()
-        for root in new_roots:
-            await ledger(Ledger.finish_baseline, root)
-        new_roots.clear()
+    async def _finish_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
+        """Once all that was in a folder is in the ledger, what comes later is new. Folders may come later too."""
+        while True:
+            await watch.scan_complete()
+            await intake.drained()
+            scanned = {status.path for status in watch.status() if status.last_scan is not None}
+            for root in self._new_roots & scanned:
+                await ledger(Ledger.finish_baseline, root)
+                self._new_roots.discard(root)
+            await asyncio.sleep(_BASELINE_LOOK)
 
     async def _stop(self, work: list[asyncio.Task[None]], scheduler: Scheduler) -> None:
         """Let uploads finish for a few seconds, then cancel; nothing that is cut off is lost or paid."""

@@ -7,43 +7,40 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from watcher.errors import LedgerDamaged, LedgerError, NoSpace
+from watcher.errors import LedgerDamaged, LedgerError, NoSpace, NotWritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["check_integrity", "connect", "connect_readonly", "sqlite_errors"]
+__all__ = ["check_integrity", "connect", "connect_readonly", "make_durable", "sqlite_errors"]
 
 _BUSY_SECONDS = 10.0
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """Open the ledger for writing, making an empty database where there is none.
-
-    WAL with `synchronous=FULL`: a committed transaction survives a power cut.
+    """Open the ledger for writing, making an empty database where there is none. Nothing in it is changed yet.
 
     Raises:
         LedgerError: it can't be opened.
-        LedgerDamaged: it is no SQLite database.
     """
     with sqlite_errors(file):
         connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         try:
             _prepare(connection)
-            for pragma in (
-                "journal_mode=WAL",
-                "synchronous=FULL",
-                "foreign_keys=ON",
-                "journal_size_limit=4194304",
-            ):
-                connection.execute(f"PRAGMA {pragma}")
         except BaseException:
             connection.close()
             raise
+    return connection
+
+
+def make_durable(connection: sqlite3.Connection, file: Path) -> None:
+    """Set what a ledger is written with: WAL and `synchronous=FULL`, so that a commit survives a power cut."""
+    with sqlite_errors(file):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "journal_size_limit=4194304"):
+            connection.execute(f"PRAGMA {pragma}")
     if os.name == "posix":
         file.chmod(0o600)
-    return connection
 
 
 def connect_readonly(file: Path) -> sqlite3.Connection:
@@ -82,14 +79,24 @@ def check_integrity(connection: sqlite3.Connection, file: Path, *, thorough: boo
 
 @contextmanager
 def sqlite_errors(file: Path) -> Iterator[None]:
-    """Raise what SQLite says in the program's own errors."""
+    """Raise what SQLite says in the program's own errors.
+
+    Raises:
+        NoSpace: the disk is full. What passes is an OutputError: nothing was changed, and it is tried again.
+        NotWritable: the disk fails or is read-only, or another program keeps the ledger locked.
+        LedgerDamaged: it is no sound database.
+        LedgerError: anything else.
+    """
     try:
         yield
     except sqlite3.DatabaseError as error:
         name = getattr(error, "sqlite_errorname", "")
-        if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE"}:
+        if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}:
             fix = "Free some space; Dropscribe goes on by itself."
             raise NoSpace(f"The ledger {file} can't be written: {error}.", fix=fix) from error
+        if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED")):
+            fix = "Check the disk, and that no other program has the ledger open; Dropscribe goes on by itself."
+            raise NotWritable(f"The ledger {file} can't be used now: {error}.", fix=fix) from error
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             raise _damaged(file, str(error)) from error
         raise LedgerError(f"The ledger {file} can't be used: {error}.") from error

@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from watcher.ledger.connection import check_integrity, connect, connect_readonly, sqlite_errors
-from watcher.ledger.migrate import migrate
-from watcher.ledger.queries import QUERIES
+from watcher.ledger.connection import check_integrity, connect, connect_readonly, make_durable
+from watcher.ledger.migrate import check_version, migrate
 from watcher.ledger.reader import LedgerReader
-from watcher.ledger.rows import NewEntry, config_key, display_name, from_new
-from watcher.ledger.transitions import IllegalMove, check_move
+from watcher.ledger.rows import NewEntry, as_text, config_key, display_name, from_new, to_entry
+from watcher.ledger.transitions import IllegalMove
+from watcher.ledger.writer import LedgerWriter
 from watcher.models import AttemptState, Entry, EntryState
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -33,6 +31,9 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "open_ledger", "open_readonly"]
 
 _S = EntryState
+_OPEN = frozenset({_S.SUBMITTING, _S.HELD})
+"""States of an entry whose latest attempt may still come to something."""
+_REPLACED = "Other content took its place before it was submitted."
 
 
 def open_ledger(file: Path, *, backups: Path, checkpoint: Callable[[str], None] | None = None) -> Ledger:
@@ -49,7 +50,9 @@ def open_ledger(file: Path, *, backups: Path, checkpoint: Callable[[str], None] 
     """
     connection = connect(file)
     try:
+        check_version(connection, file)
         check_integrity(connection, file)
+        make_durable(connection, file)
         migrate(connection, file, backups)
     except BaseException:
         connection.close()
@@ -62,62 +65,8 @@ def open_readonly(file: Path) -> LedgerReader:
     return LedgerReader(connect_readonly(file), file)
 
 
-class Ledger(LedgerReader):
+class Ledger(LedgerWriter):
     """Reads and moves entries. Use it from one thread at a time."""
-
-    def __init__(
-        self, connection: sqlite3.Connection, file: Path, *, checkpoint: Callable[[str], None] | None = None
-    ) -> None:
-        super().__init__(connection, file)
-        self._checkpoint = checkpoint or (lambda _name: None)
-        self._moved: dict[int, None] = {}
-
-    @contextmanager
-    def _transaction(self, name: str) -> Iterator[None]:
-        with sqlite_errors(self._file):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._checkpoint(f"before commit: {name}")
-                self._connection.execute("COMMIT")
-            except BaseException:
-                self._moved.clear()
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-        self._checkpoint(f"after commit: {name}")
-
-    def take_moved(self) -> list[Entry]:
-        """Return the entries that moved since this was asked last, as they are now."""
-        moved, self._moved = list(self._moved), {}
-        return [self.entry(entry_id) for entry_id in moved]
-
-    def _execute(self, query: str, /, **values: object) -> int:
-        return self._connection.execute(QUERIES[query], values).rowcount
-
-    def _move(
-        self,
-        entry: Entry,
-        target: EntryState,
-        now: float,
-        *,
-        reason: str = "",
-        fix: str = "",
-        next_attempt_at: float = 0.0,
-        by_person: bool = False,
-    ) -> None:
-        check_move(entry.state, target, by_person=by_person)
-        values = {"id": entry.id, "from_state": entry.state.value, "to_state": target.value, "now": now}
-        moved = self._execute("move", **values, reason=reason, fix=fix, next_attempt_at=next_attempt_at)
-        if not moved:
-            raise IllegalMove(f"{entry.path} is not {entry.state} any more.")
-        self._event(entry.id, entry.state, target, now, reason)
-
-    def _event(self, entry_id: int, origin: EntryState | None, target: EntryState, now: float, reason: str) -> None:
-        origin_name = origin.value if origin else None
-        values = {"entry_id": entry_id, "now": now, "from_state": origin_name, "to_state": target.value}
-        self._execute("insert_event", **values, reason=reason)
-        self._moved[entry_id] = None
 
     # What was found
 
@@ -133,7 +82,7 @@ class Ledger(LedgerReader):
     def _add(self, new: NewEntry, now: float) -> tuple[Entry, bool]:
         present = self.at_path(new.path)
         same = present is not None and present.fingerprint.sha256 == new.fingerprint.sha256
-        if present and same and (new.fingerprint.sha256 or present.reason == new.reason):
+        if present and same and (new.fingerprint.sha256 or present.reason == as_text(new.reason)):
             # Without a digest (it could not be read), the same complaint is not written down twice.
             size, mtime_ns = new.fingerprint.size, new.fingerprint.mtime_ns
             self._execute("touch", id=present.id, size=size, mtime_ns=mtime_ns)
@@ -141,15 +90,14 @@ class Ledger(LedgerReader):
         if present:
             self._supersede(present, now)
         uid = secrets.token_urlsafe(12)
-        cursor = self._connection.execute(QUERIES["insert_entry"], {**from_new(new), "uid": uid, "now": now})
-        entry_id = int(cursor.lastrowid or 0)
+        entry_id = int(self._run("insert_entry", **from_new(new), uid=uid, now=now).lastrowid or 0)
         self._event(entry_id, None, new.state, now, new.reason)
         return self.entry(entry_id), True
 
     def _supersede(self, entry: Entry, now: float) -> None:
         """Other content took the entry's path. A job that may be running is still seen to its end."""
         if entry.state is _S.WAITING:
-            self._move(entry, _S.CANCELLED, now, reason="Other content took its place before it was submitted.")
+            self._move(entry, _S.CANCELLED, now, reason=_REPLACED)
         self._execute("supersede", id=entry.id, now=now)
 
     def relocate(self, entry_id: int, *, root: Path, path: Path, size: int, mtime_ns: int, now: float) -> Entry:
@@ -173,14 +121,14 @@ class Ledger(LedgerReader):
         account: str,
         reference: str,
         now: float,
-        stored: Callable[[str], bool],
+        reusable: Callable[[Entry, Entry, Entry], bool],
         newest_first: bool = False,
     ) -> tuple[Entry, Attempt | None] | None:
         """Take the next waiting entry of a folder.
 
-        It becomes SUBMITTING with a prepared attempt; or TRANSCRIBED, with no attempt, where the transcript of
-        the same content and config is stored already. An entry is passed over while another of the same
-        content and config has a job, or may have one.
+        It becomes SUBMITTING with a prepared attempt; or TRANSCRIBED, with no attempt, where a transcript of the
+        same content and config is there already. An entry is passed over while another of the same content and
+        config has a job, or may have one.
 
         Args:
             engine: of the folder.
@@ -188,7 +136,8 @@ class Ledger(LedgerReader):
             account: where the job would go.
             reference: a fresh one for the attempt.
             now: unix time.
-            stored: says whether the transcript of the entry with this uid is stored.
+            reusable: called with the entry, one of the same content and config, and the one under whose uid that
+                one's transcript is stored; says whether this transcript is to be used.
             newest_first: take the newest recording instead of the oldest.
         """
         with self._transaction("claim"):
@@ -196,28 +145,49 @@ class Ledger(LedgerReader):
             entry = self._entry(query, engine=engine.value, root=os.fsencode(root), now=now)
             if entry is None:
                 return None
-            twin = self.transcript_twin(entry)
-            if twin and stored(twin.uid):
-                self._move(entry, _S.TRANSCRIBED, now, reason=f"Same content as {display_name(twin.path)}.")
-                self._execute("note_copy", id=entry.id, copy_of=twin.id)
+            if owner := self._transcript_for(entry, reusable):
+                own = owner.id == entry.id
+                reason = "It was transcribed before." if own else f"Same content as {display_name(owner.path)}."
+                self._move(entry, _S.TRANSCRIBED, now, reason=reason)
+                self._execute("note_copy", id=entry.id, copy_of=None if own else owner.id)
                 return self.entry(entry.id), None
             self._move(entry, _S.SUBMITTING, now)
             self._execute("start_attempt", entry_id=entry.id, reference=reference, account=account, now=now)
             self._execute("note_attempt", entry_id=entry.id, reference=reference, account=account)
             return self.entry(entry.id), self.latest_attempt(entry.id)
 
+    def _transcript_for(self, entry: Entry, reusable: Callable[[Entry, Entry, Entry], bool]) -> Entry | None:
+        """Find the entry whose stored transcript `entry` can have."""
+        for twin in self.same_job(entry):
+            owner = self.entry(twin.copy_of) if twin.copy_of else twin
+            if reusable(entry, twin, owner):
+                return owner
+        return None
+
     def arm(self, attempt: Attempt, *, now: float) -> None:
-        """From here on a job may exist: commit that before the tail of the upload is sent."""
+        """From here on a job may exist: commit that before the tail of the upload is sent.
+
+        Raises:
+            IllegalMove: a person cancelled the entry meanwhile, or another attempt is under way; send no tail.
+        """
         with self._transaction("arm"):
-            if not self._execute("arm_attempt", id=attempt.id, now=now):
-                raise IllegalMove(f"Attempt {attempt.reference} is not PREPARED any more.")
+            entry = self.entry(attempt.entry_id)
+            wanted = entry.state is _S.SUBMITTING and entry.reference == attempt.reference
+            if not wanted or not self._execute("arm_attempt", id=attempt.id, now=now):
+                raise IllegalMove(f"{entry.path} is not to be submitted any more.")
 
     def accept(self, attempt: Attempt, job_id: str, *, now: float, reason: str = "") -> Entry:
-        """The service has the job: SUBMITTING (or HELD) → SUBMITTED."""
+        """The service has the job: SUBMITTING (or HELD) → SUBMITTED.
+
+        Returns:
+            The entry. If it does not have this `job_id` then, nobody waits for the job any more: delete it.
+        """
         with self._transaction("accept"):
             entry = self.entry(attempt.entry_id)
-            self._end(attempt, AttemptState.ACCEPTED, now, job_id)
-            self._execute("note_job", id=entry.id, job_id=job_id, now=now)
+            was_open = self._end_attempt(attempt, AttemptState.ACCEPTED, now, job_id)
+            if not was_open or entry.reference != attempt.reference or entry.state not in _OPEN:
+                return entry
+            self._execute("note_job", id=entry.id, job_id=job_id, account=attempt.account, now=now)
             self._move(entry, _S.SUBMITTED, now, reason=reason)
             return self.entry(entry.id)
 
@@ -234,6 +204,8 @@ class Ledger(LedgerReader):
     ) -> Entry:
         """No job exists: SUBMITTING → WAITING, to be tried again from `next_attempt_at` on.
 
+        An entry that a person cancelled meanwhile stays so. One whose place other content took is CANCELLED.
+
         Args:
             attempt: the one that ended.
             ended: REFUSED, ABSENT or DROPPED.
@@ -245,14 +217,16 @@ class Ledger(LedgerReader):
         """
         with self._transaction("give back"):
             entry = self.entry(attempt.entry_id)
-            self._end(attempt, ended, now, None)
-            self._move(entry, _S.WAITING, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at)
+            was_open = self._end_attempt(attempt, ended, now)
+            if not was_open or entry.reference != attempt.reference or entry.state not in _OPEN:
+                return entry
+            if entry.current:
+                self._move(entry, _S.WAITING, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at)
+            else:
+                self._move(entry, _S.CANCELLED, now, reason=_REPLACED)
             if not counts:
                 self._execute("uncount", id=entry.id)
             return self.entry(entry.id)
-
-    def _end(self, attempt: Attempt, state: AttemptState, now: float, job_id: str | None) -> None:
-        self._execute("end_attempt", id=attempt.id, state=state.value, now=now, job_id=job_id)
 
     # After the job
 
@@ -267,6 +241,7 @@ class Ledger(LedgerReader):
         ended: AttemptState | None = None,
         by_person: bool = False,
         gone: bool = False,
+        job_over: bool = False,
     ) -> Entry:
         """Move an entry to FAILED, HELD, SKIPPED or CANCELLED, with a reason that a person can act on.
 
@@ -279,20 +254,29 @@ class Ledger(LedgerReader):
             ended: what became of its open attempt, if it has one; an ARMED one stays so unless it is said.
             by_person: whether a person asked for it.
             gone: whether the recording is not at its path any more: whatever comes there next is new.
+            job_over: whether its job will give no transcript any more, so that a retry submits it anew.
         """
         with self._transaction(f"end {target.value}"):
             attempt = self.latest_attempt(entry.id)
             if ended and attempt:
-                self._end(attempt, ended, now, None)
+                self._end_attempt(attempt, ended, now)
             self._move(entry, target, now, reason=reason, fix=fix, by_person=by_person)
             if gone:
                 self._execute("supersede", id=entry.id, now=now)
+            if job_over:
+                self._execute("forget_job", id=entry.id)
             return self.entry(entry.id)
 
+    def forget_job(self, entry_id: int) -> None:
+        """Its job was deleted: a retry submits it anew."""
+        with self._transaction("forget job"):
+            self._execute("forget_job", id=entry_id)
+
     def transcribed(self, entry: Entry, *, now: float) -> Entry:
-        """The transcript is stored safely: SUBMITTED → TRANSCRIBED."""
+        """The transcript is stored safely, under the entry's own uid: SUBMITTED → TRANSCRIBED."""
         with self._transaction("transcribed"):
             self._move(entry, _S.TRANSCRIBED, now)
+            self._execute("note_copy", id=entry.id, copy_of=None)
             return self.entry(entry.id)
 
     def annotate(self, entry: Entry, *, reason: str, fix: str = "", next_attempt_at: float = 0.0) -> None:
@@ -301,9 +285,16 @@ class Ledger(LedgerReader):
             values = {"reason": reason, "fix": fix, "next_attempt_at": next_attempt_at}
             self._execute("annotate", id=entry.id, state=entry.state.value, **values)
 
-    def fetch_again(self, entry: Entry, *, now: float, reason: str) -> Entry:
-        """What was stored is damaged: TRANSCRIBED → SUBMITTED, to be fetched from the job once more."""
+    def fetch_again(self, entry: Entry, job_id: str, *, account: str, now: float, reason: str) -> Entry:
+        """What is stored doesn't do: TRANSCRIBED → SUBMITTED, to be fetched from its job (or a copy's) at no cost."""
         with self._transaction("fetch again"):
+            self._execute("note_job", id=entry.id, job_id=job_id, account=account, now=now)
+            self._move(entry, _S.SUBMITTED, now, reason=reason)
+            return self.entry(entry.id)
+
+    def track_again(self, entry: Entry, *, now: float, reason: str) -> Entry:
+        """Its job can be asked for again: HELD → SUBMITTED."""
+        with self._transaction("track again"):
             self._move(entry, _S.SUBMITTED, now, reason=reason)
             return self.entry(entry.id)
 
@@ -327,20 +318,31 @@ class Ledger(LedgerReader):
 
     # A person's word
 
-    def retry(self, entry: Entry, *, now: float, reason: str, again: NewSettings | None = None) -> Entry:
-        """FAILED, SKIPPED, CANCELLED or HELD → WAITING; DONE → TRANSCRIBED, which publishes what is stored.
+    def retry(
+        self, entry: Entry, *, now: float, reason: str, again: NewSettings | None = None, resume: bool = False
+    ) -> Entry:
+        """Try an ended or held entry again, at no cost where that is possible.
+
+        DONE → TRANSCRIBED, which publishes what is stored. HELD or CANCELLED, with a job that can be asked:
+        → SUBMITTED. CANCELLED while a job may exist: → SUBMITTING, which looks for it. All else: → WAITING.
 
         Args:
             entry: as it was read last.
             now: unix time.
             reason: who asked, in words.
             again: settings of its folder as they are now; None keeps those it was added with.
+            resume: whether the job that it has, if any, can be asked now.
+
+        Raises:
+            IllegalMove: it is at work already, or not at its path any more.
         """
         with self._transaction("retry"):
-            target = _S.TRANSCRIBED if entry.state is _S.DONE else _S.WAITING
             attempt = self.latest_attempt(entry.id)
+            target = _target_of_retry(entry, attempt, resume=resume)
+            if target is _S.WAITING and not entry.current:
+                raise IllegalMove(f"{entry.path} is not what it was: what is there now has an entry of its own.")
             if attempt and target is _S.WAITING:
-                self._end(attempt, AttemptState.DROPPED, now, None)
+                self._end_attempt(attempt, AttemptState.DROPPED, now)
             if again and target is _S.WAITING:
                 self._reconfigure(entry, again)
             self._execute("forgive", id=entry.id)
@@ -357,6 +359,32 @@ class Ledger(LedgerReader):
             config_key=config_key(engine, config),
             formats=" ".join(formats),
         )
+
+    # What the config says now
+
+    def follow_engine(self, root: Path, engine: Engine) -> int:
+        """Let a folder's waiting entries go where the folder goes now; returns how many had to change."""
+        with self._transaction("follow engine"):
+            rows = self._rows("waiting_with_other_engine", root=os.fsencode(root), engine=engine.value)
+            for row in rows:
+                key = config_key(engine, msgspec.json.decode(row["config"]))
+                self._execute("change_engine", id=row["id"], engine=engine.value, config_key=key)
+            return len(rows)
+
+    def drop_unwatched(self, roots: Collection[Path], *, now: float, limit: int = 500) -> int:
+        """Cancel waiting entries of folders that are not watched any more; returns how many (at most `limit`).
+
+        Should such a folder be watched again, what is in it is found anew.
+        """
+        with self._transaction("drop unwatched"):
+            hexed = msgspec.json.encode([os.fsencode(root).hex().upper() for root in roots]).decode()
+            found = [to_entry(row) for row in self._rows("waiting_elsewhere", roots=hexed, limit=limit)]
+            for entry in found:
+                self._move(entry, _S.CANCELLED, now, reason="Its folder is not watched any more.")
+                self._execute("supersede", id=entry.id, now=now)
+            return len(found)
+
+    # Holds
 
     def hold(self, name: str, *, now: float, reason: str, fix: str = "", until: float | None = None) -> None:
         """Stop submission, or say anew why it is stopped."""
@@ -379,3 +407,13 @@ class Ledger(LedgerReader):
         """The first scan of this folder is complete: what comes from now on is new."""
         with self._transaction("finish baseline"):
             self._execute("finish_baseline", path=os.fsencode(path))
+
+
+def _target_of_retry(entry: Entry, attempt: Attempt | None, *, resume: bool) -> EntryState:
+    if entry.state is _S.DONE:
+        return _S.TRANSCRIBED
+    if entry.state is _S.CANCELLED and attempt and attempt.state is AttemptState.ARMED:
+        return _S.SUBMITTING
+    if resume and entry.job_id and entry.state in {_S.HELD, _S.CANCELLED}:
+        return _S.SUBMITTED
+    return _S.WAITING

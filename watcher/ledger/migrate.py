@@ -13,7 +13,7 @@ from watcher.ledger.queries import read_sql
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["VERSION", "back_up", "migrate", "migrations"]
+__all__ = ["VERSION", "back_up", "check_version", "migrate", "migrations"]
 
 _APPLICATION_ID = 0x44524F50  # "DROP": lets file(1) and us tell a ledger from another database
 
@@ -31,17 +31,9 @@ def migrate(connection: sqlite3.Connection, file: Path, backups: Path) -> None:
     """Make the schema of a new ledger, or bring an older one to it.
 
     Each step is one transaction. Before the first one the ledger is copied into `backups`.
-
-    Raises:
-        LedgerTooNew: a newer version of Dropscribe wrote it; nothing was touched.
     """
+    version = check_version(connection, file)
     with sqlite_errors(file):
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-        if version > VERSION:
-            raise LedgerTooNew(
-                f"The ledger {file} was made by a newer Dropscribe: schema {version}, and this is {VERSION}.",
-                fix="Update Dropscribe, or name another directory with --state-dir. Nothing was changed.",
-            )
         if version == VERSION:
             return
         fresh = version == 0 and not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
@@ -51,6 +43,23 @@ def migrate(connection: sqlite3.Connection, file: Path, backups: Path) -> None:
         back_up(connection, backups / f"ledger-v{version}.sqlite3")
         for number, name in enumerate(migrations()[version:], version + 1):
             _apply(connection, read_sql("migrations", name), number)
+
+
+def check_version(connection: sqlite3.Connection, file: Path) -> int:
+    """Return the version of a ledger's schema; 0 for a new one.
+
+    Raises:
+        LedgerTooNew: a newer version of Dropscribe wrote it; nothing was touched.
+        LedgerDamaged: it is no database.
+    """
+    with sqlite_errors(file):
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > VERSION:
+        raise LedgerTooNew(
+            f"The ledger {file} was made by a newer Dropscribe: schema {version}, and this is {VERSION}.",
+            fix="Update Dropscribe, or name another directory with --state-dir. Nothing was changed.",
+        )
+    return version
 
 
 def back_up(connection: sqlite3.Connection, target: Path) -> Path:

@@ -70,15 +70,6 @@ class LedgerReader:
         """Return the entry one of whose outputs is at `path`."""
         return self._entry("entry_by_output", path=os.fsencode(path))
 
-    def outputs_of_others(self, folder: Path, beginning: str, entry_id: int) -> list[Path]:
-        """Return other entries' outputs in a folder whose names have this beginning."""
-        low = os.fsencode(folder / "x")[:-1] + os.fsencode(beginning)
-        high = low.rstrip(b"\xff")
-        high = high[:-1] + bytes([high[-1] + 1])
-        rows = self._rows("outputs_of_others", low=low, high=high, entry_id=entry_id)
-        found = [Path(os.fsdecode(row["path"])) for row in rows]
-        return [path for path in found if path.parent == folder]
-
     def is_output(self, path: Path) -> bool:
         """Whether Dropscribe wrote the file at `path`."""
         return self._row("is_output", path=os.fsencode(path)) is not None

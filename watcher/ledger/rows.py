@@ -24,7 +24,7 @@ from watcher.models import (
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["Change", "Hold", "NewEntry", "config_key", "display_name", "from_new", "to_attempt", "to_entry"]
+__all__ = ["Change", "Hold", "NewEntry", "as_text", "config_key", "display_name", "from_new", "to_attempt", "to_entry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,11 @@ def config_key(engine: Engine, config: dict[str, Any]) -> str:
 def display_name(path: Path) -> str:
     """The file's name as text, whatever its bytes."""
     return os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def as_text(text: str) -> str:
+    """A text as UTF-8 can hold it: what stands for undecodable bytes of a file name is replaced."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def to_entry(row: sqlite3.Row) -> Entry:

@@ -28,7 +28,8 @@ AUTOMATIC: dict[EntryState, frozenset[EntryState]] = {
     _S.DONE: frozenset(),
     _S.SKIPPED: frozenset(),
     _S.CANCELLED: frozenset(),
-    _S.HELD: frozenset({_S.SUBMITTED}),
+    # Only with certainty: its job was found (it is adopted, at no cost), or was shown never to have been created.
+    _S.HELD: frozenset({_S.SUBMITTED, _S.WAITING}),
 }
 
 BY_A_PERSON: dict[EntryState, frozenset[EntryState]] = {
@@ -40,8 +41,9 @@ BY_A_PERSON: dict[EntryState, frozenset[EntryState]] = {
     _S.DONE: frozenset({_S.TRANSCRIBED}),
     _S.FAILED: frozenset({_S.WAITING, _S.CANCELLED}),
     _S.SKIPPED: frozenset({_S.WAITING}),
-    _S.CANCELLED: frozenset({_S.WAITING}),
-    _S.HELD: frozenset({_S.WAITING, _S.CANCELLED}),
+    # A job that may exist is looked for, and one that runs is waited for, before anything is paid again.
+    _S.CANCELLED: frozenset({_S.WAITING, _S.SUBMITTING, _S.SUBMITTED}),
+    _S.HELD: frozenset({_S.WAITING, _S.SUBMITTED, _S.CANCELLED}),
 }
 
 

@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiolimiter import AsyncLimiter
 
+from watcher.errors import EngineUnavailable
+from watcher.logs import get_logger
+from watcher.speechmatics import SpeechmaticsError
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Literal
 
     from watcher.models import Engine
     from watcher.speechmatics import AsyncClient
 
-__all__ = ["Account", "Connector", "RateLimits"]
+__all__ = ["HOLD_PREFIX", "Account", "Connector", "RateLimits"]
+
+_log = get_logger("account")
+HOLD_PREFIX = "account:"
+_LONGEST_PAUSE = 3600.0
+_PATIENCE = 3
+"""Failures in a row, without a job accepted in between, after which an account is left alone for a while."""
 
 
 class Connector(Protocol):
@@ -64,6 +75,8 @@ class Account:
         delete_after_download: remove the job once its transcript is safe.
         upload_limit: bytes; a larger recording is prepared first.
         troubles: how many times in a row it was paused without a job being accepted.
+        failures: how many submissions in a row it failed, without a job being accepted.
+        refusals: how many times in a row it was stopped, without a job being accepted.
         paused_until: unix time before which nothing is submitted.
         pause_reason: why, in words.
     """
@@ -77,6 +90,8 @@ class Account:
     delete_after_download: bool = False
     upload_limit: int = 1_000_000_000
     troubles: int = 0
+    failures: int = 0
+    refusals: int = 0
     paused_until: float = 0.0
     pause_reason: str = ""
     progress: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -84,14 +99,36 @@ class Account:
     @property
     def hold_name(self) -> str:
         """The name of the hold that stops this account."""
-        return f"account:{self.name}"
+        return f"{HOLD_PREFIX}{self.name}"
 
-    def pause(self, until: float, reason: str) -> None:
-        """Submit nothing before `until` (unix time)."""
-        self.troubles += 1
-        if until > self.paused_until:
+    async def delete_job(self, job_id: str) -> bool:
+        """Delete a job that nobody waits for, if the service can be asked now; returns whether it could."""
+        try:
+            client = await self.connector.connect()
+            await client.delete_job(job_id, force=True)
+        except (SpeechmaticsError, EngineUnavailable) as error:
+            _log.warning("a job that nobody waits for could not be deleted", job=job_id, why=str(error))
+            return False
+        return True
+
+    def pause(self, until: float, reason: str, *, now: float) -> None:
+        """Submit nothing before `until` (unix times). Uploads that fail together are one trouble."""
+        if not self.is_paused(now):
+            self.troubles += 1
+        until = min(until, now + _LONGEST_PAUSE)
+        if until > self.paused_until or not self.is_paused(now):
             self.paused_until, self.pause_reason = until, reason
 
+    def failed(self, reason: str, *, now: float, delay: Callable[[int], float]) -> None:
+        """A submission failed at the service's side; when one after the other does, leave it alone for a while."""
+        self.failures += 1
+        if self.failures >= _PATIENCE:
+            self.pause(now + delay(self.failures - _PATIENCE + 1), reason, now=now)
+
+    def accepted(self) -> None:
+        """It took a job: whatever was wrong is over."""
+        self.troubles = self.failures = self.refusals = 0
+
     def is_paused(self, now: float) -> bool:
-        """Whether nothing is to be submitted at `now`."""
-        return now < self.paused_until
+        """Whether nothing is to be submitted at `now`. A clock that was set back ends a pause."""
+        return now < self.paused_until <= now + _LONGEST_PAUSE

@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 import send2trash
 
 from watcher import speechmatics as sm
-from watcher.errors import DropscribeError, NotWritable, OutputError, describe_os_error
+from watcher.errors import (
+    DropscribeError,
+    LedgerDamaged,
+    NotWritable,
+    OutputError,
+    RecordingError,
+    describe_os_error,
+)
 from watcher.folders import fingerprint
 from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
-from watcher.scheduler.retry import OUTPUT_DELAY
+from watcher.scheduler.retry import LONGEST_DELAY, OUTPUT_DELAY
 from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
 
 if TYPE_CHECKING:
@@ -82,18 +89,23 @@ class Deliverer:
         if heard_too_little(probed, heard):
             reason = f"The service heard {heard:.0f} s of a recording that is {probed:.0f} s long."
             fix = "Check the recording; then `dropscribe retry FILE` submits it again, which may cost."
-            return await self._ledger(Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=reason, fix=fix)
+            return await self._ledger(
+                Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=reason, fix=fix, job_over=True
+            )
         try:
             await asyncio.to_thread(self._store.put, entry.uid, originals)
         except OSError as error:
             raise describe_os_error(error, doing=f"keep the transcript of {entry.path}") from error
         entry = await self._ledger(Ledger.transcribed, entry, now=self._clock.now())
         if account.delete_after_download:
-            try:
-                await client.delete_job(job_id)
-            except sm.SpeechmaticsError as error:
-                _log.warning("the remote job could not be deleted", job=job_id, why=str(error))
+            await self._delete(client, job_id)
         return entry
+
+    async def _delete(self, client: AsyncClient, job_id: str) -> None:
+        try:
+            await client.delete_job(job_id)
+        except sm.SpeechmaticsError as error:
+            _log.warning("the remote job could not be deleted", job=job_id, why=str(error))
 
     async def publish(self, entry: Entry) -> Entry:
         """Write the outputs beside the recording: TRANSCRIBED → DONE.
@@ -101,13 +113,15 @@ class Deliverer:
         Raises:
             OutputError: they can't be written now; nothing was.
         """
-        twin = await self._ledger(Ledger.entry, entry.copy_of) if entry.copy_of else None
+        owner = await self._ledger(Ledger.entry, entry.copy_of) if entry.copy_of else entry
         try:
-            originals = await asyncio.to_thread(self._store.get, twin.uid if twin else entry.uid)
-        except (DamagedTranscript, FileNotFoundError) as error:
-            return await self._fetch_again(entry, str(error))
+            originals = await asyncio.to_thread(self._store.get, owner.uid)
+        except FileNotFoundError:
+            return await self._fetch_again(entry, owner, "Its stored transcript is gone.")
+        except DamagedTranscript as error:
+            return await self._fetch_again(entry, owner, error.message)
         if not set(needed_originals(entry.formats)) <= set(originals):
-            return await self._fetch_again(entry, "Not every format was stored.")
+            return await self._fetch_again(entry, owner, "Not every format was stored.")
         if not entry.current or await asyncio.to_thread(self._was_replaced, entry):
             reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
             return await self._ledger(Ledger.end, entry, EntryState.CANCELLED, now=self._clock.now(), reason=reason)
@@ -117,30 +131,48 @@ class Deliverer:
         await self._tidy_up(entry)
         return entry
 
-    async def publish_or_say_why(self, entry: Entry) -> Entry:
-        """Publish; where that can't be done now, say why in the ledger and leave it for later."""
+    async def publish_or_say_why(self, entry: Entry) -> None:
+        """Publish; where that can't be done now, say why in the ledger and leave it for later.
+
+        Raises:
+            OutputError: the ledger can't be written.
+        """
         if entry.id in self._publishing:
-            return entry
+            return
         self._publishing.add(entry.id)
         try:
             entry = await self._ledger(Ledger.entry, entry.id)
-            return await self.publish(entry) if entry.state is EntryState.TRANSCRIBED else entry
+            if entry.state is EntryState.TRANSCRIBED:
+                await self.publish(entry)
+        except LedgerDamaged:
+            raise
         except IllegalMove as error:
             _log.info("left as it is", file=str(entry.path), why=error.message)
-            return await self._ledger(Ledger.entry, entry.id)
-        except OutputError as error:
-            at = self._clock.now() + OUTPUT_DELAY
+        except DamagedTranscript as error:  # the service's own bytes make no such output
+            fix = "dropscribe retry FILE fetches it again."
+            end = EntryState.HELD
+            await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=error.message, fix=fix)
+        except (OutputError, RecordingError) as error:
             _log.warning("not written yet", file=str(entry.path), why=error.message)
-            await self._ledger(Ledger.annotate, entry, reason=error.message, fix=error.fix, next_attempt_at=at)
-            return await self._ledger(Ledger.entry, entry.id)
+            await self._later(entry, error.message, error.fix, OUTPUT_DELAY)
+        except Exception as error:  # noqa: BLE001 - one entry must not stop the rest
+            _log.exception("not written yet", file=str(entry.path))
+            why = f"An unexpected error: {type(error).__name__}: {error}"
+            await self._later(entry, why, "Please report it.", LONGEST_DELAY)
         finally:
             self._publishing.discard(entry.id)
 
-    async def _fetch_again(self, entry: Entry, why: str) -> Entry:
+    async def _later(self, entry: Entry, reason: str, fix: str, delay: float) -> None:
+        at = self._clock.now() + delay
+        await self._ledger(Ledger.annotate, entry, reason=reason, fix=fix, next_attempt_at=at)
+
+    async def _fetch_again(self, entry: Entry, owner: Entry, why: str) -> Entry:
+        """What is stored doesn't do: fetch it from the job that it came from, which costs nothing."""
         now = self._clock.now()
-        if entry.job_id is not None and entry.copy_of is None:
-            return await self._ledger(Ledger.fetch_again, entry, now=now, reason=why)
-        fix = "dropscribe retry FILE transcribes it again."
+        if owner.job_id and owner.account:
+            account = owner.account
+            return await self._ledger(Ledger.fetch_again, entry, owner.job_id, account=account, now=now, reason=why)
+        fix = "To transcribe it again (this may cost): dropscribe retry FILE"
         return await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
 
     def _was_replaced(self, entry: Entry) -> bool:
@@ -191,6 +223,11 @@ class Deliverer:
     def _move_aside(self, entry: Entry, folder: Path) -> None:
         target = folder / entry.path.relative_to(entry.root)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():
-            raise OutputError(f"{target} exists already.")
-        shutil.move(entry.path, target)
+        # Made with O_EXCL first: between a look and a move, somebody else could put a file there.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        try:
+            shutil.move(entry.path, target)
+        except BaseException:
+            if entry.path.exists():
+                target.unlink(missing_ok=True)
+            raise

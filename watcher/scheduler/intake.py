@@ -7,14 +7,24 @@ or FAILED with its reason, so that it is not looked at again and `explain` can t
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.errors import BrokenMedia, NoSpace, NotARecording, SourceChanged, Unreadable
+from watcher.errors import (
+    BrokenMedia,
+    LedgerDamaged,
+    NotARecording,
+    OutputError,
+    RecordingError,
+    SourceChanged,
+    Unreadable,
+)
 from watcher.folders import Filter, Moved, fingerprint
-from watcher.ledger import Ledger, NewEntry
+from watcher.ledger import IllegalMove, Ledger, NewEntry, config_key
 from watcher.logs import get_logger
 from watcher.models import EntryState, Existing, Fingerprint
+from watcher.scheduler.loops import keep_going
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,7 +34,7 @@ if TYPE_CHECKING:
     from watcher.folders import Settled
     from watcher.ledger import LedgerWorker
     from watcher.media import Prober
-    from watcher.models import Entry, MediaInfo, Output
+    from watcher.models import Entry, MediaInfo, Output, WatchFolder
     from watcher.transcripts import TranscriptWriter
 
 __all__ = ["Intake"]
@@ -66,12 +76,12 @@ class Intake:
         """Take in what settles, for ever; cancel to stop."""
         work: asyncio.Queue[Settled] = asyncio.Queue(_WORKERS * 2)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._write())
+            group.create_task(keep_going("intake", self._write))
             for _ in range(_WORKERS):
-                group.create_task(self._look_at_each(work))
+                group.create_task(keep_going("intake", lambda: self._look_at_next(work)))
             async for item in found:
                 if isinstance(item, Moved):
-                    await self._moved(item)
+                    await self._follow_move(item)
                     continue
                 self._pending += 1
                 self._drained.clear()
@@ -81,19 +91,20 @@ class Intake:
         """Wait until everything taken in so far is in the ledger."""
         await self._drained.wait()
 
-    async def _look_at_each(self, work: asyncio.Queue[Settled]) -> None:
-        while True:
-            settled = await work.get()
-            try:
-                new = await self._look_at(settled)
-            except SourceChanged as error:
-                _log.debug("not whole yet", file=str(settled.path), why=error.message)
-                self._finish(1)
-            else:
-                if new is None:
-                    self._finish(1)
-                else:
-                    await self._ready.put(_Ready(settled, new))
+    async def _look_at_next(self, work: asyncio.Queue[Settled]) -> None:
+        settled = await work.get()
+        new: NewEntry | None = None
+        try:
+            new = await self._look_at(settled)
+        except SourceChanged as error:
+            _log.debug("not whole yet", file=str(settled.path), why=error.message)
+        except Exception as error:  # noqa: BLE001 - one poisonous file must not stop the others
+            _log.exception("an unexpected error", file=str(settled.path))
+            new = _unread(settled, f"An unexpected error: {type(error).__name__}: {error}", "Please report it.")
+        if new is None:
+            self._finish(1)
+        else:
+            await self._ready.put(_Ready(settled, new))
 
     def _finish(self, count: int) -> None:
         self._pending -= count
@@ -109,8 +120,10 @@ class Intake:
             media = await self._prober.probe(path)
         except NotARecording as error:
             state, reason, fix = EntryState.SKIPPED, error.message, error.fix
-        except (BrokenMedia, Unreadable) as error:
+        except BrokenMedia as error:
             state, reason, fix = EntryState.FAILED, error.message, error.fix
+        except Unreadable as error:
+            return _unread(settled, error.message, error.fix) if await asyncio.to_thread(_exists, path) else None
         if state is EntryState.WAITING and not settled.complete:
             state, reason = EntryState.FAILED, f"{path} is cut short, and nobody went on writing it."
             fix = "Copy it again; or transcribe what is there: dropscribe retry FILE"
@@ -124,8 +137,7 @@ class Intake:
         except Unreadable as error:
             if not await asyncio.to_thread(_exists, path):
                 return None
-            identity = Fingerprint(settled.size, settled.mtime_ns, "")
-            state, reason, fix = EntryState.FAILED, error.message, error.fix
+            return _unread(settled, error.message, error.fix)
         return NewEntry(
             root=folder.path,
             path=path,
@@ -141,46 +153,60 @@ class Intake:
 
     async def _write(self) -> None:
         """Add what is ready to the ledger, as many at a time as have come together."""
-        while True:
-            batch = [await self._ready.get()]
-            while len(batch) < _BATCH and not self._ready.empty():
-                batch.append(self._ready.get_nowait())
+        batch = [await self._ready.get()]
+        while len(batch) < _BATCH and not self._ready.empty():
+            batch.append(self._ready.get_nowait())
+        try:
             await self._add(batch)
+        finally:
+            # Should it have failed: what isn't in the ledger is handed on again by a later scan.
             self._finish(len(batch))
 
     async def _add(self, batch: list[_Ready]) -> None:
         rest = [ready for ready in batch if not await self._follow(ready)]
         if not rest:
             return
-        added = await self._until_there_is_space(rest)
+        added = await self._add_when_possible(rest)
+        self._on_new()
         for entry, is_new in added:
             if not is_new and entry.state is EntryState.DONE:
                 await self._publish_again(entry)
-        self._on_new()
 
-    async def _until_there_is_space(self, batch: list[_Ready]) -> list[tuple[Entry, bool]]:
+    async def _add_when_possible(self, batch: list[_Ready]) -> list[tuple[Entry, bool]]:
         while True:
             try:
                 return await self._ledger(Ledger.add, [ready.new for ready in batch], now=self._clock.now())
-            except NoSpace as error:
-                _log.warning("waiting for space", why=error.message)
+            except OutputError as error:
+                _log.warning("waiting until the ledger can be written", why=error.message)
                 await asyncio.sleep(5)
 
-    async def _moved(self, moved: Moved) -> None:
-        """The OS said that a recording was renamed: its entry follows, unless it is being taken in anew anyway."""
-        entry = await self._ledger(Ledger.at_path, moved.old)
-        if entry is None or await asyncio.to_thread(_exists, moved.old):
-            return
-        if await self._ledger(Ledger.at_path, moved.new) is None:
-            await self._relocate(entry, moved.folder.path, moved.new, entry.fingerprint)
+    async def _follow_move(self, moved: Moved) -> None:
+        """The OS said that a recording was renamed: its entry follows. What can't be done here, a scan does."""
+        try:
+            entry = await self._ledger(Ledger.at_path, moved.old)
+            if entry is None or await asyncio.to_thread(_exists, moved.old):
+                return
+            there = await self._ledger(Ledger.at_path, moved.new)
+            if there is None and _is_same_job(entry, moved.folder):
+                await self._relocate(entry, moved.folder.path, moved.new, entry.fingerprint)
+        except LedgerDamaged:
+            raise
+        except Exception as error:  # noqa: BLE001 - what comes after it must still be taken in
+            _log.warning("a move is looked into later", file=str(moved.new), why=str(error))
 
     async def _follow(self, ready: _Ready) -> bool:
-        """If this is a known recording that was renamed or moved, let its entry follow."""
+        """If this is a known recording that was renamed or moved, let its entry follow.
+
+        Where it is to be transcribed otherwise than before, it is a new one.
+        """
         new = ready.new
-        if not new.fingerprint.sha256 or await self._ledger(Ledger.at_path, new.path):
+        if not new.fingerprint.sha256:
+            return False
+        there = await self._ledger(Ledger.at_path, new.path)
+        if there is not None:
             return False
         for entry in await self._ledger(Ledger.same_content, new.fingerprint.sha256):
-            if entry.root.is_dir() and not await asyncio.to_thread(_exists, entry.path):
+            if _is_same_job(entry, ready.settled.folder) and await asyncio.to_thread(_has_left, entry):
                 await self._relocate(entry, new.root, new.path, new.fingerprint)
                 return True
         return False
@@ -198,18 +224,57 @@ class Intake:
         _log.info("renamed", file=str(path), was=str(entry.path))
         outputs = await self._ledger(Ledger.outputs, entry.id)
         beside = tuple(output for output in outputs if output.path.parent == entry.path.parent)
-        if beside:
-            claimed = await self._ledger(Ledger.claimed_outputs, entry.id, path.parent, path.stem)
+        if not beside:
+            return
+        claimed = await self._ledger(Ledger.claimed_outputs, entry.id, path.parent, path.stem)
+        try:
             now_at: tuple[Output, ...] = await asyncio.to_thread(
                 self._writer.move_outputs, beside, path, path.parent, claimed=claimed
             )
-            await self._ledger(Ledger.moved_outputs, entry.id, now_at)
+        except (OutputError, RecordingError) as error:
+            _log.warning("its outputs stay where they are", file=str(path), why=error.message)
+            return
+        await self._ledger(Ledger.moved_outputs, entry.id, now_at)
 
     async def _publish_again(self, entry: Entry) -> None:
         """A recording was dropped again after its outputs were removed: write them again, at no cost."""
         outputs = await self._ledger(Ledger.outputs, entry.id)
-        if outputs and not any(output.path.exists() for output in outputs):
+        if not outputs or await asyncio.to_thread(_any_is_there, outputs):
+            return
+        try:
             await self._ledger(Ledger.retry, entry, now=self._clock.now(), reason="It was dropped again.")
+        except IllegalMove as error:
+            _log.info("left as it is", file=str(entry.path), why=error.message)
+
+
+def _unread(settled: Settled, reason: str, fix: str) -> NewEntry:
+    """An entry without a digest: it stays unknown to `Ledger.known`, so that each scan tries again."""
+    folder = settled.folder
+    return NewEntry(
+        root=folder.path,
+        path=settled.path,
+        fingerprint=Fingerprint(settled.size, settled.mtime_ns, ""),
+        engine=folder.engine,
+        config=folder.transcription,
+        formats=folder.formats,
+        state=EntryState.FAILED,
+        reason=reason,
+        fix=fix,
+    )
+
+
+def _is_same_job(entry: Entry, folder: WatchFolder) -> bool:
+    key = config_key(folder.engine, folder.transcription)
+    return entry.config_key == key and entry.formats == folder.formats
+
+
+def _any_is_there(outputs: tuple[Output, ...]) -> bool:
+    return any(_exists(output.path) for output in outputs)
+
+
+def _has_left(entry: Entry) -> bool:
+    """Whether a recording is not at its path any more, though its watch folder is there."""
+    return os.path.isdir(entry.root) and not _exists(entry.path)  # noqa: PTH112 - Path.is_dir raises on some errors
 
 
 def _exists(path: Path) -> bool:

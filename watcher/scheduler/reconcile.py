@@ -25,9 +25,10 @@ if TYPE_CHECKING:
     from watcher.ledger import LedgerWorker
     from watcher.models import Attempt
     from watcher.scheduler.account import Account
+    from watcher.scheduler.holds import Holds
     from watcher.speechmatics import AsyncClient, JobDetails
 
-__all__ = ["Listing", "Reconciler", "oldest_relevant", "verdict"]
+__all__ = ["Absence", "Listing", "Reconciler", "next_look", "oldest_relevant", "verdict"]
 
 _log = get_logger("reconcile")
 RETENTION = 6.5 * 86400.0
@@ -35,6 +36,8 @@ RETENTION = 6.5 * 86400.0
 CLOCK_SKEW = 86400.0
 """Seconds by which our clock and the service's may differ when listings are searched."""
 _MOST_LOOKUPS = 500
+_AFTER_TROUBLE = 10.0
+_FRUITLESS = frozenset({sm.JobStatus.DELETED, sm.JobStatus.EXPIRED, sm.JobStatus.REJECTED})
 
 
 @dataclass
@@ -74,17 +77,32 @@ def verdict(attempt: Attempt, listing: Listing, absence: Absence | None, *, now:
         return "adopt"
     if now - (attempt.armed_at or attempt.prepared_at) > RETENTION or listing.opaque:
         return "hold"
+    # Listings of a service lag behind: one that shows no such job proves nothing yet.
     if absence is not None and listing.began - absence.since >= settle_listing:
         return "absent"
     return "wait"
 
 
+def next_look(since: float, now: float, settle_listing: float) -> float:
+    """Seconds until the list is worth reading again: soon at first, as it may just lag behind.
+
+    Args:
+        since: when it first showed no such job; monotonic.
+        now: monotonic.
+        settle_listing: of the account.
+    """
+    left = settle_listing - (now - since)
+    growing = max(1.0, now - since)
+    return max(0.2, min(growing, settle_listing / 2, left if left > 0 else growing))
+
+
 class Reconciler:
     """Settles the attempts of one account that are ARMED without an answer."""
 
-    def __init__(self, ledger: LedgerWorker, account: Account, *, clock: Clock) -> None:
+    def __init__(self, ledger: LedgerWorker, account: Account, holds: Holds, *, clock: Clock) -> None:
         self._ledger = ledger
         self._account = account
+        self._holds = holds
         self._clock = clock
         self._absences: dict[str, Absence] = {}
 
@@ -96,52 +114,67 @@ class Reconciler:
         """
         try:
             client = await self._account.connector.connect()
-            listing = await self._list(client, min(a.armed_at or a.prepared_at for a in attempts))
-        except (sm.PagingStalled, sm.NotFound) as error:
-            for attempt in attempts:
-                await self._hold(attempt, f"The service's job list can't be read: {error}")
-            return 0.0
+            listing = await self._list(client, attempts)
+        except sm.PagingStalled as error:
+            return await self._hold_all(attempts, error)
+        except sm.NotFound as error:
+            if error.from_api:
+                return await self._hold_all(attempts, error)
+            return _AFTER_TROUBLE
+        except (sm.AuthenticationError, sm.PermissionDenied, sm.ConfigurationError) as error:
+            fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
+            await self._holds.stop(self._account, str(error), fix)
+            return _AFTER_TROUBLE
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
             _log.info("cannot list jobs yet", account=self._account.name, why=str(error))
-            return 10.0
+            return _AFTER_TROUBLE
         for attempt in attempts:
             await self._settle(client, attempt, listing)
-        return max(0.2, self._account.settle_listing / 2)
+        now = self._clock.monotonic()
+        left = [self._absences[a.reference] for a in attempts if a.reference in self._absences]
+        return min((next_look(a.since, now, self._account.settle_listing) for a in left), default=0.0)
 
-    async def _list(self, client: AsyncClient, armed_at: float) -> Listing:
+    async def _list(self, client: AsyncClient, attempts: Sequence[Attempt]) -> Listing:
+        """Read the list back past the arming times; to its very end while a job is missing.
+
+        The end costs some pages more, but then a clock that was wrong at the time hides no job.
+        """
         listing = Listing(began=self._clock.monotonic())
-        oldest = oldest_relevant(armed_at)
+        oldest = oldest_relevant(min(a.armed_at or a.prepared_at for a in attempts))
+        missing = {attempt.reference for attempt in attempts}
         lookups = 0
         async for job in client.iter_jobs(include_deleted=True):
-            if job.created < oldest:
+            is_old = job.created < oldest
+            if is_old and not missing:
                 break
             reference = job.reference
-            if reference is None and job.config is None:
+            if reference is None and job.config_data is None and not is_old:
                 lookups += 1
                 reference = await self._look_up(client, job.id) if lookups <= _MOST_LOOKUPS else None
                 listing.opaque |= reference is None
-            if reference is not None:
+            if reference:
                 listing.jobs.setdefault(reference, []).insert(0, job)
+                missing.discard(reference)
         return listing
 
     async def _look_up(self, client: AsyncClient, job_id: str) -> str | None:
-        """Ask for the reference of a job whose config the listing left out, as on-prem servers do."""
+        """Ask for the reference of a job whose config the listing left out, as on-prem servers do.
+
+        Returns:
+            The reference; an empty text for a job that has none; None if it can't be learned.
+        """
         try:
             job = await client.get_job(job_id, wait=0)
         except (sm.NotFound, sm.Gone):
             return None
-        return job.reference or ("" if job.config is not None else None)
+        return job.reference or ("" if job.config_data is not None else None)
 
     async def _settle(self, client: AsyncClient, attempt: Attempt, listing: Listing) -> None:
         now = self._clock.now()
         absence = self._absences.get(attempt.reference)
         match verdict(attempt, listing, absence, now=now, settle_listing=self._account.settle_listing):
             case "adopt":
-                keep, *twins = listing.jobs[attempt.reference]
-                for twin in twins:
-                    await self._delete_twin(client, twin)
-                reason = "The service's answer was lost; its job was found by its reference."
-                await self._ledger(Ledger.accept, attempt, keep.id, now=now, reason=reason)
+                await self._adopt(client, attempt, listing.jobs[attempt.reference])
             case "hold":
                 await self._hold(attempt, "It can't be known whether the service took this recording.")
             case "absent":
@@ -159,6 +192,17 @@ class Reconciler:
                 return
         self._absences.pop(attempt.reference, None)
 
+    async def _adopt(self, client: AsyncClient, attempt: Attempt, jobs: list[JobDetails]) -> None:
+        """Take the oldest job that may give a transcript; the others cost nothing more if they are stopped."""
+        keep = next((job for job in jobs if job.status not in _FRUITLESS), jobs[0])
+        for twin in jobs:
+            if twin is not keep:
+                await self._delete_twin(client, twin)
+        reason = "The service's answer was lost; its job was found by its reference."
+        entry = await self._ledger(Ledger.accept, attempt, keep.id, now=self._clock.now(), reason=reason)
+        if entry.job_id != keep.id:
+            await self._account.delete_job(keep.id)  # cancelled meanwhile: nobody waits for it
+
     async def _delete_twin(self, client: AsyncClient, twin: JobDetails) -> None:
         if twin.status.is_final:
             return
@@ -166,6 +210,11 @@ class Reconciler:
             await client.delete_job(twin.id, force=True)
         except sm.SpeechmaticsError as error:
             _log.warning("a second job could not be deleted", job=twin.id, why=str(error))
+
+    async def _hold_all(self, attempts: Sequence[Attempt], error: Exception) -> float:
+        for attempt in attempts:
+            await self._hold(attempt, f"The service's job list can't be read: {error}")
+        return _AFTER_TROUBLE
 
     async def _hold(self, attempt: Attempt, why: str) -> None:
         entry = await self._ledger(Ledger.entry, attempt.entry_id)

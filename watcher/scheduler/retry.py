@@ -22,6 +22,7 @@ __all__ = [
     "TryAgain",
     "backoff",
     "decide",
+    "is_the_services_fault",
 ]
 
 FIRST_DELAY = 5.0
@@ -29,6 +30,9 @@ LONGEST_DELAY = 900.0
 OFFLINE_DELAY = 5.0
 OUTPUT_DELAY = 30.0
 CONCURRENCY_DELAY = 15.0
+LONGEST_WISH = 3600.0
+MOST_SURPRISES = 5
+"""After so many attempts that ended in an error nobody thought of, a recording FAILED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,8 @@ class Look:
     reason: str
 
 
+_MEND = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
+
 Decision = TryAgain | PauseAccount | StopAccount | Fail | Cancel | Look
 
 
@@ -93,7 +99,9 @@ def backoff(attempts: int, chance: float) -> float:
     return float(delay * (0.75 + chance / 4))
 
 
-def decide(error: Exception, *, attempts: int, now: float, chance: float) -> Decision:
+def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error, all in one place
+    error: Exception, *, attempts: int, now: float, chance: float
+) -> Decision:
     """Decide what follows from a failed submission.
 
     Args:
@@ -105,28 +113,42 @@ def decide(error: Exception, *, attempts: int, now: float, chance: float) -> Dec
     match error:
         case sm.SubmissionUnknown():
             return Look(str(error))
-        case sm.AuthenticationError() | sm.PermissionDenied() | sm.ConfigurationError() | sm.Redirected():
-            return StopAccount(str(error), _account_fix(error))
+        case sm.AuthenticationError() | sm.PermissionDenied() | sm.ConfigurationError():
+            return StopAccount(str(error), "Give a valid API key: dropscribe login. Submission then goes on by itself.")
+        case sm.Redirected() | sm.NotFound() | sm.Gone():
+            return StopAccount(str(error), "Check `url` in [speechmatics] of the config.")
         case sm.RateLimited():
             default = CONCURRENCY_DELAY if isinstance(error, sm.ConcurrencyLimited) else 1.0
-            return PauseAccount(now + (error.retry_after or default) * (1 + chance / 4), str(error))
+            return PauseAccount(now + _asked(error, default, chance), str(error))
         case sm.ConnectFailed() | ours.EngineUnavailable():
             return PauseAccount(now + OFFLINE_DELAY * (1 + chance), str(error))
         case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():
-            return Fail(str(error), "Mend the recording or its folder's settings, then: dropscribe retry FILE")
+            return Fail(str(error), _MEND)
         case ours.OutputError():
             return TryAgain(now + OUTPUT_DELAY, error.message, error.fix, counts=False)
         case ours.NotARecording() | ours.BrokenMedia():
             return Fail(error.message, error.fix)
-        case sm.SourceError() | ours.SourceChanged() | ours.Unreadable():
-            return TryAgain(now + backoff(attempts, chance), str(error))
+        case ours.ConfigError():
+            return Fail(error.message, _MEND)
         case sm.ApiError() if error.retry_after:
-            return PauseAccount(now + error.retry_after * (1 + chance / 4), str(error))
+            return PauseAccount(now + _asked(error, 0.0, chance), str(error))
+        case sm.SpeechmaticsError() | ours.DropscribeError():
+            return TryAgain(now + backoff(attempts, chance), str(error))
+        case _ if attempts >= MOST_SURPRISES:
+            return Fail(f"An unexpected error: {_named(error)}", "Please report it; then: dropscribe retry FILE")
         case _:
-            return TryAgain(now + backoff(attempts, chance), str(error) or type(error).__name__)
+            return TryAgain(now + backoff(attempts, chance), f"An unexpected error: {_named(error)}")
 
 
-def _account_fix(error: Exception) -> str:
-    if isinstance(error, sm.Redirected):
-        return "Check `url` in [speechmatics] of the config."
-    return "Give a valid API key: dropscribe login. Submission then goes on by itself."
+def is_the_services_fault(error: Exception) -> bool:
+    """Whether the next recording would most likely fail in the same way."""
+    return isinstance(error, sm.ServerError | sm.TransportError | sm.ResponseError)
+
+
+def _asked(error: sm.ApiError, default: float, chance: float) -> float:
+    """Seconds to wait as the service asked, within reason."""
+    return min((error.retry_after or default) * (1 + chance / 4), LONGEST_WISH)
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".removesuffix(": ")

@@ -6,15 +6,16 @@ import asyncio
 import uuid
 from typing import TYPE_CHECKING
 
-from watcher import speechmatics as sm
-from watcher.errors import EngineUnavailable, NoSpace
-from watcher.ledger import IllegalMove, Ledger
+from watcher.errors import LedgerDamaged, OutputError
+from watcher.ledger import Ledger
 from watcher.logs import get_logger
-from watcher.models import PAUSE, AttemptState, EntryState
-from watcher.scheduler.reconcile import Reconciler
-from watcher.scheduler.retry import backoff
+from watcher.models import Engine, EntryState
+from watcher.scheduler.holds import Holds
+from watcher.scheduler.loops import keep_going, wait_for
+from watcher.scheduler.recovery import Recovery
 from watcher.scheduler.submit import Gate, Submitter
 from watcher.scheduler.track import Tracker
+from watcher.transcripts import DamagedTranscript, needed_originals
 
 if TYPE_CHECKING:
     import random
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from watcher.clock import Clock
     from watcher.events import EventBus
-    from watcher.ledger import Hold, LedgerWorker
+    from watcher.ledger import LedgerWorker
     from watcher.models import Attempt, Entry, WatchFolder
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
@@ -34,8 +35,6 @@ __all__ = ["Scheduler"]
 
 _log = get_logger("scheduler")
 _IDLE_LOOK = 30.0
-_LOOK_AT = 1000
-_AWAY = frozenset({EntryState.SUBMITTING, EntryState.SUBMITTED})
 _HOPELESS = 5
 """After so many troubles in a row, `run --once` does not wait for an account any longer."""
 
@@ -66,36 +65,75 @@ class Scheduler:
         self._store = store
         self._deliverer = deliverer
         self._clock = clock
-        self._chance = chance
-        gate = Gate(stopped=self._is_stopped, folder_of=folder_of, writer=writer)
-        self._submitter = Submitter(ledger, gate, preparer, clock=clock, chance=chance, bus=bus)
-        self._trackers = {
-            account.name: Tracker(ledger, account, deliverer, clock=clock, chance=chance) for account in accounts
-        }
-        self._reconcilers = {account.name: Reconciler(ledger, account, clock=clock) for account in accounts}
-        self._wakes: dict[str, asyncio.Event] = {}
-        self._holds: dict[str, Hold] = {}
-        self._turn: dict[str, int] = {}
-        self._uploading: set[int] = set()
+        self._under_way: set[str] = set()
+        """References of the attempts that this run works on, from before they are in the ledger."""
+        self._wakes = {account.name: asyncio.Event() for account in accounts}
         self._publish_now = asyncio.Event()
+        self._turn: dict[str, int] = {}
+        self._uploads = 0
         self._stopping = False
+        self.holds = Holds(ledger, accounts, clock=clock, chance=chance, bus=bus, on_change=self.wake)
+        self._recovery = Recovery(
+            ledger, accounts, self.holds, under_way=self._under_way, settled=self.wake, clock=clock
+        )
+        gate = Gate(stopped=self._is_stopped, folder_of=folder_of, writer=writer)
+        self._submitter = Submitter(ledger, gate, preparer, self.holds, clock=clock, chance=chance, bus=bus)
+        self._trackers = {
+            account.name: Tracker(ledger, account, deliverer, self.holds, clock=clock, chance=chance)
+            for account in accounts
+        }
 
     async def run(self) -> None:
-        """Take up what an earlier run left, then work for ever; cancel to stop."""
-        await self.refresh_holds()
-        await self._recover()
+        """Take up what an earlier run left, then work for ever; cancel to stop.
+
+        Raises:
+            LedgerDamaged: going on could pay for everything again.
+        """
+        await self._begin()
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._publish_loop())
+            group.create_task(keep_going("publishing", self._publish))
             for account in self._accounts:
-                group.create_task(self._submit_loop(account))
-                group.create_task(self._trackers[account.name].run())
-                group.create_task(self._reconcile_loop(account))
-                group.create_task(self._probe_loop(account))
+                name = account.name
+                group.create_task(self._submit_all(account))
+                group.create_task(self._trackers[name].run())
+                group.create_task(keep_going(f"recovery of {name}", lambda a=account: self._recovery.look(a)))  # type: ignore[misc]  # a default argument binds the account of this round
+                group.create_task(keep_going(f"asking {name}", lambda a=account: self.holds.look(a)))  # type: ignore[misc]  # same
+
+    async def _begin(self) -> None:
+        """Bring the ledger in line with the config, before anything is submitted."""
+        begun = asyncio.Event()
+
+        async def step() -> None:
+            await self.holds.forget_other_accounts()
+            await self._recovery.begin(self._folders())
+            await self._recovery.drop_orphans()
+            begun.set()
+            await asyncio.Event().wait()
+
+        trying = asyncio.create_task(keep_going("starting", step))
+        reached = asyncio.create_task(begun.wait())
+        try:
+            await asyncio.wait({trying, reached}, return_when=asyncio.FIRST_COMPLETED)
+            if trying.done():
+                trying.result()
+        finally:
+            trying.cancel()
+            reached.cancel()
+            await asyncio.gather(trying, reached, return_exceptions=True)
+
+    async def reconfigured(self) -> None:
+        """The config has changed: waiting entries follow it, and stopped accounts are asked again."""
+        await self._recovery.begin(self._folders())
+        await self.holds.refresh()
+        self.holds.ask_now()
+        self.wake()
 
     def wake(self) -> None:
         """Something changed that may let work go on: look at the ledger now."""
         for event in self._wakes.values():
             event.set()
+        for tracker in self._trackers.values():
+            tracker.look()
         self._publish_now.set()
 
     def stop_claiming(self) -> None:
@@ -105,206 +143,153 @@ class Scheduler:
     @property
     def uploads(self) -> int:
         """How many uploads are under way."""
-        return len(self._uploading)
+        return self._uploads
 
     async def refresh_holds(self) -> None:
         """Read the holds again after one was set or lifted."""
-        holds = await self._ledger(Ledger.holds, self._clock.now())
-        self._holds = {hold.name: hold for hold in holds}
-        self.wake()
+        await self.holds.refresh()
 
     def _is_stopped(self, account: Account, entry: Entry) -> bool:
         """Whether this entry may not be submitted now."""
-        now = self._clock.now()
-        names = (PAUSE, account.hold_name)
-        held = any(name in self._holds and (self._holds[name].until or now + 1) > now for name in names)
         paused = any(folder.path == entry.root and folder.paused for folder in self._folders())
-        return self._stopping or held or paused
+        return self.holds.is_held(account) or paused
 
     async def abandon(self, entry: Entry) -> None:
         """A person cancelled this entry: delete its job at the service, if it has one and can be asked now."""
         account = next((a for a in self._accounts if a.name == entry.account), None)
-        if account is None or entry.job_id is None:
-            return
-        try:
-            client = await account.connector.connect()
-            await client.delete_job(entry.job_id, force=True)
-        except (sm.SpeechmaticsError, EngineUnavailable) as error:
-            _log.warning("the cancelled job could not be deleted", job=entry.job_id, why=str(error))
+        if account is not None and entry.job_id is not None and await account.delete_job(entry.job_id):
+            await self._ledger(Ledger.forget_job, entry.id)
 
     async def is_quiet(self) -> bool:
         """Whether nothing is left that could go on by itself before long."""
         now = self._clock.now()
-        unfinished = await self._ledger(Ledger.unfinished, limit=_LOOK_AT)
-        if self._uploading or any(entry.state in _AWAY for entry in unfinished):
+        away = await self._ledger(Ledger.away)
+        accounts = {account.name: account for account in self._accounts}
+        if self._uploads or any(name in accounts and not self._is_stuck(accounts[name]) for name in away):
             return False
-        accounts = {account.engine: account for account in self._accounts}
-        roots = {folder.path for folder in self._folders()}
-        for entry in unfinished:
-            account = accounts.get(entry.engine)
-            stuck = account is None or account.troubles >= _HOPELESS or self._is_stopped(account, entry)
-            if entry.root in roots and entry.next_attempt_at <= now and not stuck:
-                return False
+        if await self._ledger(Ledger.due_to_publish, now, limit=1):
+            return False
+        for account in self._accounts:
+            for folder in self._folders():
+                if folder.paused or self._is_stuck(account):
+                    continue
+                if await self._ledger(Ledger.is_claimable, account.engine, folder.path, now):
+                    return False
         return True
 
-    # After a restart
-
-    async def _recover(self) -> None:
-        """An attempt that was never armed made no job: its entry waits again. Armed ones are looked for."""
-        now = self._clock.now()
-        for attempt in await self._ledger(Ledger.open_attempts, AttemptState.PREPARED):
-            entry = await self._ledger(Ledger.entry, attempt.entry_id)
-            if entry.state is EntryState.SUBMITTING:
-                await self._drop(attempt, now)
-
-    async def _drop(self, attempt: Attempt, now: float) -> None:
-        await self._ledger(
-            Ledger.give_back,
-            attempt,
-            AttemptState.DROPPED,
-            now=now,
-            next_attempt_at=now,
-            reason="Dropscribe was stopped before it was submitted.",
-            counts=False,
-        )
+    def _is_stuck(self, account: Account) -> bool:
+        return account.troubles >= _HOPELESS or self.holds.is_held(account)
 
     # Submitting
 
-    async def _submit_loop(self, account: Account) -> None:
-        wake = self._wakes.setdefault(account.name, asyncio.Event())
+    async def _submit_all(self, account: Account) -> None:
         slots = asyncio.Semaphore(account.max_uploads)
         async with asyncio.TaskGroup() as group:
-            while True:
-                await slots.acquire()
-                wake.clear()
-                claimed = await self._claim(account)
-                if claimed is None:
-                    slots.release()
-                    await _wait(wake, await self._until_next(account))
-                    continue
-                entry, attempt = claimed
-                if attempt is None:  # the transcript of the same content is there already
-                    slots.release()
-                    self._publish_now.set()
-                    continue
-                self._uploading.add(entry.id)
-                group.create_task(self._submit(account, entry, attempt, slots, wake))
+            await keep_going(f"submitting to {account.name}", lambda: self._submit_next(account, group, slots))
 
-    async def _submit(
-        self, account: Account, entry: Entry, attempt: Attempt, slots: asyncio.Semaphore, wake: asyncio.Event
-    ) -> None:
-        account.connector.in_use(busy=True)
+    async def _submit_next(self, account: Account, group: asyncio.TaskGroup, slots: asyncio.Semaphore) -> None:
+        await slots.acquire()
+        reference = str(uuid.uuid4())
+        self._under_way.add(reference)
+        claimed = None
         try:
-            after = await self._submitter.submit(account, entry, attempt)
-        except NoSpace as error:
-            _log.warning("the ledger can't be written", why=error.message)
-            await asyncio.sleep(5)
-            return
-        except IllegalMove as error:
-            _log.info("left as it is", file=str(entry.path), why=error.message)
-            return
+            wake = self._wakes[account.name]
+            wake.clear()
+            claimed = await self._claim(account, reference)
+            if claimed is None:
+                seconds = await self._until_next(account)
         finally:
-            self._uploading.discard(entry.id)
-            slots.release()
-            wake.set()
-        if after.state is EntryState.SUBMITTED:
-            account.troubles = 0
-            self._trackers[account.name].wake()
-        await self.refresh_holds()
+            if claimed is None or claimed[1] is None:
+                self._under_way.discard(reference)
+                slots.release()
+        if claimed is None:
+            await wait_for(wake, seconds)
+        elif claimed[1] is None:  # the transcript of the same content is there already
+            self._publish_now.set()
+        else:
+            self._uploads += 1
+            group.create_task(self._submit(account, claimed[0], claimed[1], slots))
 
-    async def _claim(self, account: Account) -> tuple[Entry, Attempt | None] | None:
+    async def _submit(self, account: Account, entry: Entry, attempt: Attempt, slots: asyncio.Semaphore) -> None:
+        after = None
+        try:
+            account.connector.in_use(busy=True)
+            after = await self._submitter.submit(account, entry, attempt)
+        except LedgerDamaged:
+            raise
+        except OutputError as error:
+            _log.warning("the ledger can't be written", why=error.message)
+            await asyncio.sleep(1.0)
+        except Exception:  # noqa: BLE001 - one entry must not stop the rest; `Recovery` finds what is left of it
+            _log.exception("an unexpected error", file=str(entry.path))
+        finally:
+            self._under_way.discard(attempt.reference)
+            self._uploads -= 1
+            slots.release()
+            self._wakes[account.name].set()
+        if after is None or after.state is EntryState.SUBMITTING:
+            self._recovery.wake()
+        elif after.state is EntryState.SUBMITTED:
+            self._trackers[account.name].wake()
+
+    async def _claim(self, account: Account, reference: str) -> tuple[Entry, Attempt | None] | None:
         """Claim the next entry, taking turns between the folders."""
         now = self._clock.now()
-        roots = [f.path for f in self._folders() if f.engine is account.engine and not f.paused]
-        if not roots or self._stopping or account.is_paused(now) or self._is_held(account, now):
+        roots = [folder.path for folder in self._folders() if not folder.paused]
+        if not roots or self._stopping or account.is_paused(now) or self.holds.is_held(account):
             return None
         if await self._ledger(Ledger.count_in_flight, account.engine) >= account.max_running:
             return None
         first = self._turn.get(account.name, 0)
         for step in range(len(roots)):
             index = (first + step) % len(roots)
-            claimed = await self._claim_in(account, roots[index], now)
+            claimed = await self._ledger(
+                Ledger.claim,
+                account.engine,
+                roots[index],
+                account=account.name,
+                reference=reference,
+                now=now,
+                reusable=self._is_reusable,
+                newest_first=self._newest_first(),
+            )
             if claimed:
                 self._turn[account.name] = index + 1
                 return claimed
         return None
 
-    async def _claim_in(self, account: Account, root: Path, now: float) -> tuple[Entry, Attempt | None] | None:
-        return await self._ledger(
-            Ledger.claim,
-            account.engine,
-            root,
-            account=account.name,
-            reference=str(uuid.uuid4()),
-            now=now,
-            stored=self._store.has,
-            newest_first=self._newest_first(),
-        )
+    def _is_reusable(self, entry: Entry, twin: Entry, owner: Entry) -> bool:
+        """Whether an entry is to have the transcript of one with the same content and config.
 
-    def _is_held(self, account: Account, now: float) -> bool:
-        names = (PAUSE, account.hold_name)
-        return any(name in self._holds and (self._holds[name].until or now + 1) > now for name in names)
+        What was paid for once is not paid again, even where the stored transcript lacks a format or is damaged:
+        it is then fetched from the job again; where that fails, a person decides (and `copy_of` tells that).
+        """
+        try:
+            whole = set(needed_originals(entry.formats)) <= set(self._store.get(owner.uid))
+        except (FileNotFoundError, DamagedTranscript):
+            whole = False
+        paid = twin.state is EntryState.DONE and twin.id != entry.id and entry.engine is Engine.SPEECHMATICS
+        return whole or (paid and entry.copy_of is None)
 
     async def _until_next(self, account: Account) -> float:
+        """Seconds after which it is worth looking for something to submit, if nothing happens before."""
         now = self._clock.now()
-        times = [now + _IDLE_LOOK, await self._ledger(Ledger.next_due_at, now)]
-        times += [hold.until for hold in self._holds.values()]
+        times = [now + _IDLE_LOOK, await self._ledger(Ledger.next_due_at, now), *self.holds.ends()]
         times += [account.paused_until if account.is_paused(now) else None]
         return max(0.01, min(at for at in times if at is not None and at > now) - now)
 
-    # After lost answers
-
-    async def _reconcile_loop(self, account: Account) -> None:
-        while True:
-            armed = await self._ledger(Ledger.open_attempts, AttemptState.ARMED)
-            lost = [a for a in armed if a.account == account.name and a.entry_id not in self._uploading]
-            pause = 1.0
-            if lost:
-                account.connector.in_use(busy=True)
-                pause = await self._reconcilers[account.name].look(lost)
-                self.wake()
-                self._trackers[account.name].wake()
-            await asyncio.sleep(max(0.2, pause))
-
-    async def _probe_loop(self, account: Account) -> None:
-        """While the account is stopped, ask now and then (free of charge) whether its key works again."""
-        asked = 0
-        while True:
-            if account.hold_name not in self._holds:
-                asked = 0
-                await asyncio.sleep(5)
-                continue
-            asked += 1
-            await asyncio.sleep(backoff(asked, self._chance.random()))
-            try:
-                client = await account.connector.connect()
-                await client.list_jobs(limit=1)
-            except (sm.SpeechmaticsError, EngineUnavailable):
-                continue
-            await self._ledger(Ledger.unhold, account.hold_name)
-            await self.refresh_holds()
-
     # Publishing
 
-    async def _publish_loop(self) -> None:
+    async def _publish(self) -> None:
         """Publish what is TRANSCRIBED: copies, what an earlier run left, and what could not be written before."""
-        while True:
-            self._publish_now.clear()
-            now = self._clock.now()
-            waiting = await self._ledger(Ledger.in_state, EntryState.TRANSCRIBED)
-            for entry in waiting:
-                if entry.next_attempt_at <= now:
-                    await self._deliverer.publish_or_say_why(entry)
-            if waiting:
-                self.wake()
-                self._publish_now.clear()
-            await _wait(self._publish_now, 5.0 if waiting else _IDLE_LOOK)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, but not longer than this."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        pass
+        self._publish_now.clear()
+        now = self._clock.now()
+        due = await self._ledger(Ledger.due_to_publish, now)
+        for entry in due:
+            await self._deliverer.publish_or_say_why(entry)
+        if due:
+            self.wake()  # copies may have waited for these
+            await asyncio.sleep(0.05)  # one that is being written by its tracker is due until it is done
+            return
+        later = await self._ledger(Ledger.next_publishing_at, now)
+        await wait_for(self._publish_now, max(0.05, min(_IDLE_LOOK, (later or now + _IDLE_LOOK) - now)))

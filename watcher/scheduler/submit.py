@@ -15,14 +15,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.errors import DropscribeError, NoSpace, SourceChanged
+from watcher.errors import ConfigError, DropscribeError, OutputError, RecordingError, SourceChanged
 from watcher.events import Event
 from watcher.folders import fingerprint
-from watcher.ledger import Ledger, display_name
+from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler import retry
-from watcher.speechmatics import JobConfig
+from watcher.speechmatics import ApiError, JobConfig, SourceError, SpeechmaticsError, TransportError
 
 if TYPE_CHECKING:
     import random
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from watcher.ledger import LedgerWorker
     from watcher.models import Attempt, Entry
     from watcher.scheduler.account import Account
+    from watcher.scheduler.holds import Holds
     from watcher.scheduler.preparation import Preparer
     from watcher.speechmatics import UploadReceipt
     from watcher.transcripts import TranscriptWriter
@@ -71,6 +72,7 @@ class Submitter:
         ledger: LedgerWorker,
         gate: Gate,
         preparer: Preparer,
+        holds: Holds,
         *,
         clock: Clock,
         chance: random.Random,
@@ -79,6 +81,7 @@ class Submitter:
         self._ledger = ledger
         self._gate = gate
         self._preparer = preparer
+        self._holds = holds
         self._clock = clock
         self._chance = chance
         self._bus = bus
@@ -94,15 +97,16 @@ class Submitter:
             return await self._after(error, account, entry, attempt)
         finally:
             account.progress.pop(entry.id, None)
-        return await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now())
+        account.accepted()
+        after = await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now())
+        if after.job_id != job_id:
+            await account.delete_job(job_id)  # cancelled meanwhile: nobody waits for it
+        return after
 
     async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> str:
-        await asyncio.to_thread(self._check, account, entry)
+        config = _job_config(entry, attempt)
+        await self._check(account, entry)
         client = await account.connector.connect()
-        tracking = {"reference": attempt.reference}
-        config = JobConfig.from_dict(
-            {"type": "transcription", "transcription_config": entry.config, "tracking": tracking}
-        )
 
         def progress(sent: int, total: int) -> None:
             account.progress[entry.id] = (sent, total)
@@ -117,49 +121,63 @@ class Submitter:
                 sent = receipt.sha256 if source == entry.path else await asyncio.to_thread(_digest_of, entry)
                 if sent != entry.fingerprint.sha256:
                     raise SourceChanged(f"{entry.path} changed while it was uploaded; nothing was submitted.")
-                await asyncio.to_thread(self._check, account, entry)
+                await self._check(account, entry)
                 await self._ledger(Ledger.arm, attempt, now=self._clock.now())
 
+            name = display_name(entry.path)
             job = await client.submit_job(
                 source,
                 config=config,
-                data_name=display_name(entry.path.with_suffix(source.suffix)),
+                data_name=name if source == entry.path else f"{name}{source.suffix}",
                 before_commit=before_commit,
                 progress=progress,
             )
         return job.id
 
-    def _check(self, account: Account, entry: Entry) -> None:
+    async def _check(self, account: Account, entry: Entry) -> None:
         if self._gate.stopped(account, entry):
             raise HoldInForce("Submission is stopped for now.")
         folder = self._gate.folder_of(entry)
-        # A folder that holds recordings is never made: where it is missing, its disk is gone.
-        self._gate.writer.check(folder, _SPACE_FOR_TRANSCRIPTS, create=folder != entry.path.parent)
+        beside = folder == entry.path.parent
+        await asyncio.to_thread(self._gate.writer.check, folder, _SPACE_FOR_TRANSCRIPTS, create=not beside)
 
     async def _after(self, error: Exception, account: Account, entry: Entry, attempt: Attempt) -> Entry:
         now = self._clock.now()
+        if isinstance(error, IllegalMove):  # a person cancelled it meanwhile
+            return await self._give_back(attempt, now, now, error.message, counts=False)
         if isinstance(error, HoldInForce):
-            return await self._give_back(attempt, now, now, "Submission is stopped for now.", counts=False)
-        if isinstance(error, NoSpace) and await self._is_armed(attempt):
-            return await self._ledger(Ledger.entry, entry.id)  # the ledger's own disk is full: look for the job later
-        decision = retry.decide(error, attempts=entry.attempts, now=now, chance=self._chance.random())
-        _log.info("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
+            return await self._give_back(attempt, now, now, error.message, counts=False)
+        decision = await self._decide(error, entry, attempt, now)
+        log = _log.info if isinstance(error, DropscribeError | SpeechmaticsError) else _log.exception
+        log("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
+        if retry.is_the_services_fault(error):
+            account.failed(str(error), now=now, delay=lambda tried: retry.backoff(tried, self._chance.random()))
         match decision:
             case retry.Look(reason):
                 await self._ledger(Ledger.annotate, entry, reason=reason)
                 return await self._ledger(Ledger.entry, entry.id)
             case retry.PauseAccount(until, reason):
-                account.pause(until, reason)
+                account.pause(until, reason, now=now)
                 return await self._give_back(attempt, now, until, reason, counts=False)
             case retry.StopAccount(reason, fix):
-                await self._ledger(Ledger.hold, account.hold_name, now=now, reason=reason, fix=fix)
+                await self._holds.stop(account, reason, fix)
                 return await self._give_back(attempt, now, now, reason, fix, counts=False)
             case retry.TryAgain(at, reason, fix, counts):
                 return await self._give_back(attempt, now, at, reason, fix, counts=counts)
             case retry.Fail(reason, fix):
                 return await self._end(entry, EntryState.FAILED, now, reason, fix)
             case retry.Cancel(reason):
-                return await self._end(entry, EntryState.CANCELLED, now, reason)
+                return await self._end(entry, EntryState.CANCELLED, now, reason, gone=True)
+
+    async def _decide(self, error: Exception, entry: Entry, attempt: Attempt, now: float) -> retry.Decision:
+        # Once armed, just a clear refusal or a connection that broke before the tail mean that there is no job.
+        if not isinstance(error, ApiError | TransportError) and await self._is_armed(attempt):
+            return retry.Look(str(error))
+        if isinstance(error, RecordingError | SourceError | OutputError | OSError):
+            found = await asyncio.to_thread(_look_at_source, entry, error, now)
+            if found is not None:
+                return found
+        return retry.decide(error, attempts=entry.attempts, now=now, chance=self._chance.random())
 
     async def _is_armed(self, attempt: Attempt) -> bool:
         latest = await self._ledger(Ledger.latest_attempt, attempt.entry_id)
@@ -179,9 +197,39 @@ class Submitter:
             counts=counts,
         )
 
-    async def _end(self, entry: Entry, state: EntryState, now: float, reason: str, fix: str = "") -> Entry:
+    async def _end(
+        self, entry: Entry, state: EntryState, now: float, reason: str, fix: str = "", *, gone: bool = False
+    ) -> Entry:
         ended = AttemptState.REFUSED
-        return await self._ledger(Ledger.end, entry, state, now=now, reason=reason, fix=fix, ended=ended)
+        return await self._ledger(Ledger.end, entry, state, now=now, reason=reason, fix=fix, ended=ended, gone=gone)
+
+
+def _job_config(entry: Entry, attempt: Attempt) -> JobConfig:
+    tracking = {"reference": attempt.reference}
+    try:
+        return JobConfig.from_dict(
+            {"type": "transcription", "transcription_config": entry.config, "tracking": tracking}
+        )
+    except (SpeechmaticsError, ValueError, TypeError) as error:
+        raise ConfigError(f"The settings of {entry.root} make no job: {error}.") from error
+
+
+def _look_at_source(entry: Entry, error: Exception, now: float) -> retry.Decision | None:
+    """Decide by what is at the recording's path now; None if it is there as it was found."""
+    try:
+        found = entry.path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        if not entry.root.is_dir():
+            fix = "Mount or plug it in; Dropscribe goes on by itself."
+            why = f"The folder {entry.root} is not there."
+            return retry.TryAgain(now + retry.OUTPUT_DELAY, why, fix, counts=False)
+        return retry.Cancel("It was removed before it was submitted.")
+    except OSError:
+        return None
+    same = (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns)
+    if not same or isinstance(error, SourceChanged):
+        return retry.Cancel("It changed before it was submitted; what is there now is taken in anew.")
+    return None
 
 
 def _digest_of(entry: Entry) -> str:

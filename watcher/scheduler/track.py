@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from watcher import speechmatics as sm
-from watcher.errors import EngineUnavailable, OutputError
+from watcher.errors import EngineUnavailable, LedgerDamaged, LedgerError, OutputError
 from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import EntryState
+from watcher.scheduler.loops import keep_going, wait_for
 from watcher.scheduler.retry import backoff
 
 if TYPE_CHECKING:
@@ -21,16 +22,36 @@ if TYPE_CHECKING:
     from watcher.models import Entry
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
+    from watcher.scheduler.holds import Holds
     from watcher.speechmatics import AsyncClient, JobDetails
 
-__all__ = ["LONG_POLLS", "Tracker", "poll_pause", "sweep_pause"]
+__all__ = ["LONG_POLLS", "Tracker", "is_hopeless", "poll_pause", "sweep_pause"]
 
 _log = get_logger("track")
 LONG_POLLS = 10
 """Up to how many jobs are waited for with a request each; more are seen by sweeps of the list."""
+_AT_A_TIME = 64
+"""How many jobs are attended to at a time: a task each, and perhaps a transcript in memory."""
 _WAIT = 30
 _PAGE = 100
 _SKEW = timedelta(days=1)
+_LISTED_WITHIN = 60.0
+"""Seconds after which a job that the list doesn't show is asked for by its id."""
+_MOST_SURPRISES = 6
+"""After so many failures in a row that waiting should not mend, an entry is HELD."""
+
+
+def is_hopeless(error: Exception, failures: int) -> bool:
+    """Whether a job's transcript can't be had any more, after so many failures in a row (this one included)."""
+    match error:
+        case sm.Gone():
+            return error.from_api
+        case sm.NotFound():  # a job or transcript may not have reached every corner of the service yet
+            return error.from_api and failures >= _MOST_SURPRISES
+        case sm.SpeechmaticsError() | EngineUnavailable() | OutputError():
+            return False
+        case _:
+            return failures >= _MOST_SURPRISES
 
 
 def poll_pause(polls: int, took: float, chance: float) -> float:
@@ -64,11 +85,19 @@ class Tracker:
     """Follows the jobs of one account until their transcripts are on disk."""
 
     def __init__(
-        self, ledger: LedgerWorker, account: Account, deliverer: Deliverer, *, clock: Clock, chance: random.Random
+        self,
+        ledger: LedgerWorker,
+        account: Account,
+        deliverer: Deliverer,
+        holds: Holds,
+        *,
+        clock: Clock,
+        chance: random.Random,
     ) -> None:
         self._ledger = ledger
         self._account = account
         self._deliverer = deliverer
+        self._holds = holds
         self._clock = clock
         self._chance = chance
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -76,34 +105,35 @@ class Tracker:
         self._wake = asyncio.Event()
 
     def wake(self) -> None:
-        """A job was submitted: look sooner."""
+        """A job was submitted, or one has ended: more may soon do so."""
         self._last_change = self._clock.monotonic()
+        self._wake.set()
+
+    def look(self) -> None:
+        """Entries may have become ours to track."""
         self._wake.set()
 
     async def run(self) -> None:
         """Track for ever; cancel to stop."""
         async with asyncio.TaskGroup() as group:
-            while True:
-                entries = await self._ledger(Ledger.submitted_to, self._account.name)
-                self._account.connector.in_use(busy=bool(entries))
-                for entry in entries[:LONG_POLLS]:
-                    self._start(group, entry)
-                rest = [entry for entry in entries[LONG_POLLS:] if entry.id not in self._tasks]
-                if rest:
-                    await self._sweep(group, rest)
-                pause = sweep_pause(len(rest), self._clock.monotonic() - self._last_change) if rest else 30.0
-                await self._sleep(pause)
+            await keep_going(f"tracking {self._account.name}", lambda: self._round(group))
 
-    async def _sleep(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
+    async def _round(self, group: asyncio.TaskGroup) -> None:
         self._wake.clear()
+        entries = await self._ledger(Ledger.submitted_to, self._account.name)
+        self._account.connector.in_use(busy=bool(entries))
+        for entry in entries[:LONG_POLLS]:
+            self._start(group, entry)
+        rest = [entry for entry in entries[LONG_POLLS:] if entry.id not in self._tasks]
+        if not rest:
+            await wait_for(self._wake, 30.0)
+            return
+        await self._sweep(group, rest)
+        # However many wake it: a sweep costs a request per hundred jobs, and its entries are read anew each time.
+        await asyncio.sleep(sweep_pause(len(rest), self._clock.monotonic() - self._last_change))
 
     def _start(self, group: asyncio.TaskGroup, entry: Entry, job: JobDetails | None = None) -> None:
-        if entry.id in self._tasks:
+        if entry.id in self._tasks or len(self._tasks) >= _AT_A_TIME:
             return
         task = group.create_task(self._follow(entry, job), name=f"track {entry.job_id}")
         self._tasks[entry.id] = task
@@ -115,74 +145,97 @@ class Tracker:
 
     async def _follow(self, entry: Entry, job: JobDetails | None) -> None:
         """Wait for one job and see its transcript to disk; troubles on the way only delay it."""
-        polls, failures = 0, 0
+        job_id, polls, failures = entry.job_id, 0, 0
         while True:
+            began = self._clock.monotonic()
             try:
+                entry = await self._ledger(Ledger.entry, entry.id)
+                if entry.state is not EntryState.SUBMITTED or entry.job_id != job_id:
+                    return  # a person cancelled it meanwhile
                 client = await self._account.connector.connect()
-                began = self._clock.monotonic()
                 if job is None or not job.status.is_final:
                     job = await client.get_job(entry.job_id or "", wait=_WAIT)
                 if await self._ended(client, entry, job):
                     return
                 polls, failures = polls + 1, 0
                 pause = poll_pause(polls, self._clock.monotonic() - began, self._chance.random())
+            except LedgerDamaged:
+                raise
             except IllegalMove:
-                return  # a person cancelled it meanwhile
-            except (sm.NotFound, sm.Gone) as error:
-                await self._hold(entry, f"The service does not have its job any more: {error}")
                 return
-            except (sm.SpeechmaticsError, EngineUnavailable, OutputError) as error:
+            except Exception as error:  # noqa: BLE001 - one job's trouble must not stop the others
                 failures += 1
-                pause = self._trouble(error, failures)
-                await self._say_why(entry, error)
+                if await self._suffer(entry, error, failures):
+                    return
+                pause = self._pause_after(error, failures)
             await asyncio.sleep(pause)
-            fresh = await self._ledger(Ledger.entry, entry.id)
-            if fresh.state is not EntryState.SUBMITTED:
-                return
-            entry = fresh
 
-    def _trouble(self, error: Exception, failures: int) -> float:
-        retry_after = getattr(error, "retry_after", None)
-        _log.info("asking again later", account=self._account.name, why=str(error))
-        return float(retry_after or min(backoff(failures, self._chance.random()) / 5, 60.0))
+    def _pause_after(self, error: Exception, failures: int) -> float:
+        retry_after = getattr(error, "retry_after", None) or 0.0
+        return max(min(retry_after, 600.0), min(backoff(failures, self._chance.random()) / 5, 60.0))
 
-    async def _say_why(self, entry: Entry, error: Exception) -> None:
-        now = self._clock.now()
-        if isinstance(error, sm.AuthenticationError | sm.PermissionDenied):
-            fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
-            await self._ledger(Ledger.hold, self._account.hold_name, now=now, reason=str(error), fix=fix)
-        await self._ledger(Ledger.annotate, entry, reason=str(error), fix=getattr(error, "fix", ""))
+    async def _suffer(self, entry: Entry, error: Exception, failures: int) -> bool:
+        """Write down what went wrong; returns whether to give up waiting for this job."""
+        expected = isinstance(error, sm.SpeechmaticsError | EngineUnavailable | OutputError)
+        log = _log.info if expected else _log.exception
+        log("asking again later", account=self._account.name, file=str(entry.path), why=str(error))
+        why = str(error) if expected else f"An unexpected error: {type(error).__name__}: {error}"
+        try:
+            if is_hopeless(error, failures):
+                over = isinstance(error, sm.NotFound | sm.Gone)
+                await self._hold(entry, f"Its transcript can't be fetched: {why}", job_over=over)
+                return True
+            if isinstance(error, sm.AuthenticationError | sm.PermissionDenied | sm.ConfigurationError):
+                fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
+                await self._holds.stop(self._account, why, fix)
+            if entry.reason != why:
+                await self._ledger(Ledger.annotate, entry, reason=why, fix=getattr(error, "fix", ""))
+        except IllegalMove:
+            return True
+        except LedgerDamaged:
+            raise
+        except (LedgerError, OutputError) as full:
+            _log.warning("the ledger can't be written", why=full.message)
+        return False
 
     async def _ended(self, client: AsyncClient, entry: Entry, job: JobDetails) -> bool:
         """Act on a job's end; False while it runs."""
-        now = self._clock.now()
         if not job.status.is_final:
             return False
         if job.status == sm.JobStatus.DONE:
             entry = await self._deliverer.fetch(self._account, client, entry)
             if entry.state is EntryState.TRANSCRIBED:
-                self._last_change = self._clock.monotonic()
                 await self._deliverer.publish_or_say_why(entry)
         elif job.status == sm.JobStatus.REJECTED:
             if not job.reasons:
                 job = await client.get_job(job.id, wait=0)
             reason = f"The service rejected it: {'; '.join(job.reasons) or 'it gave no reason'}"
             fix = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
-            await self._ledger(Ledger.end, entry, EntryState.FAILED, now=now, reason=reason, fix=fix)
+            now = self._clock.now()
+            await self._ledger(Ledger.end, entry, EntryState.FAILED, now=now, reason=reason, fix=fix, job_over=True)
         else:
-            await self._hold(entry, f"Its job was {job.status} at the service before the transcript was fetched.")
+            reason = f"Its job was {job.status} at the service before the transcript was fetched."
+            await self._hold(entry, reason, job_over=True)
         return True
 
-    async def _hold(self, entry: Entry, reason: str) -> None:
-        fix = "To submit it again (this may cost): dropscribe retry FILE"
-        now = self._clock.now()
-        await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=reason, fix=fix)
+    async def _hold(self, entry: Entry, reason: str, *, job_over: bool) -> None:
+        cost = "To submit it again (this may cost)" if job_over else "To ask for its transcript again"
+        await self._ledger(
+            Ledger.end,
+            entry,
+            EntryState.HELD,
+            now=self._clock.now(),
+            reason=reason,
+            fix=f"{cost}: dropscribe retry FILE",
+            job_over=job_over,
+        )
 
     async def _sweep(self, group: asyncio.TaskGroup, entries: list[Entry]) -> None:
         """List jobs back to the oldest that is looked for; take up those that have ended."""
         wanted = {entry.job_id: entry for entry in entries}
         submitted = min(entry.submitted_at or entry.added_at for entry in entries)
         oldest = datetime.fromtimestamp(submitted, tz=UTC) - _SKEW
+        began = self._clock.now()
         try:
             client = await self._account.connector.connect()
             async for job in client.iter_jobs(include_deleted=True):
@@ -192,7 +245,12 @@ class Tracker:
                 if not wanted or job.created < oldest:
                     break
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
-            self._trouble(error, 1)
+            _log.info("listing again later", account=self._account.name, why=str(error))
+            if isinstance(error, sm.AuthenticationError | sm.PermissionDenied | sm.ConfigurationError):
+                fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
+                await self._holds.stop(self._account, str(error), fix)
+            await asyncio.sleep(self._pause_after(error, 3))
             return
         for entry in wanted.values():  # not in a complete listing: ask for it by its id
-            self._start(group, entry)
+            if not 0 <= began - (entry.submitted_at or 0.0) < _LISTED_WITHIN:
+                self._start(group, entry)

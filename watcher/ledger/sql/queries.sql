@@ -36,10 +36,12 @@ UPDATE entries SET state = :to_state, changed_at = :now, reason = :reason, fix =
                    next_attempt_at = :next_attempt_at
 WHERE id = :id AND state = :from_state;
 
+-- No delay is longer than an hour: one that ends later than in two was set by a clock that was ahead.
+
 -- name: claimable
 SELECT * FROM entries AS e
 WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.current = 1
-  AND e.next_attempt_at <= :now
+  AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
                     AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
@@ -48,20 +50,37 @@ ORDER BY e.mtime_ns, e.id LIMIT 1;
 -- name: claimable_newest
 SELECT * FROM entries AS e
 WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.current = 1
-  AND e.next_attempt_at <= :now
+  AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
                     AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
 ORDER BY e.mtime_ns DESC, e.id DESC LIMIT 1;
 
 -- name: next_due_at
-SELECT min(next_attempt_at) FROM entries
-WHERE state = 'WAITING' AND current = 1 AND next_attempt_at > :now;
+SELECT min(next_attempt_at) FROM entries WHERE state = 'WAITING' AND next_attempt_at > :now;
 
--- name: transcript_twin
+-- name: due_to_publish
+SELECT * FROM entries WHERE state = 'TRANSCRIBED' AND (next_attempt_at <= :now OR next_attempt_at > :now + 7200)
+ORDER BY next_attempt_at, id LIMIT :limit;
+
+-- name: next_publishing_at
+SELECT min(next_attempt_at) FROM entries WHERE state = 'TRANSCRIBED' AND next_attempt_at > :now;
+
+-- name: waiting_with_other_engine
+SELECT id, config FROM entries WHERE state = 'WAITING' AND root = :root AND engine <> :engine;
+
+-- name: change_engine
+UPDATE entries SET engine = :engine, config_key = :config_key WHERE id = :id AND state = 'WAITING';
+
+-- name: waiting_elsewhere
 SELECT * FROM entries
-WHERE sha256 = :sha256 AND config_key = :config_key AND id <> :id AND state = 'DONE'
-ORDER BY id LIMIT 1;
+WHERE state = 'WAITING' AND hex(root) NOT IN (SELECT value FROM json_each(:roots)) LIMIT :limit;
+
+-- name: same_job
+-- Entries whose transcript may do for this one: itself first, then those that are DONE.
+SELECT * FROM entries
+WHERE sha256 = :sha256 AND config_key = :config_key AND sha256 <> ''
+ORDER BY id = :id DESC, state = 'DONE' DESC, id LIMIT 20;
 
 -- name: twin_in_flight
 SELECT * FROM entries
@@ -80,7 +99,8 @@ INSERT INTO attempts (entry_id, reference, state, account, prepared_at)
 VALUES (:entry_id, :reference, 'PREPARED', :account, :now);
 
 -- name: note_attempt
-UPDATE entries SET attempts = attempts + 1, reference = :reference, account = :account, job_id = NULL
+UPDATE entries SET attempts = attempts + 1, reference = :reference, account = :account, job_id = NULL,
+                   copy_of = NULL
 WHERE id = :entry_id;
 
 -- name: attempt_by_id
@@ -99,7 +119,10 @@ UPDATE attempts SET state = 'ARMED', armed_at = :now WHERE id = :id AND state = 
 UPDATE attempts SET state = :state, ended_at = :now, job_id = :job_id WHERE id = :id AND state IN ('PREPARED', 'ARMED');
 
 -- name: note_job
-UPDATE entries SET job_id = :job_id, submitted_at = :now WHERE id = :id;
+UPDATE entries SET job_id = :job_id, account = :account, submitted_at = :now WHERE id = :id;
+
+-- name: forget_job
+UPDATE entries SET job_id = NULL WHERE id = :id;
 
 -- name: annotate
 UPDATE entries SET reason = :reason, fix = :fix, next_attempt_at = :next_attempt_at
@@ -117,18 +140,22 @@ UPDATE entries SET attempts = max(0, attempts - 1) WHERE id = :id;
 -- name: reconfigure
 UPDATE entries SET config = :config, config_key = :config_key, formats = :formats, engine = :engine WHERE id = :id;
 
+-- name: with_job
+SELECT * FROM entries WHERE state = :state AND job_id IS NOT NULL ORDER BY id;
+
 -- name: entries_in_state
 SELECT * FROM entries WHERE state = :state ORDER BY id LIMIT :limit OFFSET :offset;
 
--- name: unfinished
-SELECT * FROM entries WHERE state IN ('WAITING', 'SUBMITTING', 'SUBMITTED', 'TRANSCRIBED')
-ORDER BY state IN ('SUBMITTING', 'SUBMITTED') DESC, next_attempt_at, id LIMIT :limit;
+-- name: away
+-- Whose job exists, or may: by account.
+SELECT account, count(*) AS number FROM entries WHERE state IN ('SUBMITTING', 'SUBMITTED') GROUP BY account;
 
 -- name: submitted_to
 SELECT * FROM entries WHERE state = 'SUBMITTED' AND account = :account ORDER BY submitted_at, id;
 
 -- name: submitted_elsewhere
-SELECT * FROM entries WHERE state = 'SUBMITTED' AND engine = :engine AND account <> :account ORDER BY id;
+SELECT * FROM entries
+WHERE state IN ('SUBMITTING', 'SUBMITTED') AND account NOT IN (SELECT value FROM json_each(:accounts)) ORDER BY id;
 
 -- name: count_by_state
 SELECT state, count(*) AS number FROM entries WHERE current = 1 GROUP BY state;
@@ -154,6 +181,9 @@ ON CONFLICT (entry_id, format) DO UPDATE SET path = excluded.path, sha256 = excl
 
 -- name: outputs
 SELECT format, path, sha256 FROM outputs WHERE entry_id = :entry_id ORDER BY rowid;
+
+-- name: claimed_outputs
+SELECT path FROM outputs WHERE path >= :low AND path < :high AND entry_id <> :entry_id;
 
 -- name: is_output
 SELECT 1 FROM outputs WHERE path = :path LIMIT 1;

@@ -34,6 +34,7 @@ CREATE UNIQUE INDEX entries_by_path ON entries (path) WHERE current = 1;
 CREATE INDEX entries_by_content ON entries (sha256, config_key);
 CREATE INDEX entries_by_state ON entries (state, engine, root, mtime_ns);
 CREATE INDEX entries_by_change ON entries (changed_at);
+CREATE INDEX entries_due ON entries (state, next_attempt_at) WHERE state IN ('WAITING', 'TRANSCRIBED');
 
 CREATE TABLE attempts (
     id           INTEGER PRIMARY KEY,

@@ -1,0 +1,159 @@
+"""The real daemon on real folders, in the test's own process, against a `FaultServer`."""
+
+import asyncio
+import contextlib
+import random
+import struct
+import wave
+from pathlib import Path
+
+from tests.support.fault_server import FaultServer
+from tests.support.promises import assert_promises, fingerprints
+from watcher.config import Config, FolderConfig
+from watcher.daemon import Daemon
+from watcher.ledger import LedgerReader, connect_readonly
+from watcher.models import Engine
+from watcher.scheduler import Account, deliver, reconcile, recovery, retry
+from watcher.speechmatics import AsyncClient, RetryPolicy, Timeouts
+
+FAST = {
+    (retry, "FIRST_DELAY"): 0.05,
+    (retry, "OFFLINE_DELAY"): 0.05,
+    (retry, "OUTPUT_DELAY"): 0.1,
+    (retry, "CONCURRENCY_DELAY"): 0.1,
+    (deliver, "OUTPUT_DELAY"): 0.1,
+    (reconcile, "_AFTER_TROUBLE"): 0.1,
+    (recovery, "_ORPHAN_DELAY"): 0.05,
+}
+"""Delays of the scheduler, in seconds, so that a test need not wait as long as a person would."""
+
+
+def make_fast(patch=setattr):
+    """Shorten the scheduler's delays; `patch` is `monkeypatch.setattr` in a test."""
+    for (module, name), value in FAST.items():
+        patch(module, name, value)
+
+
+def write_recording(path, seed, *, samples=160):
+    """Write a small WAV file whose content the seed decides."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = random.Random(seed)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16000)
+        file.writeframes(b"".join(struct.pack("<h", noise.randrange(-9000, 9000)) for _ in range(samples)))
+    return path
+
+
+class Connector:
+    """Gives one client."""
+
+    def __init__(self, client):
+        self.client = client
+
+    async def connect(self):
+        return self.client
+
+    def in_use(self, *, busy):
+        pass
+
+
+def quick_client(url, *, key="key", answer=1.0):
+    """A client that gives up soon."""
+    patience = RetryPolicy(attempts=3, base=0.01, longest=0.05)
+    return AsyncClient(key, url=url, timeouts=Timeouts(connect=2, write=2, read=2, answer=answer), retry=patience)
+
+
+class Bench:
+    """A state directory, a watch folder and a server; `run` runs daemons on them, one after the other.
+
+    Args:
+        root: an empty directory.
+        server: the fault server.
+        settings: of the one watch folder.
+        account: other arguments of `Account`.
+    """
+
+    def __init__(self, root, server, *, account=None, config=None, **settings):
+        self.server = server
+        self.inbox = root / "inbox"
+        self.inbox.mkdir(exist_ok=True)
+        self.state = root / "state"
+        self.folder = {"settle": 0.0, **settings}
+        self.account_settings = {"settle_listing": 0.3, **(account or {})}
+        self.config_settings = config or {}
+        self.account = None
+
+    @property
+    def ledger(self):
+        return self.state / "ledger.sqlite3"
+
+    def record(self, name, seed=None):
+        """Put a recording into the watch folder."""
+        return write_recording(self.inbox / name, name if seed is None else seed)
+
+    def config(self, *folders):
+        folders = folders or (FolderConfig(path=str(self.inbox), **self.folder),)
+        return Config(engine=Engine.SPEECHMATICS, state_dir=str(self.state), folders=folders, **self.config_settings)
+
+    def daemon(self, client, *, config=None, **more):
+        self.account = Account(Engine.SPEECHMATICS, "speechmatics", Connector(client), **self.account_settings)
+        return Daemon(config or self.config(), [self.account], chance=random.Random(1), **more)
+
+    async def run(self, *, timeout=30.0, **more):  # noqa: ASYNC109 - a test's deadline
+        """Run a daemon until all that is there has come to its end."""
+        async with quick_client(self.server.url) as client, asyncio.timeout(timeout):
+            await self.daemon(client, **more).run(once=True)
+
+    @contextlib.asynccontextmanager
+    async def running(self, **more):
+        """Run a daemon until the block ends; gives its control."""
+        async with quick_client(self.server.url) as client:
+            daemon = self.daemon(client, **more)
+            task = asyncio.create_task(daemon.run())
+            ready = asyncio.create_task(daemon.ready())
+            try:
+                await asyncio.wait({task, ready}, return_when=asyncio.FIRST_COMPLETED)
+                if task.done():
+                    task.result()
+                yield ready.result()
+            finally:
+                task.cancel()
+                ready.cancel()
+                await asyncio.gather(task, ready, return_exceptions=True)
+
+    def read(self, ask):
+        """Ask the ledger, read-only."""
+        connection = connect_readonly(self.ledger)
+        try:
+            return ask(LedgerReader(connection, self.ledger))
+        finally:
+            connection.close()
+
+    def entry(self, name):
+        """The entry of a recording in the watch folder, or None."""
+        return self.read(lambda ledger: ledger.at_path(self.inbox / name)) if self.ledger.exists() else None
+
+    def state_of(self, name):
+        entry = self.entry(name)
+        return entry.state if entry else None
+
+    def text(self, name):
+        return (self.inbox / name).read_text()
+
+    def sources(self):
+        return fingerprints(self.inbox)
+
+    def assert_promises(self, sources, **more):
+        assert_promises(self.server.jobs, self.ledger, sources=sources, **more)
+
+
+async def until(condition, *, within=10.0):
+    """Wait until a condition holds."""
+    async with asyncio.timeout(within):
+        while not condition():  # noqa: ASYNC110 - files, servers and ledgers send no events
+            await asyncio.sleep(0.02)
+
+
+__all__ = ["Bench", "Connector", "FaultServer", "Path", "make_fast", "quick_client", "until", "write_recording"]

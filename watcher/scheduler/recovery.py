@@ -1,0 +1,136 @@
+"""Takes up what was left in the middle: by a crash, a lost answer, a full disk, or a change of the config."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from watcher.ledger import Ledger
+from watcher.logs import get_logger
+from watcher.models import AttemptState, EntryState
+from watcher.scheduler.loops import wait_for
+from watcher.scheduler.reconcile import RETENTION, Reconciler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from watcher.clock import Clock
+    from watcher.ledger import LedgerWorker
+    from watcher.models import Attempt, WatchFolder
+    from watcher.scheduler.account import Account
+    from watcher.scheduler.holds import Holds
+
+__all__ = ["Recovery"]
+
+_log = get_logger("recovery")
+_PULSE = 0.2
+_IDLE_PULSE = 10.0
+_ORPHAN_DELAY = 5.0
+_HELD_LOOK = 600.0
+"""Seconds between looks for a job that is HELD as unknown: should it turn up, it is adopted at no cost."""
+
+
+class Recovery:
+    """Finds attempts that nobody works on any more, and entries whose account or folder is gone.
+
+    Args:
+        ledger: has them.
+        accounts: all of them.
+        holds: to stop an account whose list can't be read for want of a key.
+        under_way: the references of the attempts that this run works on.
+        settled: called when entries were settled.
+        clock: the time.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerWorker,
+        accounts: Sequence[Account],
+        holds: Holds,
+        *,
+        under_way: Collection[str],
+        settled: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._accounts = accounts
+        self._under_way = under_way
+        self._settled = settled
+        self._clock = clock
+        self._reconcilers = {account.name: Reconciler(ledger, account, holds, clock=clock) for account in accounts}
+        self._look_at: dict[str, float] = {}
+        self._held_at: dict[str, float] = {}
+        self._wakes = {account.name: asyncio.Event() for account in accounts}
+
+    def wake(self) -> None:
+        """An answer was lost, or an attempt broke off: look into it now."""
+        for event in self._wakes.values():
+            event.set()
+
+    async def begin(self, folders: Sequence[WatchFolder]) -> None:
+        """Bring waiting and running entries in line with the accounts and folders that there are now."""
+        now = self._clock.now()
+        names = [account.name for account in self._accounts]
+        for entry in await self._ledger(Ledger.submitted_elsewhere, names):
+            latest = await self._ledger(Ledger.latest_attempt, entry.id)
+            if latest is not None and latest.state is AttemptState.PREPARED:
+                continue  # no job was made; dropped by `drop_orphans`
+            why = f"Its job is at {entry.account}, where the config does not lead any more."
+            fix = (
+                "Set the config back, and it goes on by itself; or submit it again (this costs): dropscribe retry FILE"
+            )
+            await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
+        for entry in await self._ledger(Ledger.with_job, EntryState.HELD):
+            if entry.account in names:
+                await self._ledger(Ledger.track_again, entry, now=now, reason="Its job can be asked for again.")
+        for folder in folders:
+            await self._ledger(Ledger.follow_engine, folder.path, folder.engine)
+        roots = [folder.path for folder in folders]
+        while await self._ledger(Ledger.drop_unwatched, roots, now=now):
+            pass
+
+    async def drop_orphans(self) -> None:
+        """An attempt that was never armed made no job: its entry waits again."""
+        now = self._clock.now()
+        for attempt in await self._ledger(Ledger.open_attempts, AttemptState.PREPARED):
+            if attempt.reference in self._under_way:
+                continue
+            await self._ledger(
+                Ledger.give_back,
+                attempt,
+                AttemptState.DROPPED,
+                now=now,
+                next_attempt_at=now if attempt.prepared_at < now - _ORPHAN_DELAY else now + _ORPHAN_DELAY,
+                reason="Dropscribe was stopped before it was submitted.",
+                counts=False,
+            )
+
+    async def look(self, account: Account) -> None:
+        """Look for the jobs of one account whose answers were lost."""
+        self._wakes[account.name].clear()
+        await self.drop_orphans()
+        armed = await self._ledger(Ledger.open_attempts, AttemptState.ARMED)
+        lost = [a for a in armed if a.account == account.name and a.reference not in self._under_way]
+        due = await self._due(lost)
+        now = self._clock.monotonic()
+        if due and now >= self._look_at.get(account.name, now):
+            account.connector.in_use(busy=True)
+            pause = await self._reconcilers[account.name].look(due)
+            self._look_at[account.name] = self._clock.monotonic() + pause
+            self._settled()
+        await wait_for(self._wakes[account.name], _PULSE if due else _IDLE_PULSE)
+
+    async def _due(self, lost: list[Attempt]) -> list[Attempt]:
+        """Leave out those that are HELD and were looked for not long ago."""
+        now = self._clock.monotonic()
+        due = []
+        for attempt in lost:
+            entry = await self._ledger(Ledger.entry, attempt.entry_id)
+            if entry.state is EntryState.HELD:
+                if self._clock.now() - (attempt.armed_at or attempt.prepared_at) > RETENTION:
+                    continue  # it may have been removed: the list proves nothing any more
+                if now < self._held_at.get(attempt.reference, now):
+                    continue
+                self._held_at[attempt.reference] = now + _HELD_LOOK
+            due.append(attempt)
+        return due
