@@ -64,16 +64,16 @@ def parse_timestamp(text: str) -> datetime:
 class JobDetailError(msgspec.Struct):
     """A problem that a job had: its audio couldn't be fetched, it couldn't be processed, and so on."""
 
-    message: str = ""
-    timestamp: str = ""
+    message: str | None = None
+    timestamp: str | None = None
 
 
 class JobInfo(msgspec.Struct):
     """A job as its transcript describes it. `duration` is the audio's, in seconds."""
 
     id: str = ""
-    created_at: str = ""
-    data_name: str = ""
+    created_at: str | None = None
+    data_name: str | None = None
     duration: float | None = None
     text_name: str | None = None
     tracking: dict[str, Any] | None = None
@@ -97,7 +97,7 @@ class JobDetails(msgspec.Struct):
     id: str
     status: JobStatus
     created_at: str
-    data_name: str = ""
+    data_name: str | None = None
     duration: float | None = None
     text_name: str | None = None
     lang: str | None = None
