@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["Finished", "Hooks", "Limits", "Outcome", "environment_for", "judge_status", "next_try", "webhook_body"]
 
 _KEPT_OUTPUT = 2000  # characters of a command's output in the log
+_LATE = 0.5  # seconds for the last of the output once a command has ended
 _GRACE = 2.0  # seconds between the request to end and the kill
 _LONGEST_WAIT = 300.0  # seconds between two tries at most, whatever a server asks for
 # Not a hook's business: our key, and the service manager's line to the daemon.
@@ -251,21 +252,23 @@ class Hooks:
             await self._sleep(wait)
 
     async def _command(self, argv: tuple[str, ...], finished: Finished) -> Outcome:
-        program = os.path.expanduser(argv[0])  # noqa: PTH111 - may be a bare name for the PATH
+        program = os.path.expanduser(argv[0])  # noqa: ASYNC240, PTH111 - reads at most the user database
+        output = _Output()
         try:
             process = await asyncio.create_subprocess_exec(
                 program,
                 *argv[1:],
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.STDOUT,
+                stdout=output.target,
+                stderr=output.target,
                 env=environment_for(finished, os.environ),
                 cwd=finished.folder,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
+            output.close()
             return Outcome(ok=False, why=f"it can't be started: {getattr(error, 'strerror', None) or error}")
-        output = asyncio.create_task(_tail(process.stdout))
+        reading = asyncio.create_task(output.read())
         try:
             async with asyncio.timeout(self._limits.command):
                 status = await process.wait()
@@ -273,7 +276,7 @@ class Hooks:
             return Outcome(ok=False, why=f"it did not end within {self._limits.command:.0f} s and was ended")
         finally:
             await _end(process)
-            said = await _settle(output)
+            said = await _settle(reading)
         if status == 0:
             return Outcome(ok=True)
         return Outcome(ok=False, why=f"it ended with status {status}: {said or 'it said nothing'}", again=True)
@@ -299,19 +302,51 @@ async def _post(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> ht
         return answer
 
 
-async def _tail(stream: asyncio.StreamReader | None) -> str:
-    """Read to the end, and keep the last of it."""
-    kept = b""
-    while stream is not None and (more := await stream.read(65536)):
-        kept = (kept + more)[-_KEPT_OUTPUT:]
-    return kept.decode("utf-8", "replace").strip()
+class _Output:
+    """The last of what a command says.
+
+    On a pipe of its own: asyncio's own pipes make `wait` wait for every process that holds them, also for one
+    that the command left behind. On Windows, where asyncio can't read such a pipe, the output is dropped.
+    """
+
+    def __init__(self) -> None:
+        self.target = asyncio.subprocess.DEVNULL
+        self._source: int | None = None
+        if sys.platform != "win32":
+            self._source, self.target = os.pipe()
+
+    def close(self) -> None:
+        """Close both ends."""
+        for end in (self._source, self.target):
+            if end is not None and end >= 0:
+                os.close(end)
+
+    async def read(self) -> str:
+        """Read until nobody holds the other end, and keep the last of it."""
+        if self._source is None:
+            return ""
+        os.close(self.target)
+        stream = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        pipe = os.fdopen(self._source, "rb", buffering=0)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
+        kept = b""
+        try:
+            while more := await stream.read(65536):
+                kept = (kept + more)[-_KEPT_OUTPUT:]
+        except asyncio.CancelledError:
+            pass  # what was said so far is worth having
+        finally:
+            transport.close()
+        return kept.decode("utf-8", "replace").strip()
 
 
-async def _settle(output: asyncio.Task[str]) -> str:
+async def _settle(reading: asyncio.Task[str]) -> str:
     """Take the output once the command has ended; a process that it left behind may keep the pipe open."""
-    with contextlib.suppress(TimeoutError):
-        return await asyncio.wait_for(output, 1.0)
-    return ""
+    _, late = await asyncio.wait({reading}, timeout=_LATE)
+    for task in late:
+        task.cancel()
+    return await reading
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -198,9 +198,11 @@ class Notifications:
 def in_the_way(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """List what a person has to see to: holds (but not the pause they asked for), folders, the config."""
     found: list[Mapping[str, Any]] = [hold for hold in snapshot["holds"] if hold["name"] != PAUSE]
-    for folder in snapshot["folders"]:
-        if folder["state"] == "unavailable":
-            found.append({**folder, "name": folder["path"], "reason": f"{folder['path']}: {folder['reason']}"})
+    found += [
+        {**folder, "name": folder["path"], "reason": f"{folder['path']}: {folder['reason']}"}
+        for folder in snapshot["folders"]
+        if folder["state"] == "unavailable"
+    ]
     if problem := snapshot.get("config_problem"):
         found.append({"name": "config", "reason": problem, "fix": "The last good config stays in force."})
     return found

@@ -252,10 +252,10 @@ def _show_file(file: Path, lines: int, *, follow: bool) -> None:
 
     try:
         if not follow:
-            say(logview.tail(file, lines), nl=False)
+            typer.echo(logview.tail(file, lines), nl=False)
             return
         for text in logview.follow(file, lines):
-            say(text, nl=False)
+            typer.echo(text, nl=False)
     except FileNotFoundError:
         raise DropscribeError(
             f"There is no log yet: {file}.", fix="The installed service writes it once it has started."

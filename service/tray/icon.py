@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
+import platform
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -212,7 +212,7 @@ def _import_pystray() -> ModuleType:
 
 
 def _refuse_without_display() -> None:
-    if sys.platform in {"win32", "darwin"} or os.environ.get("DISPLAY"):
+    if platform.system() != "Linux" or os.environ.get("DISPLAY"):
         return
     if os.environ.get("WAYLAND_DISPLAY"):
         raise NoTray(

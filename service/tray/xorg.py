@@ -7,6 +7,7 @@ The protocol is freedesktop's System Tray Protocol Specification 0.3.
 from __future__ import annotations
 
 import contextlib
+import importlib
 from typing import Any
 
 __all__ = ["SessionEnded", "accept_clicks", "close", "has_lost_panel", "hide", "panel_is_there"]
@@ -18,9 +19,8 @@ class SessionEnded(Exception):
 
 def accept_clicks(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
     """Ask X for the clicks on the icon, besides what pystray asks for."""
-    from Xlib import X  # noqa: PLC0415 - there on X11 only
-
-    mask = X.ExposureMask | X.StructureNotifyMask | X.ButtonPressMask
+    x = _xlib("X")
+    mask = x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask
     icon._window.change_attributes(event_mask=mask)  # noqa: SLF001 - see the module
     icon._display.flush()  # noqa: SLF001 - same
 
@@ -48,14 +48,18 @@ def panel_is_there() -> bool:
     Raises:
         SessionEnded: the display is gone.
     """
-    from Xlib import X, display, error  # noqa: PLC0415 - there on X11 only
-
+    display, error = _xlib("display"), _xlib("error")
     try:
         connection = display.Display()
         try:
             tray = connection.intern_atom(f"_NET_SYSTEM_TRAY_S{connection.get_default_screen()}")
-            return bool(connection.get_selection_owner(tray) != X.NONE)
+            return bool(connection.get_selection_owner(tray) != _xlib("X").NONE)
         finally:
             connection.close()
     except (OSError, error.DisplayError, error.ConnectionClosedError) as gone:
         raise SessionEnded from gone
+
+
+def _xlib(name: str) -> Any:  # noqa: ANN401 - it has no types
+    """Import a module of python-xlib, which is there on X11 only."""
+    return importlib.import_module(f"Xlib.{name}")
