@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from benchmarks.client_support import MEGABYTE, Row, Stopwatch, measured, peak_memory, show
+from benchmarks._client import MEGABYTE, Row, Stopwatch, measured, peak_memory, show
 
 HOURS = 10
 WORDS_PER_MINUTE = 160

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiolimiter import AsyncLimiter
 
-from benchmarks.client_support import Row, Stopwatch, ask, scripted_server, show
+from benchmarks._client import Row, Stopwatch, ask, scripted_server, show
 from watcher.speechmatics import AsyncClient, RateLimited, RequestKind
 
 RECORDINGS = 200

@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from benchmarks.client_support import MEGABYTE, Row, Stopwatch, measured, peak_memory, scripted_server, show
+from benchmarks._client import MEGABYTE, Row, Stopwatch, measured, peak_memory, scripted_server, show
 
 SIZE = 900 * MEGABYTE
 GOAL = 100 * MEGABYTE

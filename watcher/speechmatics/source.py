@@ -3,6 +3,7 @@
 Everything here blocks; the upload calls it in a worker thread.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -156,7 +157,9 @@ class Recording:
     def close(self) -> None:
         """Close the file, unless the caller opened it."""
         if self._owned:
-            self._file.close()
+            # It was only read. A share that has gone away must not cost the id of a job just created.
+            with contextlib.suppress(OSError):
+                self._file.close()
 
     def _measure(self) -> int:
         try:

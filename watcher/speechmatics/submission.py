@@ -126,7 +126,7 @@ class Submission:
         if answer is not None:
             return answer
         problem = _translated(failure or ConnectionLost("The exchange ended without an answer."), target)
-        if self.tail_sent:
+        if self.tail_sent and isinstance(problem, Exception):
             raise SubmissionUnknown(str(problem), reference=self._reference) from problem
         raise problem
 
