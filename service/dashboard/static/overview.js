@@ -112,9 +112,8 @@ function showFolders(folders) {
   const make = () => el("li", {}, ...parts.map((className) => el("span", { className })));
   reconcile($("folders"), folders, (folder) => folder.path, make, (node, folder) => {
     show(node.querySelector(".name"), folder.path);
-    const seen = folder.seen === 1 ? "1 recording" : `${folder.seen} recordings`;
     const coming = folder.pending ? `${folder.pending} not whole yet` : "";
-    const facts = [folder.engine, seen, coming, folder.reason, folder.fix];
+    const facts = [folder.engine, coming, folder.reason, folder.fix];
     show(node.querySelector(".note"), facts.filter(Boolean).join(" · "));
     const how = { events: "Watched", polling: "Watched by looking", starting: "Being read", unavailable: "Not there" };
     show(node.querySelector(".side"), folder.paused ? "Paused" : how[folder.state] ?? folder.state);
