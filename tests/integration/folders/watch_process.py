@@ -58,7 +58,7 @@ async def main(folders):
 
     async def obey():
         while line := await asyncio.to_thread(sys.stdin.readline):
-            done = await asyncio.to_thread(subprocess.run, line, shell=True, check=False)
+            done = await asyncio.to_thread(subprocess.run, line, shell=True, check=False)  # noqa: S604 - the test's own words
             say(ran=done.returncode)
         os._exit(0)
 

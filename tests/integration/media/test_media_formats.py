@@ -1,0 +1,169 @@
+"""One short recording in each container and codec that can be made here, and a broken one of each."""
+
+import av
+import numpy as np
+import pytest
+
+from tests.integration.media.conftest import make
+from watcher.errors import BrokenMedia, NotARecording
+from watcher.media import needs_preparation, prepare
+
+pytestmark = pytest.mark.anyio
+
+# ending: container, codec, options of `make`
+FORMATS = {
+    "wav": ("wav", "pcm_s16le", {}),
+    "24bit.wav": ("wav", "pcm_s24le", {}),
+    "mulaw.wav": ("wav", "pcm_mulaw", {"rate": 8000}),
+    "alaw.wav": ("wav", "pcm_alaw", {"rate": 8000}),
+    "adpcm.wav": ("wav", "adpcm_ima_wav", {}),
+    "w64": ("w64", "pcm_s16le", {}),
+    "aiff": ("aiff", "pcm_s16be", {}),
+    "au": ("au", "pcm_s16be", {}),
+    "caf": ("caf", "pcm_s16le", {}),
+    "voc": ("voc", "pcm_s16le", {}),
+    "flac": ("flac", "flac", {}),
+    "mp3": ("mp3", "libmp3lame", {}),
+    "mp2": ("mp2", "mp2", {}),
+    "aac": ("adts", "aac", {}),
+    "m4a": ("ipod", "aac", {}),
+    "alac.m4a": ("ipod", "alac", {}),
+    "mp4": ("mp4", "aac", {"video": "mpeg4"}),
+    "fragmented.mp4": ("mp4", "aac", {"options": {"movflags": "frag_keyframe+empty_moov"}}),
+    "mov": ("mov", "pcm_s16le", {"video": "mpeg4"}),
+    "3gp": ("3gp", "libopencore_amrnb", {"rate": 8000}),
+    "amr": ("amr", "libopencore_amrnb", {"rate": 8000}),
+    "ogg": ("ogg", "libopus", {"rate": 48000}),
+    "opus": ("opus", "libopus", {"rate": 48000}),
+    "oga": ("oga", "libopus", {"rate": 48000}),
+    "mka": ("matroska", "libmp3lame", {"rate": 44100, "layout": "stereo"}),
+    "mkv": ("matroska", "aac", {"video": "mpeg4"}),
+    "webm": ("webm", "libopus", {"rate": 48000}),
+    "avi": ("avi", "libmp3lame", {"video": "mpeg4"}),
+    "wma": ("asf", "wmav2", {}),
+    "wmv": ("asf", "wmav2", {"video": "mpeg4"}),
+    "flv": ("flv", "libmp3lame", {"rate": 44100, "video": "flv1"}),
+    "ts": ("mpegts", "mp2", {"video": "mpeg2video"}),
+    "mpeg": ("mpeg", "mp2", {"rate": 44100, "video": "mpeg1video"}),
+    "vob": ("vob", "ac3", {"rate": 48000, "video": "mpeg2video"}),
+    "mxf": ("mxf", "pcm_s16le", {"rate": 48000, "video": "mpeg2video"}),
+    "nut": ("nut", "pcm_s16le", {}),
+    "ac3": ("ac3", "ac3", {"rate": 48000}),
+    "eac3": ("eac3", "eac3", {"rate": 48000}),
+    "tta": ("tta", "tta", {}),
+    "wv": ("wv", "wavpack", {}),
+    "sox": ("sox", "pcm_s32le", {}),
+}
+TELL_NO_DURATION = {"fragmented.mp4"}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("formats")
+    made = {}
+
+    def get(name):
+        if name not in made:
+            container, codec, options = FORMATS[name]
+            made[name] = make(folder / f"a.{name}", container, codec, **options)
+        return made[name]
+
+    return get
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_it_is_probed_and_prepared(name, files, prober, tmp_path):
+    path = files(name)
+    info = await prober.probe(path)
+    assert info.codec
+    assert info.channels == (2 if "layout" in FORMATS[name][2] else 1)
+    assert info.sample_rate >= 8000
+    assert info.has_video is ("video" in FORMATS[name][2])
+    if info.duration is not None:
+        assert info.duration == pytest.approx(1.0, abs=0.35)
+    told = []
+    prepared = await prepare(path, tmp_path / "a.flac", progress=told.append)
+    assert prepared.duration == pytest.approx(1.0, abs=0.15)
+    assert prepared.size == (tmp_path / "a.flac").stat().st_size
+    again = await prober.probe(tmp_path / "a.flac")
+    assert (again.container, again.channels, again.sample_rate) == ("flac", 1, 16000)
+    assert needs_preparation(again, ".flac", prepared.size) is None
+    assert loudness(tmp_path / "a.flac") > 1000
+    assert told == sorted(told)
+    assert all(0 <= part <= 1 for part in told)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.flac"]
+
+
+def loudness(path):
+    with av.open(str(path)) as container:
+        samples = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
+    return float(np.abs(samples.astype(np.int64)).mean())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+async def test_a_broken_one_is_explained_or_read_as_far_as_it_goes(name, files, prober, tmp_path):
+    data = files(name).read_bytes()
+    outcomes, explained = [], []
+    for length in (16, 40, len(data) // 3):
+        path = tmp_path / f"{length}.{name}"
+        path.write_bytes(data[:length])
+        try:
+            outcomes.append((await prober.probe(path)).codec)
+        except (BrokenMedia, NotARecording) as error:
+            outcomes.append(type(error))
+            explained.append(str(path) in error.message and bool(error.fix))
+    assert outcomes[0] in {BrokenMedia, NotARecording}
+    assert all(explained)
+
+
+@pytest.mark.parametrize("name", ["mp4", "m4a", "mov"])
+async def test_a_container_without_its_index_is_broken_and_says_so(name, files, prober, tmp_path):
+    data = files(name).read_bytes()
+    path = tmp_path / f"cut.{name}"
+    path.write_bytes(data[: data.index(b"moov") - 4])
+    with pytest.raises(BrokenMedia, match="cut short"):
+        await prober.probe(path)
+
+
+async def test_a_film_with_two_tracks(prober, tmp_path):
+    path = make(tmp_path / "a.mkv", "matroska", "aac", tracks=2, layout="stereo", video="mpeg4")
+    info = await prober.probe(path)
+    assert (info.audio_streams, info.channels, info.has_video) == (2, 2, True)
+    await prepare(path, tmp_path / "mono.flac")
+    await prepare(path, tmp_path / "all.flac", all_channels=True)
+    assert (await prober.probe(tmp_path / "mono.flac")).channels == 1
+    assert (await prober.probe(tmp_path / "all.flac")).channels == 2
+
+
+@pytest.mark.parametrize(("layout", "channels"), [("5.1", 6), ("quad", 4), ("7.1", 8)])
+async def test_many_channels_are_mixed_or_kept(layout, channels, prober, tmp_path):
+    path = make(tmp_path / "a.wav", "wav", "pcm_s16le", layout=layout)
+    assert (await prober.probe(path)).channels == channels
+    await prepare(path, tmp_path / "all.flac", all_channels=True)
+    await prepare(path, tmp_path / "mono.flac")
+    assert (await prober.probe(tmp_path / "all.flac")).channels == channels
+    assert (await prober.probe(tmp_path / "mono.flac")).channels == 1
+
+
+async def test_a_film_without_sound_is_no_recording(prober, tmp_path):
+    with av.open(str(tmp_path / "a.mp4"), "w") as out:
+        stream = out.add_stream("mpeg4", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
+        for _ in range(10):
+            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+    for work in (prober.probe(tmp_path / "a.mp4"), prepare(tmp_path / "a.mp4", tmp_path / "a.flac")):
+        with pytest.raises(NotARecording, match="no sound track"):
+            await work
+    assert not (tmp_path / "a.flac").exists()
+
+
+async def test_sound_damaged_in_the_middle_is_prepared_as_far_as_it_goes(prober, tmp_path):
+    path = make(tmp_path / "a.mp3", "mp3", "libmp3lame", seconds=5)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(range(250)) * 8
+    path.write_bytes(data)
+    prepared = await prepare(path, tmp_path / "a.flac")
+    assert prepared.duration > 4
