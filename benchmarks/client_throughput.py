@@ -59,9 +59,8 @@ async def official(url: str, recordings: list[Path]) -> int:
 def run() -> list[Row]:
     """Both clients, one after the other, each against a fresh server."""
     logging.disable(logging.ERROR)
-    warnings.simplefilter("ignore")
     shown = []
-    with tempfile.TemporaryDirectory() as folder:
+    with warnings.catch_warnings(action="ignore"), tempfile.TemporaryDirectory() as folder:
         recordings = []
         for index in range(RECORDINGS):
             recordings.append(Path(folder) / f"{index}.wav")
