@@ -364,8 +364,11 @@ class Ledger(LedgerWriter):
 
     def follow_engine(self, root: Path, engine: Engine) -> int:
         """Let a folder's waiting entries go where the folder goes now; returns how many had to change."""
+        values = {"root": os.fsencode(root), "engine": engine.value}
+        if not self._rows("waiting_with_other_engine", **values):
+            return 0
         with self._transaction("follow engine"):
-            rows = self._rows("waiting_with_other_engine", root=os.fsencode(root), engine=engine.value)
+            rows = self._rows("waiting_with_other_engine", **values)
             for row in rows:
                 key = config_key(engine, msgspec.json.decode(row["config"]))
                 self._execute("change_engine", id=row["id"], engine=engine.value, config_key=key)
@@ -376,9 +379,11 @@ class Ledger(LedgerWriter):
 
         Should such a folder be watched again, what is in it is found anew.
         """
+        hexed = msgspec.json.encode([os.fsencode(root).hex().upper() for root in roots]).decode()
+        found = [to_entry(row) for row in self._rows("waiting_elsewhere", roots=hexed, limit=limit)]
+        if not found:
+            return 0
         with self._transaction("drop unwatched"):
-            hexed = msgspec.json.encode([os.fsencode(root).hex().upper() for root in roots]).decode()
-            found = [to_entry(row) for row in self._rows("waiting_elsewhere", roots=hexed, limit=limit)]
             for entry in found:
                 self._move(entry, _S.CANCELLED, now, reason="Its folder is not watched any more.")
                 self._execute("supersede", id=entry.id, now=now)
@@ -400,6 +405,8 @@ class Ledger(LedgerWriter):
 
     def watch_root(self, path: Path, *, now: float) -> None:
         """Remember that this folder is watched."""
+        if self._row("root", path=os.fsencode(path)):
+            return
         with self._transaction("watch root"):
             self._execute("put_root", path=os.fsencode(path), now=now)
 

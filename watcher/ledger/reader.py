@@ -109,6 +109,11 @@ class LedgerReader:
         """Whether an entry of this folder could be claimed for this engine."""
         return self._row("claimable", engine=engine.value, root=os.fsencode(root), now=now) is not None
 
+    def is_retried(self, engine: Engine, root: Path, now: float, attempts: int) -> bool:
+        """Whether an entry of this folder waits for its next try, of which it had some but fewer than this."""
+        values = {"engine": engine.value, "root": os.fsencode(root), "now": now, "attempts": attempts}
+        return self._row("retried", **values) is not None
+
     def due_to_publish(self, now: float, *, limit: int = 100) -> list[Entry]:
         """Return entries whose outputs can be written now, those that wait longest first."""
         return [to_entry(row) for row in self._rows("due_to_publish", now=now, limit=limit)]

@@ -111,9 +111,12 @@ class Account:
             return False
         return True
 
-    def pause(self, until: float, reason: str, *, now: float) -> None:
-        """Submit nothing before `until` (unix times). Uploads that fail together are one trouble."""
-        if not self.is_paused(now):
+    def pause(self, until: float, reason: str, *, now: float, is_trouble: bool = True) -> None:
+        """Submit nothing before `until` (unix times).
+
+        Uploads that fail together are one trouble; a service that is busy is none.
+        """
+        if is_trouble and not self.is_paused(now):
             self.troubles += 1
         until = min(until, now + _LONGEST_PAUSE)
         if until > self.paused_until or not self.is_paused(now):

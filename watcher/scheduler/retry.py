@@ -47,10 +47,14 @@ class TryAgain:
 
 @dataclass(frozen=True, slots=True)
 class PauseAccount:
-    """No job exists; nothing is submitted to this account before `until` (offline, or limits reached)."""
+    """No job exists; nothing is submitted to this account before `until` (offline, or limits reached).
+
+    `is_trouble` is False where it is just busy.
+    """
 
     until: float
     reason: str
+    is_trouble: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +123,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
             return StopAccount(str(error), "Check `url` in [speechmatics] of the config.")
         case sm.RateLimited():
             default = CONCURRENCY_DELAY if isinstance(error, sm.ConcurrencyLimited) else 1.0
-            return PauseAccount(now + _asked(error, default, chance), str(error))
+            return PauseAccount(now + _asked(error, default, chance), str(error), is_trouble=False)
         case sm.ConnectFailed() | ours.EngineUnavailable():
             return PauseAccount(now + OFFLINE_DELAY * (1 + chance), str(error))
         case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():

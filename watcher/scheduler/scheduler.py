@@ -36,7 +36,7 @@ __all__ = ["Scheduler"]
 _log = get_logger("scheduler")
 _IDLE_LOOK = 30.0
 _HOPELESS = 5
-"""After so many troubles in a row, `run --once` does not wait for an account any longer."""
+"""After so many troubles in a row, `run --once` does not wait for an account any longer, nor for a recording."""
 
 
 class Scheduler:
@@ -170,12 +170,21 @@ class Scheduler:
         if await self._ledger(Ledger.due_to_publish, now, limit=1):
             return False
         for account in self._accounts:
-            for folder in self._folders():
-                if folder.paused or self._is_stuck(account):
-                    continue
-                if await self._ledger(Ledger.is_claimable, account.engine, folder.path, now):
-                    return False
+            if not self._is_stuck(account) and await self._is_awaited(account, now):
+                return False
         return True
+
+    async def _is_awaited(self, account: Account, now: float) -> bool:
+        """Whether a waiting entry is going to be submitted before long: at the end of a pause, or at a new try."""
+        at = account.paused_until if account.is_paused(now) else now
+        for folder in self._folders():
+            if folder.paused:
+                continue
+            if await self._ledger(Ledger.is_claimable, account.engine, folder.path, at):
+                return True
+            if await self._ledger(Ledger.is_retried, account.engine, folder.path, now, _HOPELESS):
+                return True
+        return False
 
     def _is_stuck(self, account: Account) -> bool:
         return account.troubles >= _HOPELESS or self.holds.is_held(account)

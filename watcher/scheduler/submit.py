@@ -156,8 +156,8 @@ class Submitter:
             case retry.Look(reason):
                 await self._ledger(Ledger.annotate, entry, reason=reason)
                 return await self._ledger(Ledger.entry, entry.id)
-            case retry.PauseAccount(until, reason):
-                account.pause(until, reason, now=now)
+            case retry.PauseAccount(until, reason, is_trouble):
+                account.pause(until, reason, now=now, is_trouble=is_trouble)
                 return await self._give_back(attempt, now, until, reason, counts=False)
             case retry.StopAccount(reason, fix):
                 await self._holds.stop(account, reason, fix)

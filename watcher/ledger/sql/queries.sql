@@ -56,6 +56,11 @@ WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.curren
                     AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
 ORDER BY e.mtime_ns DESC, e.id DESC LIMIT 1;
 
+-- name: retried
+SELECT 1 FROM entries
+WHERE state = 'WAITING' AND engine = :engine AND root = :root AND current = 1
+  AND next_attempt_at > :now AND attempts BETWEEN 1 AND :attempts - 1 LIMIT 1;
+
 -- name: next_due_at
 SELECT min(next_attempt_at) FROM entries WHERE state = 'WAITING' AND next_attempt_at > :now;
 
