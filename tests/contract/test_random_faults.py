@@ -4,6 +4,7 @@ import hashlib
 import random
 
 import anyio
+import msgspec
 import pytest
 
 from tests.support.fault_server import Fault, FaultServer
@@ -42,8 +43,7 @@ KINDS = [
 
 def faults():
     for fault in KINDS:
-        options = {name: getattr(fault, name) for name in fault.__struct_fields__}
-        yield Fault(**{**options, "on": "post", "times": None, "probability": 0.06})
+        yield msgspec.structs.replace(fault, on="post", times=None, probability=0.06)
 
 
 async def test_the_class_of_the_outcome_tells_whether_a_job_exists():

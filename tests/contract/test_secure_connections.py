@@ -17,7 +17,6 @@ from watcher.speechmatics import (
     RateLimited,
     RetryPolicy,
     SubmissionUnknown,
-    Timeouts,
 )
 
 pytestmark = pytest.mark.anyio
@@ -94,8 +93,7 @@ async def server(contexts):
 
 @pytest.fixture(params=["direct", "proxied"])
 async def client(request, server, contexts):
-    timeouts = Timeouts(read=2.0, answer=2.0, write=2.0)
-    options = {"url": server.url, "ssl_context": contexts[1], "timeouts": timeouts, "retry": RetryPolicy(attempts=1)}
+    options = {"url": server.url, "ssl_context": contexts[1], "retry": RetryPolicy(attempts=1)}
     if request.param == "direct":
         async with AsyncClient("key", **options) as client:
             yield client

@@ -3,7 +3,7 @@
 import anyio
 import httpcore
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.speechmatics.early_answer import WRITE_SIZE, ListeningBackend
@@ -123,6 +123,7 @@ FINAL = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
 INTERIM = [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n"]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.sampled_from(INTERIM), max_size=3), st.lists(st.integers(1, 150), max_size=8))
 def test_interim_answers_are_dropped_wherever_they_are_cut(interim, cuts):
     data = b"".join(interim) + FINAL

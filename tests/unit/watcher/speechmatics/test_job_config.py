@@ -4,7 +4,7 @@ import pathlib
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.speechmatics import (
@@ -52,6 +52,7 @@ NESTED = {
 }
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_example(JobConfig))
 def test_any_config_comes_out_as_it_went_in(data):
     config = JobConfig.from_dict(data)

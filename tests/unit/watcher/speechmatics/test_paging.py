@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.speechmatics import BrokenJson, JobDetails, JobStatus, PagingStalled, parse_timestamp
@@ -53,6 +53,7 @@ def walk(listing, page_size, created_before=None):
 TIMES = st.lists(st.integers(0, 5) | st.integers(0, 20_000), max_size=60)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TIMES, st.integers(1, 20), st.sampled_from([floor, nearest]))
 def test_every_job_is_found_once_and_in_order(times, page_size, to_millisecond):
     listing = Listing([job(index, when) for index, when in enumerate(times)], to_millisecond=to_millisecond)
@@ -61,6 +62,7 @@ def test_every_job_is_found_once_and_in_order(times, page_size, to_millisecond):
     assert [each.created for each in found] == sorted((each.created for each in found), reverse=True)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TIMES, st.integers(0, 20_000))
 def test_a_start_in_the_past_leaves_out_only_what_is_newer(times, begin):
     jobs = [job(index, when) for index, when in enumerate(times)]
@@ -69,6 +71,7 @@ def test_a_start_in_the_past_leaves_out_only_what_is_newer(times, begin):
     assert {each.id for each in found} == {each.id for each in jobs if floor(each.created) < before}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(TIMES, st.lists(st.integers(0, 59), max_size=10))
 def test_jobs_that_come_and_go_meanwhile_cost_no_other(times, removed):
     jobs = [job(index, when) for index, when in enumerate(times)]

@@ -4,7 +4,7 @@ import contextlib
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.speechmatics import Segment, TranscriptResult
@@ -108,6 +108,7 @@ def test_unknown_items_and_extra_stages_are_kept():
 SPEAKERS = st.sampled_from([None, "S1", "S2", "UU"])
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.text(max_size=5), SPEAKERS, st.sampled_from([None, "A", "B"]), st.booleans())))
 def test_segments_hold_every_word_in_order(said):
     found = transcript(
@@ -134,6 +135,7 @@ HOSTILE = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.binary(max_size=60) | HOSTILE.map(msgspec.json.encode))
 def test_no_answer_breaks_the_reader(body):
     for kind in (TranscriptResult, dict[str, msgspec.Raw]):

@@ -4,7 +4,7 @@ import io
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.speechmatics import (
@@ -27,6 +27,7 @@ from watcher.speechmatics.submission import judge
 JSON = {"content-type": "application/json"}
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=30), st.integers(0, 5000))
 def test_the_body_is_as_long_as_announced_and_starts_with_the_config(name, size):
     form = build_form(JobConfig(), data_name=name, size=size)
@@ -124,6 +125,7 @@ def test_a_clear_201_is_a_job():
     assert bytes(created.json_v2) == b'{"format":"2.9"}'
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.integers(200, 599),
     st.binary(max_size=30) | st.sampled_from([b'{"code":1,"error":"E"}', b'{"id":"a1"}', b'{"id":7}', b"{}"]),
@@ -161,6 +163,7 @@ def test_errors_carry_what_the_service_said_and_no_key():
     assert str(error).startswith("POST /jobs was answered with 400 (Job rejected: key ***")
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(300, 999), st.binary(max_size=50))
 def test_no_error_body_breaks_the_reader(status, body):
     error = error_from(Answer(status, {}, body, "GET /x"), now=0.0)

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.speechmatics import (
@@ -29,6 +29,7 @@ PASSING = [
 LASTING = [BadRequest(400), AuthenticationError(401), NotFound(404), ServerError(501), JobTimeout("a", 1.0)]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(PASSING), st.integers(1, 9), st.integers())
 def test_pauses_double_up_to_their_bound_with_jitter(error, tried, seed):
     policy = RetryPolicy(attempts=10, base=1.0, longest=20.0, rng=random.Random(seed))
@@ -47,6 +48,7 @@ def test_what_lasts_is_not_tried_again(error):
     assert RetryPolicy().delay(error, 1) is None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.floats(0, 60), st.integers(1, 4))
 def test_the_services_wish_is_the_least_pause(asked, tried):
     delay = RetryPolicy().delay(RateLimited(429, retry_after=asked), tried)
@@ -77,6 +79,7 @@ def test_retry_after_is_seconds_or_a_date(value, expected):
     assert parse_retry_after(value, now=60.0) == expected
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=40))
 def test_no_retry_after_breaks_the_reader(value):
     found = parse_retry_after(value, now=0.0)
