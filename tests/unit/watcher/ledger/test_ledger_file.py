@@ -1,0 +1,164 @@
+"""Opening, checking, migrating: what is there is never lost, and never silently made anew."""
+
+import sqlite3
+
+import pytest
+
+from tests.support.ledger_tools import added, claim, opened
+from watcher.errors import LedgerDamaged, LedgerError, LedgerTooNew, NotWritable
+from watcher.ledger import VERSION, LedgerWorker, migrate, open_readonly
+from watcher.ledger.ledger import Ledger
+from watcher.models import EntryState
+
+
+def schema(file):
+    connection = sqlite3.connect(file)
+    try:
+        return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+    finally:
+        connection.close()
+
+
+def test_the_migrated_schema_is_the_fresh_one(tmp_path):
+    opened(tmp_path).close()
+    old = sqlite3.connect(tmp_path / "old.sqlite3")
+    for name in migrate.migrations():
+        old.executescript(migrate.read_sql("migrations", name))
+    old.close()
+    assert schema(tmp_path / "old.sqlite3") == schema(tmp_path / "ledger.sqlite3")
+
+
+def test_an_older_ledger_is_backed_up_and_brought_to_date(tmp_path, monkeypatch):
+    ledger = opened(tmp_path)
+    added(ledger, "a.wav")
+    ledger.close()
+    steps = [*migrate.migrations(), "next.sql"]
+    read = migrate.read_sql
+    extra = "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;"
+    monkeypatch.setattr(migrate, "migrations", lambda: steps)
+    monkeypatch.setattr(migrate, "VERSION", VERSION + 1)
+    monkeypatch.setattr(migrate, "read_sql", lambda *name: extra if name[-1] == "next.sql" else read(*name))
+    ledger = opened(tmp_path)
+    assert len(ledger.in_state(EntryState.WAITING)) == 1
+    ledger.close()
+    assert any(row[1] == "extra" for row in schema(tmp_path / "ledger.sqlite3"))
+    backup = tmp_path / "backups" / f"ledger-v{VERSION}.sqlite3"
+    assert not any(row[1] == "extra" for row in schema(backup))
+    copy = open_readonly(backup)
+    assert len(copy.in_state(EntryState.WAITING)) == 1
+    copy.close()
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
+    opened(tmp_path).close()
+    before = schema(tmp_path / "ledger.sqlite3")
+    read = migrate.read_sql
+    broken = "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT; CREATE TABLE extra (id INTEGER) STRICT;"
+    steps = [*migrate.migrations(), "next.sql"]
+    monkeypatch.setattr(migrate, "migrations", lambda: steps)
+    monkeypatch.setattr(migrate, "VERSION", VERSION + 1)
+    monkeypatch.setattr(migrate, "read_sql", lambda *name: broken if name[-1] == "next.sql" else read(*name))
+    with pytest.raises(LedgerError):
+        opened(tmp_path)
+    assert schema(tmp_path / "ledger.sqlite3") == before
+
+
+def test_a_ledger_of_a_newer_version_is_refused_untouched(tmp_path):
+    opened(tmp_path).close()
+    file = tmp_path / "ledger.sqlite3"
+    connection = sqlite3.connect(file)
+    connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+    before = file.read_bytes()
+    with pytest.raises(LedgerTooNew, match="newer Dropscribe"):
+        opened(tmp_path)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", ["garbage", "a torn page"])
+def test_a_damaged_ledger_is_refused_untouched(tmp_path, damage):
+    ledger = opened(tmp_path)
+    for number in range(50):
+        added(ledger, f"{number}.wav")
+    ledger.close()
+    file = tmp_path / "ledger.sqlite3"
+    whole = file.read_bytes()
+    file.write_bytes(b"no database" * 500 if damage == "garbage" else whole[:8192] + bytes(4096) + whole[12288:])
+    before = file.read_bytes()
+    with pytest.raises(LedgerDamaged, match="damaged"):
+        opened(tmp_path)
+    assert file.read_bytes() == before
+
+
+def test_the_ledger_is_its_owners_alone_and_durable(tmp_path):
+    ledger = opened(tmp_path)
+    assert (tmp_path / "ledger.sqlite3").stat().st_mode & 0o777 == 0o600
+    asked = {
+        name: ledger._connection.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("journal_mode", "synchronous", "foreign_keys")
+    }
+    assert asked == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+    ledger.close()
+
+
+def test_there_is_no_ledger_to_read_yet(tmp_path):
+    with pytest.raises(LedgerError, match="no ledger"):
+        open_readonly(tmp_path / "ledger.sqlite3")
+
+
+def test_another_programs_lock_is_a_passing_trouble(tmp_path):
+    ledger = opened(tmp_path)
+    other = sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ledger._connection.execute("PRAGMA busy_timeout = 10")
+    with pytest.raises(NotWritable):
+        added(ledger, "a.wav")
+    other.execute("ROLLBACK")
+    other.close()
+    added(ledger, "a.wav")
+    ledger.close()
+
+
+def test_a_failure_before_the_commit_leaves_no_trace_and_nobody_is_told(tmp_path):
+    def break_off(name):
+        if name == "before commit: claim":
+            raise KeyboardInterrupt
+
+    ledger = opened(tmp_path, checkpoint=break_off)
+    entry = added(ledger, "a.wav")
+    ledger.take_moved()
+    with pytest.raises(KeyboardInterrupt):
+        claim(ledger)
+    assert ledger.entry(entry.id).state is EntryState.WAITING
+    assert ledger.latest_attempt(entry.id) is None
+    assert ledger.take_moved() == []
+    ledger.close()
+
+
+@pytest.mark.anyio
+async def test_the_worker_tells_of_moves_after_the_commit_and_completes_what_it_began(tmp_path):
+    import asyncio
+    import threading
+
+    moved = []
+    going, go = threading.Event(), threading.Event()
+    ledger = opened(tmp_path)
+    entry = added(ledger, "a.wav")
+    ledger.take_moved()
+    worker = LedgerWorker(ledger, on_moved=moved.extend)
+
+    def slow_end(ledger):
+        going.set()
+        go.wait(5)
+        return ledger.end(entry, EntryState.HELD, now=2.0, reason="slow")
+
+    task = asyncio.create_task(worker(slow_end))
+    await asyncio.to_thread(going.wait, 5)
+    task.cancel()
+    go.set()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await worker(Ledger.entry, entry.id)).state is EntryState.HELD
+    await asyncio.sleep(0)
+    assert [each.state for each in moved] == [EntryState.HELD]
+    await worker.close()

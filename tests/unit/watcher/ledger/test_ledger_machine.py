@@ -1,0 +1,193 @@
+"""Any order of moves, crashes and people's words: the ledger agrees with a plain model, and never pays twice."""
+
+import contextlib
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.support.ledger_tools import ROOT, claim, new, opened
+from watcher.ledger import IllegalMove
+from watcher.models import AttemptState, EntryState
+
+S = EntryState
+NAMES = [f"{letter}.wav" for letter in "abc"]
+CONTENTS = ["one", "two"]
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Plays daemon, service and person. `jobs` is the service: what was billed, by content."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory(prefix="dropscribe-machine-")
+        self.ledger = opened(Path(self.folder.name))
+        self.now = 1.0
+        self.model = {}  # entry id -> state
+        self.uploads = []  # (attempt, content) under way in this process, not armed
+        self.lost = []  # (attempt, content, job or None) armed, whose answer is not known
+        self.jobs = []  # contents, as billed
+        self.stored = set()  # entry ids whose transcript is stored
+        self.allowed = {}  # content -> how many times a person agreed to pay
+
+    @initialize()
+    def start(self):
+        self.now += 1
+
+    def teardown(self):
+        self.ledger.close()
+        self.folder.cleanup()
+
+    def tick(self):
+        self.now += 1.0
+        return self.now
+
+    def note(self, *entries):
+        for entry in self.ledger.take_moved():
+            self.model[entry.id] = entry.state
+        for entry in entries:
+            assert self.model[entry.id] == entry.state
+
+    def reusable(self, _entry, _twin, owner):
+        return owner.id in self.stored
+
+    @rule(name=st.sampled_from(NAMES), content=st.sampled_from(CONTENTS))
+    def drop(self, name, content):
+        self.ledger.add([new(name, content)], now=self.tick())
+        self.note()
+
+    @rule()
+    def begin(self):
+        claimed = claim(self.ledger, now=self.tick(), reusable=self.reusable)
+        self.note()
+        if claimed and claimed[1]:
+            entry, attempt = claimed
+            assert entry.state is S.SUBMITTING
+            self.uploads.append((attempt, entry.fingerprint.sha256))
+
+    @precondition(lambda self: self.uploads)
+    @rule(
+        outcome=st.sampled_from(["accepted", "accepted, answer lost", "not received, answer lost", "refused", "broken"])
+    )
+    def finish(self, outcome):
+        attempt, content = self.uploads.pop(0)
+        try:
+            if outcome != "broken":
+                self.ledger.arm(attempt, now=self.tick())
+        except IllegalMove:
+            outcome = "broken"
+        if outcome == "accepted":
+            self.jobs.append(content)
+            self.accept(attempt, content)
+        elif outcome == "accepted, answer lost":
+            self.jobs.append(content)
+            self.lost.append((attempt, content, "job"))
+        elif outcome == "not received, answer lost":
+            self.lost.append((attempt, content, None))
+        else:
+            self.give_back(attempt, AttemptState.REFUSED if outcome == "refused" else AttemptState.DROPPED)
+
+    def accept(self, attempt, content):
+        after = self.ledger.accept(attempt, attempt.reference, now=self.tick())
+        self.note()
+        if after.job_id != attempt.reference:
+            self.jobs.remove(content)  # the caller deletes it; it was a person who cancelled
+
+    def give_back(self, attempt, ended):
+        now = self.tick()
+        self.ledger.give_back(attempt, ended, now=now, next_attempt_at=now, reason="No job.")
+        self.note()
+
+    @precondition(lambda self: self.lost)
+    @rule()
+    def reconcile(self):
+        attempt, content, job = self.lost.pop(0)
+        if job:
+            self.accept(attempt, content)
+        else:
+            self.give_back(attempt, AttemptState.ABSENT)
+
+    @precondition(lambda self: self.lost)
+    @rule()
+    def hold(self):
+        entry = self.ledger.entry(self.lost[0][0].entry_id)
+        if entry.state is S.SUBMITTING:
+            self.ledger.end(entry, S.HELD, now=self.tick(), reason="It can't be known.")
+            self.note()
+
+    @rule()
+    def crash(self):
+        """Nothing but the ledger and the stored transcripts outlives it; attempts that were not armed are dropped."""
+        self.ledger.close()
+        self.ledger = opened(Path(self.folder.name))
+        self.uploads.clear()
+        for attempt in self.ledger.open_attempts(AttemptState.PREPARED):
+            self.give_back(attempt, AttemptState.DROPPED)
+        armed = {attempt.reference for attempt in self.ledger.open_attempts(AttemptState.ARMED)}
+        dropped_by_a_person = [lost for lost in self.lost if lost[0].reference not in armed]
+        assert all(self.ledger.latest_attempt(lost[0].entry_id) for lost in dropped_by_a_person)
+
+    @rule(which=st.integers(0, 5))
+    def fetch(self, which):
+        entries = self.ledger.in_state(S.SUBMITTED)
+        if entries:
+            entry = self.ledger.transcribed(entries[which % len(entries)], now=self.tick())
+            self.stored.add(entry.id)
+            self.note(entry)
+
+    @rule(which=st.integers(0, 5))
+    def publish(self, which):
+        entries = self.ledger.in_state(S.TRANSCRIBED)
+        if entries:
+            self.note()
+            entry = self.ledger.done(entries[which % len(entries)], (), now=self.tick())
+            self.note(entry)
+
+    @rule(name=st.sampled_from(NAMES), word=st.sampled_from(["cancel", "retry"]))
+    def a_persons_word(self, name, word):
+        entry = self.ledger.at_path(ROOT / name)
+        if entry is None:
+            return
+        with contextlib.suppress(IllegalMove):
+            if word == "cancel":
+                had_job = entry.state is S.SUBMITTED
+                self.ledger.end(entry, S.CANCELLED, now=self.tick(), reason="Cancelled.", by_person=True)
+                if had_job:
+                    self.ledger.forget_job(entry.id)
+                    self.jobs.remove(entry.fingerprint.sha256)  # the daemon deletes it
+            else:
+                self.retry(entry)
+        self.note()
+
+    def retry(self, entry):
+        after = self.ledger.retry(entry, now=self.tick(), reason="Asked.", resume=True)
+        content = entry.fingerprint.sha256
+        if entry.state is S.HELD and after.state is S.WAITING:
+            self.allowed[content] = self.allowed.get(content, 0) + 1
+
+    @invariant()
+    def the_ledger_agrees_with_the_model(self):
+        self.note()
+        for entry_id, state in self.model.items():
+            assert self.ledger.entry(entry_id).state is state
+
+    @invariant()
+    def nothing_is_billed_twice(self):
+        for content in CONTENTS:
+            billed = self.jobs.count(content)
+            assert billed <= 1 + self.allowed.get(content, 0), f"{content}: billed {billed} times"
+
+    @invariant()
+    def histories_lead_to_the_states(self):
+        for entry_id, state in self.model.items():
+            changes = self.ledger.history(entry_id)
+            assert [change.origin for change in changes[1:]] == [change.target for change in changes[:-1]]
+            assert changes[-1].target is state
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

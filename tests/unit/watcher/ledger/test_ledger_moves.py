@@ -1,0 +1,272 @@
+import pytest
+
+from tests.support.ledger_tools import CLOUD, CONFIG, ROOT, added, claim, done, new, opened, states, submitted
+from watcher.ledger import AUTOMATIC, BY_A_PERSON, IllegalMove, check_move, config_key
+from watcher.models import AttemptState, Engine, EntryState, OutputFormat
+
+S = EntryState
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = opened(tmp_path)
+    yield ledger
+    ledger.close()
+
+
+def history(ledger, entry):
+    return [change.target for change in ledger.history(entry.id)]
+
+
+def test_an_entry_goes_its_whole_way_and_leaves_a_row_for_each_move(ledger):
+    entry = added(ledger, "a.wav")
+    ended = done(ledger)
+    assert ended.state is S.DONE
+    assert history(ledger, entry) == [S.WAITING, S.SUBMITTING, S.SUBMITTED, S.TRANSCRIBED, S.DONE]
+
+
+@pytest.mark.parametrize("origin", S)
+@pytest.mark.parametrize("target", S)
+def test_only_listed_moves_are_allowed(origin, target):
+    for by_person in (False, True):
+        allowed = target in AUTOMATIC[origin] or (by_person and target in BY_A_PERSON[origin])
+        if allowed:
+            check_move(origin, target, by_person=by_person)
+        else:
+            with pytest.raises(IllegalMove):
+                check_move(origin, target, by_person=by_person)
+
+
+def test_nothing_that_may_have_been_paid_waits_again_by_itself_without_proof():
+    assert S.WAITING not in AUTOMATIC[S.SUBMITTED] | AUTOMATIC[S.TRANSCRIBED] | AUTOMATIC[S.DONE]
+
+
+def test_the_same_content_at_the_same_path_is_not_added_again(ledger):
+    entry = added(ledger, "a.wav")
+    [(again, is_new)] = ledger.add([new("a.wav", mtime_ns=9)], now=2.0)
+    assert (again.id, is_new, again.fingerprint.mtime_ns) == (entry.id, False, 9)
+
+
+def test_other_content_is_a_new_entry_and_cancels_the_waiting_one(ledger):
+    entry = added(ledger, "a.wav", "one")
+    other = added(ledger, "a.wav", "two")
+    assert ledger.entry(entry.id).state is S.CANCELLED
+    assert not ledger.entry(entry.id).current
+    assert ledger.at_path(other.path).id == other.id
+
+
+def test_other_content_during_an_upload_leaves_no_entry_that_waits_for_ever(ledger):
+    added(ledger, "a.wav", "one")
+    _entry, attempt = claim(ledger)
+    added(ledger, "a.wav", "two")
+    back = ledger.give_back(attempt, AttemptState.REFUSED, now=3.0, next_attempt_at=3.0, reason="It changed.")
+    assert back.state is S.CANCELLED
+
+
+def test_the_same_complaint_is_not_written_down_twice_even_about_a_name_that_is_no_text(ledger):
+    why = "in\udcffbox/a.wav can't be read"
+    unread = new("a\udcff.wav", state=S.FAILED, reason=why)
+    unread = type(unread)(**{name: getattr(unread, name) for name in unread.__slots__} | {"fingerprint": _no_digest()})
+    [(first, is_new)] = ledger.add([unread], now=1.0)
+    [(second, again)] = ledger.add([unread], now=2.0)
+    assert (is_new, again, first.id) == (True, False, second.id)
+    assert ledger.known([(unread.path, 10, 1)]) == [False], "it is tried again by the next scan"
+
+
+def _no_digest():
+    from watcher.models import Fingerprint
+
+    return Fingerprint(10, 1, "")
+
+
+def test_names_and_reasons_that_are_no_text_are_kept(ledger):
+    entry = added(ledger, "caf\udce9.wav")
+    ledger.end(entry, S.HELD, now=2.0, reason=f"{entry.path} is odd")
+    assert ledger.at_path(ROOT / "caf\udce9.wav").state is S.HELD
+
+
+# Claiming
+
+
+def test_claims_are_oldest_first_or_newest_first(ledger):
+    for name, at in (("b.wav", 2), ("a.wav", 1), ("c.wav", 3)):
+        added(ledger, name, mtime_ns=at)
+    assert claim(ledger)[0].path.name == "a.wav"
+    assert claim(ledger, newest_first=True)[0].path.name == "c.wav"
+
+
+def test_a_copy_waits_while_its_twin_may_have_a_job_and_shares_its_transcript(ledger):
+    added(ledger, "a.wav", "same")
+    added(ledger, "b.wav", "same")
+    first, attempt = claim(ledger)
+    assert claim(ledger) is None
+    assert ledger.twin_in_flight(ledger.at_path(ROOT / "b.wav")).id == first.id
+    ledger.arm(attempt, now=1.0)
+    entry = ledger.accept(attempt, "job", now=1.0)
+    assert claim(ledger) is None
+    ledger.done(ledger.transcribed(entry, now=2.0), (), now=3.0)
+    copy, none = claim(ledger, reusable=lambda _entry, twin, owner: twin.id == owner.id == first.id)
+    assert (copy.state, none, copy.copy_of) == (S.TRANSCRIBED, None, first.id)
+
+
+def test_a_copy_of_what_is_held_waits_for_the_persons_decision(ledger):
+    added(ledger, "a.wav", "same")
+    added(ledger, "b.wav", "same")
+    entry, _ = claim(ledger)
+    ledger.end(entry, S.HELD, now=1.0, reason="unknown")
+    assert claim(ledger) is None
+
+
+def test_a_copy_with_another_config_is_paid_on_its_own(ledger):
+    added(ledger, "a.wav", "same")
+    added(ledger, "b.wav", "same", config={"language": "de"})
+    assert claim(ledger)
+    assert claim(ledger)
+
+
+def test_a_cancelled_entry_whose_own_transcript_is_stored_is_not_paid_again(ledger):
+    added(ledger, "a.wav")
+    entry = ledger.transcribed(submitted(ledger), now=2.0)
+    entry = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True, job_over=True)
+    ledger.retry(entry, now=4.0, reason="You asked for it.")
+    again, attempt = claim(ledger, reusable=lambda entry, _twin, owner: owner.id == entry.id)
+    assert (again.state, again.copy_of, attempt) == (S.TRANSCRIBED, None, None)
+
+
+def test_a_delay_is_kept_but_not_one_that_a_wrong_clock_made(ledger):
+    added(ledger, "a.wav")
+    _, attempt = claim(ledger, now=100.0)
+    ledger.give_back(attempt, AttemptState.REFUSED, now=100.0, next_attempt_at=160.0, reason="later")
+    assert claim(ledger, now=120.0) is None
+    assert ledger.next_due_at(120.0) == 160.0
+    _, attempt = claim(ledger, now=161.0)
+    ledger.give_back(attempt, AttemptState.REFUSED, now=9e9, next_attempt_at=9e9 + 60, reason="the clock was ahead")
+    assert claim(ledger, now=200.0)
+
+
+# Attempts and their ends
+
+
+def test_a_cancelled_upload_is_not_armed(ledger):
+    added(ledger, "a.wav")
+    entry, attempt = claim(ledger)
+    ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", by_person=True)
+    with pytest.raises(IllegalMove):
+        ledger.arm(attempt, now=3.0)
+    assert ledger.latest_attempt(entry.id).state is AttemptState.PREPARED
+
+
+def test_an_upload_that_was_cancelled_and_asked_for_again_is_not_armed(ledger):
+    added(ledger, "a.wav")
+    entry, attempt = claim(ledger)
+    cancelled = ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", by_person=True)
+    ledger.retry(cancelled, now=3.0, reason="You asked for it.")
+    _, second = claim(ledger)
+    with pytest.raises(IllegalMove):
+        ledger.arm(attempt, now=4.0)
+    left = ledger.give_back(attempt, AttemptState.DROPPED, now=4.0, next_attempt_at=4.0, reason="late")
+    assert (left.state, left.reference) == (S.SUBMITTING, second.reference)
+    ledger.arm(second, now=5.0)
+
+
+def test_a_job_accepted_after_a_cancel_is_nobodys(ledger):
+    added(ledger, "a.wav")
+    entry, attempt = claim(ledger)
+    ledger.arm(attempt, now=2.0)
+    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
+    after = ledger.accept(attempt, "job", now=4.0)
+    assert (after.state, after.job_id) == (S.CANCELLED, None)
+    assert ledger.latest_attempt(entry.id).job_id == "job"
+
+
+def test_asking_again_for_what_was_cancelled_while_a_job_may_exist_looks_for_it_first(ledger):
+    added(ledger, "a.wav")
+    entry, attempt = claim(ledger)
+    ledger.arm(attempt, now=2.0)
+    cancelled = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
+    again = ledger.retry(cancelled, now=4.0, reason="You asked for it.")
+    assert again.state is S.SUBMITTING
+    assert ledger.accept(attempt, "job", now=5.0).state is S.SUBMITTED
+
+
+def test_retry_asks_a_job_that_can_still_answer_before_it_pays(ledger):
+    added(ledger, "a.wav")
+    entry = submitted(ledger)
+    held = ledger.end(entry, S.HELD, now=3.0, reason="broken")
+    assert ledger.retry(held, now=4.0, reason="You asked for it.", resume=True).state is S.SUBMITTED
+    held = ledger.end(ledger.entry(entry.id), S.HELD, now=5.0, reason="expired", job_over=True)
+    assert ledger.retry(held, now=6.0, reason="You asked for it.", resume=True).state is S.WAITING
+
+
+def test_retry_takes_the_settings_of_now(ledger):
+    entry = added(ledger, "a.wav")
+    failed = ledger.end(entry, S.FAILED, now=2.0, reason="refused")
+    settings = Engine.LOCAL, {"language": "de"}, (OutputFormat.SRT,)
+    again = ledger.retry(failed, now=3.0, reason="You asked for it.", again=settings)
+    assert (again.engine, again.config, again.formats) == settings
+    assert again.config_key == config_key(Engine.LOCAL, {"language": "de"})
+
+
+def test_retry_of_what_is_not_at_its_path_any_more_is_refused(ledger):
+    entry = added(ledger, "a.wav", "one")
+    ended = ledger.end(entry, S.CANCELLED, now=2.0, reason="It was removed.", gone=True)
+    with pytest.raises(IllegalMove):
+        ledger.retry(ended, now=3.0, reason="You asked for it.")
+    assert added(ledger, "a.wav", "one").id != entry.id, "what comes there next is new"
+
+
+def test_trouble_that_was_not_its_fault_does_not_count(ledger):
+    added(ledger, "a.wav")
+    entry, attempt = claim(ledger)
+    assert entry.attempts == 1
+    back = ledger.give_back(attempt, AttemptState.REFUSED, now=2, next_attempt_at=2, reason="offline", counts=False)
+    assert back.attempts == 0
+
+
+def test_held_goes_on_by_itself_only_with_certainty(ledger):
+    added(ledger, "a.wav")
+    entry, attempt = claim(ledger)
+    ledger.arm(attempt, now=2.0)
+    ledger.end(entry, S.HELD, now=3.0, reason="unknown")
+    back = ledger.give_back(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
+    assert back.state is S.WAITING
+
+
+# Places
+
+
+def test_an_entry_follows_its_recording(ledger):
+    entry = added(ledger, "a.wav")
+    there = added(ledger, "b.wav")
+    moved = ledger.relocate(entry.id, root=ROOT, path=ROOT / "b.wav", size=10, mtime_ns=5, now=2.0)
+    assert ledger.at_path(ROOT / "a.wav") is None
+    assert ledger.at_path(ROOT / "b.wav").id == moved.id
+    assert not ledger.entry(there.id).current
+
+
+def test_waiting_entries_follow_their_folders_engine(ledger):
+    added(ledger, "a.wav")
+    added(ledger, "b.wav")
+    submitted(ledger)
+    assert ledger.follow_engine(ROOT, Engine.LOCAL) == 1
+    entry = ledger.at_path(ROOT / "b.wav")
+    assert (entry.engine, entry.config_key) == (Engine.LOCAL, config_key(Engine.LOCAL, CONFIG))
+    assert claim(ledger) is None
+    assert ledger.at_path(ROOT / "a.wav").engine is Engine.SPEECHMATICS
+
+
+def test_what_waits_in_a_folder_that_is_not_watched_any_more_is_cancelled(ledger):
+    for number in range(5):
+        added(ledger, f"{number}.wav")
+    added(ledger, "other.wav", root=ROOT / "other")
+    assert [ledger.drop_unwatched([ROOT / "other"], now=2.0, limit=3) for _ in range(3)] == [3, 2, 0]
+    assert states(ledger)["other.wav"] is S.WAITING
+    assert ledger.at_path(ROOT / "0.wav") is None
+
+
+def test_jobs_at_another_account_are_found(ledger):
+    added(ledger, "a.wav")
+    entry = submitted(ledger)
+    assert [found.id for found in ledger.submitted_elsewhere(["local"])] == [entry.id]
+    assert ledger.submitted_elsewhere(["local", CLOUD]) == []
+    assert ledger.away() == {CLOUD: 1}
