@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from service.keys import find_key
 from watcher.errors import ConfigError
@@ -38,7 +41,7 @@ class CloudConnector:
             ConfigurationError: there is no key, or it can't be read.
         """
         try:
-            key = find_key(self._config)
+            key = await asyncio.to_thread(find_key, self._config)  # a keyring may take its time
         except ConfigError as error:
             raise ConfigurationError(str(error)) from None
         if not key:
@@ -47,6 +50,10 @@ class CloudConnector:
             await self.close()
             self._client, self._key = AsyncClient(key, url=self._config.url, limiter=self._limits), key
         return self._client
+
+    def configure(self, config: Config) -> None:
+        """Look for the key where a changed config says; the address stays what it was until a restart."""
+        self._config = msgspec.structs.replace(config.speechmatics, url=self._config.url)
 
     def in_use(self, *, busy: bool) -> None:
         """Nothing has to be started or let go for the cloud."""

@@ -60,10 +60,12 @@ class Host:
     ) -> None:
         self.paths = StatePaths(config.state_path)
         self._config = self._settle_state(config)
+        self._started_with = self._config
         self._config_file = config_file
         self._once = once
         self._serve_control = serve_control and not once
         self._observers = observers
+        self._notifier = Notifier.from_environment()
 
     async def run(self) -> None:
         """Run until told to stop by SIGTERM or SIGINT, or until done with `once`.
@@ -86,11 +88,12 @@ class Host:
             beside = [
                 asyncio.create_task(server.watch_idle(), name="idle local server"),
                 asyncio.create_task(self._serve(daemon), name="control"),
-                asyncio.create_task(self._follow_config(daemon), name="config"),
+                asyncio.create_task(self._follow_config(daemon, cloud), name="config"),
             ]
             try:
                 await self._until_done(main, beside)
             finally:
+                self._notifier.stopping()
                 for task in beside:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
@@ -124,7 +127,6 @@ class Host:
         """Offer the control API, and let the observers follow."""
         control = await daemon.ready()
         async with AsyncExitStack() as stack:
-            notifier = Notifier.from_environment()
             if self._serve_control:
                 from service.dashboard.server import serve_dashboard  # noqa: PLC0415 - `run --once` needs no server
 
@@ -136,15 +138,15 @@ class Host:
                 if self._serve_control:
                     notifications = Notifications(lambda: self._config.notifications)
                     group.create_task(notifications.follow(control))
-                group.create_task(_feed_watchdog(notifier))
-                notifier.ready()
+                group.create_task(_feed_watchdog(self._notifier))
+                self._notifier.ready()
                 group.create_task(asyncio.Event().wait())
 
     def _settle_state(self, config: Config) -> Config:
         """The state directory can't change while it is in use."""
         return msgspec.structs.replace(config, state_dir=str(self.paths.root))
 
-    async def _follow_config(self, daemon: Daemon) -> None:
+    async def _follow_config(self, daemon: Daemon, cloud: CloudConnector) -> None:
         """Take up changes of the config; a broken edit is reported, and the last good one stays in force."""
         file = self._config_file
         control = await daemon.ready()
@@ -161,14 +163,27 @@ class Host:
                 config = self._settle_state(load_config(file))
             except ConfigError as error:
                 _log.warning("the config is broken; the last good one stays in force", why=str(error))
-                control.config_problem = str(error)
+                control.config_problem = f"{error} The last good config stays in force."
                 control.bus.publish(Event("config", SystemClock().now(), {"problem": str(error)}))
                 continue
-            control.config_problem = ""
+            control.config_problem = _needs_restart(self._started_with, config)
             if config != self._config:
                 self._config = config
+                cloud.configure(config)
                 await daemon.reconfigure(config)
                 _log.info("config taken up", file=str(file), folders=len(config.folders))
+
+
+def _needs_restart(old: Config, new: Config) -> str:
+    """Say which changed settings are taken up by the next start only; empty if there are none."""
+    changed = []
+    if old.local != new.local:
+        changed.append("[local]")
+    if old.dashboard != new.dashboard:
+        changed.append("[dashboard]")
+    keys = ("url", "max_uploads", "settle_listing", "delete_after_download")
+    changed += [key for key in keys if getattr(old.speechmatics, key) != getattr(new.speechmatics, key)]
+    return f"Restart Dropscribe to take up: {', '.join(changed)}." if changed else ""
 
 
 async def _feed_watchdog(notifier: Notifier) -> None:

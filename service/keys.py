@@ -30,7 +30,8 @@ class KeyringUnavailable(DropscribeError):
 def find_key(config: SpeechmaticsConfig) -> str | None:
     """Return the key for the configured address, or None if there is none anywhere.
 
-    Looked for in this order: the environment, `api_key_file`, the OS keyring (under the address).
+    Looked for in this order: the environment, `api_key_file`, the OS keyring (under the address), the file that
+    `dropscribe login --file` writes.
 
     Raises:
         ConfigError: the key file can't be read, or others may read it.
@@ -40,9 +41,11 @@ def find_key(config: SpeechmaticsConfig) -> str | None:
     if config.api_key_file:
         return _read_key_file(config.api_key_file)
     try:
-        return keyring.get_password(SERVICE, config.url)
+        if kept := keyring.get_password(SERVICE, config.url):
+            return kept
     except (keyring.errors.KeyringError, RuntimeError):  # RuntimeError: no backend at all
-        return None
+        pass
+    return _read_key_file(str(key_file())) if key_file().exists() else None
 
 
 def keep(key: str, url: str) -> None:

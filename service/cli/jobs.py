@@ -65,7 +65,7 @@ def _status_lines(snapshot: dict[str, Any]) -> list[str]:
         if account["reason"]:
             lines.append(f"waiting: {account['reason']}")
     if problem := snapshot.get("config_problem"):
-        lines.append(f"config: {problem} The last good one stays in force.")
+        lines.append(f"config: {problem}")
     if counts.get("HELD"):
         lines.append("Some recordings need your decision: dropscribe jobs --state held")
     if counts.get("FAILED"):

@@ -6,12 +6,15 @@ import asyncio
 import getpass
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli.context import say, settings_of
 from watcher.errors import DropscribeError, UsageError
+
+if TYPE_CHECKING:
+    from service.cli.context import Settings
 
 __all__ = ["register"]
 
@@ -36,19 +39,35 @@ def login(
 
     The key is asked for without showing it, or read from standard input: `dropscribe login < key.txt`.
     """
-    from service import keys  # noqa: PLC0415 - `--help` stays quick
-
     config = settings_of(context).config.speechmatics
     key = _ask()
     asyncio.run(_try(key, config.url))
-    if file:
+    _keep(key, context, in_file=file)
+    _tell_daemon(settings_of(context))
+
+
+def _keep(key: str, context: typer.Context, *, in_file: bool) -> None:
+    from service import keys  # noqa: PLC0415 - same
+
+    config = settings_of(context).config.speechmatics
+    if in_file:
         path = keys.write_key_file(key)
         say(f"The key works and is kept in {path}, which only you may read.")
-        if not config.api_key_file:
-            say(f"Add this to [speechmatics] in the config:  api_key_file = {str(path)!r}")
+        if config.api_key_file:
+            say(f"The config names {config.api_key_file}, which wins: take api_key_file out of it.")
         return
     keys.keep(key, config.url)
     say('The key works and is kept in your keyring. A folder uses it with: engine = "speechmatics"')
+
+
+def _tell_daemon(settings: Settings) -> None:
+    """A running daemon that a refused key has stopped goes on at once, not at its next look."""
+    from service.dashboard.client import ControlClient  # noqa: PLC0415 - same
+
+    client = ControlClient.from_state(settings.paths)
+    for hold in client.status()["holds"] if client else ():
+        if client and hold["name"].startswith("account:speechmatics"):
+            client.lift(hold["name"])
 
 
 def logout(context: typer.Context) -> None:
