@@ -1,0 +1,135 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from watcher import errors as ours
+from watcher import speechmatics as sm
+from watcher.models import Engine
+from watcher.scheduler import retry
+from watcher.scheduler.account import Account
+from watcher.scheduler.retry import Cancel, Fail, Look, PauseAccount, StopAccount, TryAgain, backoff, decide
+
+chances = st.floats(0, 1)
+times = st.floats(0, 4e9)
+
+DECISIONS = [
+    (sm.SubmissionUnknown("lost"), Look),
+    (sm.AuthenticationError(401, "no"), StopAccount),
+    (sm.PermissionDenied(403, "no"), StopAccount),
+    (sm.ConfigurationError("no key"), StopAccount),
+    (sm.Redirected(302, "elsewhere"), StopAccount),
+    (sm.NotFound(404, "no such path"), StopAccount),
+    (sm.RateLimited(429, "slow down"), PauseAccount),
+    (sm.ConcurrencyLimited(429, "too many"), PauseAccount),
+    (sm.ConnectFailed("offline"), PauseAccount),
+    (ours.EngineUnavailable("starting"), PauseAccount),
+    (sm.ServerError(503, "later", retry_after=30.0), PauseAccount),
+    (sm.ServerError(503, "later"), TryAgain),
+    (sm.ConnectionLost("reset"), TryAgain),
+    (sm.Timeout("stalled"), TryAgain),
+    (sm.WrongContentType("a page"), TryAgain),
+    (sm.BadRequest(400, "bad"), Fail),
+    (sm.Unprocessable(422, "bad"), Fail),
+    (sm.PayloadTooLarge(413, "large"), Fail),
+    (ours.BrokenMedia("broken"), Fail),
+    (ours.ConfigError("bad settings"), Fail),
+    (ours.NoSpace("full"), TryAgain),
+    (ours.NotWritable("read-only"), TryAgain),
+    (ours.SourceChanged("changed"), TryAgain),
+    (sm.SourceUnreadable("unreadable"), TryAgain),
+    (ZeroDivisionError("a bug"), TryAgain),
+]
+
+
+@pytest.mark.parametrize(("error", "decision"), DECISIONS, ids=lambda each: type(each).__name__)
+def test_every_error_has_its_decision(error, decision):
+    found = decide(error, attempts=1, now=1000.0, chance=0.5)
+    assert isinstance(found, decision)
+    assert found.reason
+
+
+@given(st.sampled_from([error for error, _ in DECISIONS]), st.integers(1, 1000), times, chances)
+def test_delays_lie_ahead_and_within_bounds(error, attempts, now, chance):
+    found = decide(error, attempts=attempts, now=now, chance=chance)
+    at = {TryAgain: "at", PauseAccount: "until"}.get(type(found))
+    if at:
+        assert now < getattr(found, at) <= now + 3600.0
+
+
+@given(st.integers(1, 10_000), times, chances)
+def test_networks_and_busy_services_are_never_given_up(attempts, now, chance):
+    for error, decision in DECISIONS:
+        if decision in {PauseAccount, TryAgain} and not isinstance(error, ZeroDivisionError):
+            assert isinstance(decide(error, attempts=attempts, now=now, chance=chance), PauseAccount | TryAgain)
+
+
+@given(st.integers(1, 10_000), chances)
+def test_only_an_unknown_outcome_is_looked_for_and_it_always_is(attempts, chance):
+    for error, _ in DECISIONS:
+        found = decide(error, attempts=attempts, now=0.0, chance=chance)
+        assert isinstance(found, Look) == isinstance(error, sm.SubmissionUnknown)
+
+
+def test_a_bug_is_tried_again_some_times_and_then_says_so():
+    found = decide(ZeroDivisionError("a bug"), attempts=retry.MOST_SURPRISES, now=0.0, chance=0.0)
+    assert isinstance(found, Fail)
+    assert "ZeroDivisionError: a bug" in found.reason
+    assert "dropscribe retry" in found.fix
+
+
+@given(st.integers(1, 60), chances, chances)
+def test_backoff_doubles_up_to_a_quarter_of_an_hour(attempts, one, other):
+    assert 0.75 * min(5.0 * 2 ** (attempts - 1), 900.0) <= backoff(attempts, one) <= 900.0
+    assert backoff(attempts, one) <= backoff(attempts + 1, other) / 0.75
+
+
+def test_a_wish_of_the_service_is_a_minimum_within_reason():
+    assert decide(sm.RateLimited(429, "", retry_after=40.0), attempts=1, now=0.0, chance=0.0).until == 40.0
+    assert decide(sm.RateLimited(429, "", retry_after=1e9), attempts=1, now=0.0, chance=0.0).until == 3600.0
+
+
+def test_nothing_of_what_was_refused_for_its_own_fault_pauses_the_others():
+    for error, decision in DECISIONS:
+        if decision is Fail:
+            assert not retry.is_the_services_fault(error)
+    assert isinstance(Cancel("gone"), Cancel)
+
+
+# The account
+
+
+def account():
+    return Account(Engine.LOCAL, "local", connector=None)
+
+
+def test_uploads_that_fail_together_are_one_trouble():
+    one = account()
+    for _ in range(4):
+        one.pause(10.0, "offline", now=5.0)
+    assert one.troubles == 1
+    one.pause(20.0, "offline", now=11.0)
+    assert one.troubles == 2
+    one.accepted()
+    assert one.troubles == 0
+
+
+def test_a_busy_service_is_no_trouble():
+    one = account()
+    one.pause(10.0, "slow down", now=5.0, is_trouble=False)
+    assert (one.troubles, one.is_paused(7.0)) == (0, True)
+
+
+def test_a_service_that_fails_again_and_again_is_left_alone():
+    one = account()
+    for _ in range(2):
+        one.failed("503", now=1.0, delay=lambda tried: 5.0 * tried)
+    assert not one.is_paused(1.0)
+    one.failed("503", now=1.0, delay=lambda tried: 5.0 * tried)
+    assert one.is_paused(5.9)
+    assert not one.is_paused(6.1)
+
+
+def test_a_clock_that_was_set_back_ends_a_pause():
+    one = account()
+    one.pause(9e9 + 60, "offline", now=9e9)
+    assert not one.is_paused(1000.0)
