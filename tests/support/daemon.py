@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import psutil
 
 if TYPE_CHECKING:
@@ -79,13 +80,24 @@ class Command:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
-    def start(self, *arguments: object) -> subprocess.Popen[bytes]:
-        """Start the daemon and wait until it answers."""
-        arguments = arguments or (self.folder,)
+    def start(self) -> subprocess.Popen[bytes]:
+        """Watch the folder with the defaults; returns when the daemon answers."""
+        return self._start("run", self.folder)
+
+    def start_with_config(self) -> subprocess.Popen[bytes]:
+        """Watch what the config names; returns when the daemon answers."""
+        return self._start("--config", self.config, "run")
+
+    def ask(self, path: str) -> Any:
+        """Ask the daemon's control API."""
+        control = json.loads((self.state / "control.json").read_text())
+        return httpx.get(control["url"] + path, headers={"Authorization": f"Bearer {control['token']}"}).json()
+
+    def _start(self, *arguments: object) -> subprocess.Popen[bytes]:
         (self.state / "control.json").unlink(missing_ok=True)
         with (self.root / "daemon.log").open("ab") as log:
             daemon = subprocess.Popen(
-                self.line("run", *arguments),
+                self.line(*arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
