@@ -39,6 +39,7 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
     parser.add_argument("--allow-notify", action="store_true", help="send notifications to public addresses")
     parser.add_argument("--allow-host", action="append", default=[], help="a host that may be called though not public")
     parser.add_argument("--max-upload", type=int, help="largest audio file in bytes")
+    parser.add_argument("--max-seconds", type=float, help="longest recording in seconds")
     parser.add_argument("--max-unfinished", type=int, help="unfinished jobs that a key may have at once")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input is closed")
     options = parser.parse_args(arguments)
@@ -65,6 +66,8 @@ def _limits(options: argparse.Namespace) -> Limits:
     limits = CLOUD_LIMITS if options.limits == "cloud" else Limits()
     if options.max_upload is not None:
         limits = msgspec.structs.replace(limits, upload_bytes=options.max_upload)
+    if options.max_seconds is not None:
+        limits = msgspec.structs.replace(limits, audio_seconds=options.max_seconds)
     if options.max_unfinished is not None:
         limits = msgspec.structs.replace(limits, concurrent_jobs=options.max_unfinished)
     return limits

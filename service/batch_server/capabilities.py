@@ -115,8 +115,10 @@ def notes(config: JobConfig) -> list[str]:
     if config.audio_events_config is not None:
         found.append(f"audio_events_config: no audio events; {_LOCAL}.")
     identification = config.language_identification_config
-    if identification is not None and config.transcription_config.language != languages.AUTO:
-        found.append("language_identification_config: no effect, because the language is given.")
+    if identification is not None:
+        given = config.transcription_config.language != languages.AUTO
+        why = "the language is given" if given else "the model takes the likeliest of all languages"
+        found.append(f"language_identification_config: no effect; {why}.")
     return found
 
 

@@ -122,7 +122,7 @@ class Dispatcher:
             config = jobconfig.parse(job.config)
             self._busy[job.id] = slot
             try:
-                recognition = await slot.recognise(transcribe.task(config, self._store.audio_path(job.id)))
+                recognition = await slot.recognise(self._work(job, config))
             except WorkerDied as death:
                 await self._count_death(job, death)
             except task.AudioUnusable as error:
@@ -136,6 +136,10 @@ class Dispatcher:
                 await self._complete(job, config, recognition)
             finally:
                 self._busy.pop(job.id, None)
+
+    def _work(self, job: Job, config: jobconfig.JobConfig) -> task.Task:
+        longest = self._settings.limits.audio_seconds
+        return transcribe.task(config, self._store.audio_path(job.id), longest=longest)
 
     async def _ready(self, job_id: str) -> Job | None:
         """Find a job and its audio; ``None`` if there is nothing (more) to do for it."""

@@ -13,6 +13,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         upload_bytes: Largest audio file of a job, in bytes; beyond it a job is refused with 413.
+        audio_seconds: Longest recording; a longer one is rejected. A few kilobytes can decode to days of silence.
         config_bytes: Largest ``config`` part of a job, in bytes.
         posts_per_second: Job submissions that one key may make per second; beyond it 429.
         gets_per_second: Other requests that one key may make per second; beyond it 429.
@@ -21,6 +22,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     upload_bytes: int = 4 * GIGABYTE
+    audio_seconds: float = 24 * 3600.0
     config_bytes: int = 1_000_000
     posts_per_second: float | None = None
     gets_per_second: float | None = None

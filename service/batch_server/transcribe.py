@@ -14,12 +14,13 @@ from service.batch_server.recognition.task import Recognition, Task
 ORCHESTRATOR_VERSION = "2.0.0+dropscribe"
 
 
-def task(config: JobConfig, audio: Path) -> Task:
+def task(config: JobConfig, audio: Path, *, longest: float) -> Task:
     """Say what the worker has to do for a job.
 
     Args:
         config: The job's config.
         audio: The job's audio.
+        longest: Seconds of audio beyond which it is refused.
     """
     wanted = config.transcription_config
     filtering = wanted.audio_filtering_config
@@ -29,6 +30,7 @@ def task(config: JobConfig, audio: Path) -> Task:
         by_channel=wanted.diarization == "channel",
         vocabulary=tuple(entry.content for entry in wanted.additional_vocab),
         volume_threshold=filtering.volume_threshold if filtering is not None else None,
+        longest=longest,
     )
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from faster_whisper.vad import VadOptions, get_speech_timestamps
 
 from service.batch_server.recognition import audio
-from service.batch_server.recognition.task import Task
+from service.batch_server.recognition.task import AudioUnusable, Task
 from service.batch_server.recognition.windows import Span, Window, pack
 
 BATCH: Final = 8
@@ -81,6 +81,8 @@ def batches(task: Task) -> Iterator[Batch | Cut]:
     for block in audio.blocks(task.audio, by_channel=task.by_channel, seconds=BLOCK_SECONDS):
         if not cutters:
             cutters = [_Cutter(channel, task.volume_threshold) for channel in range(block.shape[0])]
+        if cutters[0].heard + block.shape[1] > task.longest * audio.SAMPLE_RATE:
+            raise AudioUnusable(f"The recording is longer than this server's limit of {task.longest:g} seconds")
         for cutter, samples in zip(cutters, block, strict=True):
             yield from cutter.take(samples, last=False)
     for cutter in cutters:

@@ -29,6 +29,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         by_channel: Whether each channel is recognised alone.
         vocabulary: Words and phrases that are likely to occur.
         volume_threshold: Volume (0 to 100) below which audio counts as silence.
+        longest: Seconds of audio beyond which the recording is refused.
     """
 
     audio: Path
@@ -36,6 +37,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     by_channel: bool = False
     vocabulary: tuple[str, ...] = ()
     volume_threshold: float | None = None
+    longest: float = 24 * 3600.0
 
     def in_language(self, language: str) -> "Task":
         """Return this task with its language settled."""
