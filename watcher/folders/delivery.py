@@ -56,6 +56,11 @@ class Delivery:
         """How many items were not taken yet."""
         return self._queue.qsize()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether whoever takes the items has fallen behind."""
+        return self._queue.full()
+
     async def known(self, sightings: Sequence[Sighting]) -> Sequence[bool]:
         """Ask the ledger; what it has needs no memory here."""
         known = await self._ask(sightings)

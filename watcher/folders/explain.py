@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from watcher.folders.sightings import Explanation, Phase, Sighting, Watching, kind_of
+from watcher.folders.sightings import Explanation, Phase, Sighting, Watching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -44,7 +44,7 @@ async def explain(
     except OSError as error:
         reason = "It isn't there." if isinstance(error, FileNotFoundError) else f"{error.strerror}."
         return Explanation(path, Phase.MISSING, reason, folder=folder)
-    verdict = root.verdict(path, found, kind_of(found.st_mode))
+    verdict = root.verdict(path, size=found.st_size, mode=found.st_mode)
     if not verdict.accepted:
         return Explanation(path, Phase.IGNORED, verdict.reason, rule=verdict.rule, folder=folder, fix=verdict.fix)
     if delivered or (await known([Sighting.of(path, found)]))[0]:

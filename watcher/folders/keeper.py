@@ -29,6 +29,8 @@ _POLL_SHARE = 50.0
 _RETRY_LIMIT = 600.0
 """Seconds after which watching is tried again where the watch limit was reached."""
 _MOST_PROBLEMS = 20
+_PLENTY = 2000
+"""Candidates at which a scan waits while the queue is full: a first scan of any size stays small in memory."""
 
 
 class Keeper:
@@ -201,6 +203,8 @@ class Keeper:
                 if not is_known and root.notice(sighting.path, found=True):
                     missed += 1
                     self._delivery.hint(sighting.path)
+            while self._delivery.is_full and len(root.settler.candidates) > _PLENTY:
+                await self._delivery.progress(1.0)
         return missed
 
     def _is_fresh(self, sighting: Sighting) -> bool:

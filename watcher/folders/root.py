@@ -13,7 +13,7 @@ from watcher.folders.filesystems import filesystem_of, is_remote
 from watcher.folders.filters import Filter, Verdict
 from watcher.folders.marks import Marks
 from watcher.folders.settle import Patience, Settler
-from watcher.folders.sightings import FolderStatus, Watching
+from watcher.folders.sightings import FolderStatus, Watching, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,12 +121,17 @@ class Root:
         self.attach_wanted = self.attach_wanted or attach
         self.wake.set()
 
-    def verdict(self, path: Path, found: os.stat_result | None = None, kind: str = "file") -> Verdict:
-        """Decide about one of its files, with the `.dropscribe-ignore` files on the way down to it."""
-        relative = path.relative_to(self.path)
-        regular = found is None or stat.S_ISREG(found.st_mode)
-        size = None if found is None else found.st_size
-        verdict = self.rules.verdict(relative, size, is_regular=regular, kind=kind)
+    def verdict(self, path: Path, *, size: int | None = None, mode: int = stat.S_IFREG) -> Verdict:
+        """Decide about one of its files, with the `.dropscribe-ignore` files on the way down to it.
+
+        Args:
+            path: the file.
+            size: bytes, once they are known.
+            mode: what kind of file it is, as `os.lstat` says.
+        """
+        verdict = self.rules.verdict(
+            path.relative_to(self.path), size, is_regular=stat.S_ISREG(mode), kind=kind_of(mode)
+        )
         if verdict.accepted and (mark := self.marks.ignored_by(path.parent)):
             return Verdict(
                 accepted=False, rule="ignore file", reason=f"{mark} leaves its folder out.", fix=f"Remove {mark}."

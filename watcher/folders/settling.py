@@ -80,8 +80,7 @@ class Settling:
 
     async def _hand_on(self, candidate: Candidate, found: Sighting, outcome: Outcome) -> None:
         root = self._root
-        verdict = root.rules.verdict(found.path.relative_to(root.path), found.size)
-        if not (verdict.accepted and root.verdict(found.path).accepted):
+        if not root.verdict(found.path, size=found.size).accepted:
             return
         root.blocked.pop(found.path, None)
         try:

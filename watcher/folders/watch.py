@@ -276,7 +276,8 @@ class FolderWatch:
         self._notice(root, new, closed=True)
 
     def _notice(self, root: Root, path: Path, *, closed: bool) -> None:
-        if not root.verdict(path).accepted:
+        # A candidate was accepted already; it is asked once more before it is handed on.
+        if path not in root.settler.candidates and not root.verdict(path).accepted:
             root.forget(path)
         elif root.notice(path, closed=closed):
             self._delivery.hint(path)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from collections import deque
 from pathlib import Path
 
 import pytest
@@ -465,6 +466,38 @@ async def test_a_missed_event_is_made_up_for_by_the_next_scan(desk, root):
         (root / "a.wav").write_bytes(wav())
         # The pulse finds the observer gone, watches anew and scans.
         await d.until_settled(root / "a.wav")
+
+
+async def test_a_periodic_scan_finds_what_events_missed_and_watches_anew(desk, root):
+    async with desk(root, rescan=0.2) as d:
+        watching = d.watch._watcher._watches[root]
+        heard, d.watch._inbox = d.watch._inbox, deque(maxlen=0)
+        (root / "a.wav").write_bytes(wav())
+        await d.until_settled(root / "a.wav")
+        d.watch._inbox = heard
+        await d.until(lambda: (now := d.watch._watcher._watches.get(root)) is not None and now is not watching)
+        (root / "b.wav").write_bytes(wav())
+        await d.until_settled(root / "b.wav")
+
+
+@pytest.mark.parametrize(("polling", "how"), [("auto", "polling"), ("never", "events")])
+async def test_a_network_file_system_is_polled_unless_that_is_forbidden(polling, how, desk, root, monkeypatch):
+    monkeypatch.setattr("watcher.folders.root.filesystem_of", lambda _: "nfs4")
+    async with desk(WatchFolder(root, polling=polling, settle=0.2), poll=0.05, how=how) as d:
+        assert ("nfs4" in d.watch.status()[0].why) is (how == "polling")
+        (root / "a.wav").write_bytes(wav())
+        await d.until_settled(root / "a.wav")
+
+
+async def test_a_slow_taker_holds_up_a_large_first_scan_and_loses_nothing(desk, root, monkeypatch):
+    monkeypatch.setattr("watcher.folders.keeper._PLENTY", 100)
+    for number in range(3000):
+        (root / f"{number}.wav").write_bytes(b"RIFF\4\0\0\0WAVE")
+        os.utime(root / f"{number}.wav", (1, 1))
+    async with desk(WatchFolder(root, settle=0.0), how=None) as d:
+        await d.until(lambda: len(d.settled) == 3000)
+        await d.nothing_left()
+        assert len(d.items) == 3000
 
 
 async def test_the_iteration_ends_with_run(desk, root):
