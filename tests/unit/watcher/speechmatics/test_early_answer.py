@@ -22,7 +22,7 @@ class Line(httpcore.AsyncNetworkStream):
         self.blocked = blocked
         self.written = []
 
-    async def read(self, max_bytes, timeout=None):  # noqa: ARG002, ASYNC109 - httpcore's interface
+    async def read(self, max_bytes, timeout=None):  # noqa: ASYNC109 - httpcore's interface
         await self.arrived.wait()
         if not self.arriving:
             return b""
