@@ -30,6 +30,8 @@ _CODECS_NAMES = (
     "pcm_alaw pcm_f32le pcm_f64le pcm_mulaw pcm_s16be pcm_s16le pcm_s24le pcm_s32le pcm_u8 vorbis"
 )
 _CODECS = frozenset(_CODECS_NAMES.split())
+_RELATIVES = frozenset({".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".mj2", ".f4v"})
+"""FFmpeg reads these with the demuxer of mp4; the service's list, which is exhaustive, doesn't have them."""
 _GIB = 1 << 30
 
 
@@ -76,7 +78,7 @@ def needs_preparation(info: MediaInfo, suffix: str, size: int, limits: Limits | 
     limits = limits or Limits()
     if size > limits.largest:
         return f"It has {size / 1e9:.2f} GB, and the service takes {limits.largest / 1e9:.2f} GB at most."
-    if not _TAKEN & set(info.container.split(",")):
+    if not _TAKEN & set(info.container.split(",")) or suffix.lower() in _RELATIVES:
         return f"The service doesn't take {suffix.lstrip('.') or info.container} files ({info.container})."
     if info.codec not in _CODECS:
         return f"The service may not know the codec {info.codec}."
