@@ -36,11 +36,13 @@ FORMATS = (OutputFormat.TXT, OutputFormat.JSON_V2)
 class QuietScheduler:
     """Takes the orders that Control gives to the scheduler, and remembers them."""
 
+    bus: EventBus
     abandoned: list[str] = field(default_factory=list)
     woken: int = 0
 
     async def refresh_holds(self) -> None:
-        """Holds are read from the ledger anew."""
+        """Holds may have changed."""
+        self.bus.publish(Event("hold", 0.0))
 
     def wake(self) -> None:
         """Work may go on."""
@@ -75,7 +77,7 @@ class Plant:
         self.folder.mkdir(exist_ok=True)
         self.clock = SystemClock()
         self.bus = EventBus()
-        self.scheduler = QuietScheduler()
+        self.scheduler = QuietScheduler(self.bus)
         self.account = Account(Engine.LOCAL, "local", _NoConnector())
         self.store = TranscriptStore(self.paths.transcripts)
         self.folders = [WatchFolder(self.folder)]

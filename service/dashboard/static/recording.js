@@ -5,7 +5,7 @@ import { $, STATES, ask, duration, el, listen, order, say, seldom, show, size, t
 const uid = decodeURIComponent(location.pathname.split("/")[2]);
 const api = `/api/entries/${encodeURIComponent(uid)}`;
 const FORMATS = { txt: "Text", "json-v2": "JSON", srt: "SRT subtitles", vtt: "WebVTT subtitles", md: "Markdown" };
-const BATCH = 200; // phrases
+const FIRST = 60; // phrases that fill any screen
 const SUFFIX = { "json-v2": "json" };
 const ORDERS = {
   HELD: { retry: "Transcribe it", cancel: "Give it up" },
@@ -93,7 +93,7 @@ function showPlayer() {
   $("player").hidden = false;
 }
 
-/** Show the phrases, the first at once and the rest of a long transcript bit by bit. */
+/** Show the phrases: the first at once, the rest of a long transcript in growing parts, as each costs a layout. */
 async function showPhrases(transcript) {
   const mine = []; // what is shown anew meanwhile has other words
   words = mine;
@@ -103,8 +103,11 @@ async function showPhrases(transcript) {
   if (!transcript.phrases.length) $("words").append(el("p", { className: "quiet" }, "Nothing is said in it."));
   const chapters = [...transcript.chapters].sort((a, b) => a.start - b.start);
   let voice = null;
-  for (let at = 0; at < transcript.phrases.length && words === mine; at += BATCH) {
-    for (const phrase of transcript.phrases.slice(at, at + BATCH)) {
+  let shown = 0;
+  while (shown < transcript.phrases.length && words === mine) {
+    const part = transcript.phrases.slice(shown, 2 * shown + FIRST);
+    shown += part.length;
+    for (const phrase of part) {
       while (chapters.length && chapters[0].start <= phrase.words[0][1]) {
         $("words").append(el("h3", {}, chapters.shift().title));
       }

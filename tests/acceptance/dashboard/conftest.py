@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
 from service.dashboard.client import ControlClient
 from tests.support.dashboard import Running
@@ -11,6 +11,7 @@ from tests.support.dashboard import Running
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ("quic", "background-networking", "component-update", "sync")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{part}" for part in QUIET)]
+expect.set_options(timeout=20_000)  # it is waited for, not slept through; a busy machine is slow
 ARGUMENTS += ["--autoplay-policy=no-user-gesture-required", "--host-resolver-rules=MAP rebound.example 127.0.0.1"]
 
 

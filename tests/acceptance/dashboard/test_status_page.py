@@ -378,9 +378,9 @@ def test_a_long_transcript_is_shown_bit_by_bit_and_followed(page, running, plant
     originals = {OutputFormat.TXT: b"", OutputFormat.JSON_V2: json_v2(*phrases)}
     entry = running.do(plant.transcribed("long.wav", originals, seconds=5))
     page.goto(client.open_code(entry.uid))
-    expect(page.locator(".phrase").nth(100)).to_be_attached(timeout=20_000)
-    expect(page.locator("#audio")).to_have_js_property("readyState", 4)
+    expect(page.locator(".phrase").nth(50)).to_be_attached(timeout=20_000)
+    expect(page.locator("#audio")).to_have_js_property("readyState", 4, timeout=20_000)
     page.evaluate("audio.pause(); audio.currentTime = 4.6")
-    expect(page.locator(".word[aria-current]")).to_have_text("two")
+    expect(page.locator(".word[aria-current]")).to_have_text("two", timeout=30_000)
     expect(page.locator(".phrase")).to_have_count(many, timeout=30_000)
     expect(page.locator(".word[aria-current]")).to_have_count(1)
