@@ -35,6 +35,11 @@ def test_other_containers_are_prepared(container):
     assert "doesn't take xyz files" in needs_preparation(replace(WAV, container=container), ".xyz", 1000)
 
 
+@pytest.mark.parametrize("suffix", [".mov", ".3gp", ".QT"])
+def test_relatives_of_mp4_that_the_service_does_not_list_are_prepared(suffix):
+    assert "doesn't take" in needs_preparation(MP4, suffix, 1000)
+
+
 def test_an_unusual_codec_is_prepared():
     assert "adpcm_ima_wav" in needs_preparation(replace(WAV, codec="adpcm_ima_wav"), ".wav", 1000)
 
