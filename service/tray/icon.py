@@ -5,11 +5,13 @@ pystray chooses its backend when it is imported, and fails then where there is n
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import platform
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from service.tray import xorg
@@ -108,6 +110,11 @@ class TrayIcon:
         painter.start()
         try:
             icon.run(setup=lambda _: ready.set())
+        except Exception as error:
+            # pystray has begun a thread that waits for its loop, and the process would wait for that one.
+            with contextlib.suppress(Exception):
+                icon._mark_ready()  # noqa: SLF001 - nothing else ends that thread
+            raise _cannot_show(error) from error
         finally:
             gone.set()
             ready.set()
@@ -199,14 +206,13 @@ class TrayIcon:
 
 def _import_pystray() -> ModuleType:
     _refuse_without_display()
+    if platform.system() == "Linux" and not _has_session_bus():
+        os.environ.setdefault("PYSTRAY_BACKEND", "xorg")  # the others need D-Bus, and hang without it
     logging.getLogger("pystray").setLevel(logging.CRITICAL + 1)  # it logs tracebacks for a panel that restarts
     try:
         import pystray  # noqa: PLC0415 - see the module
     except Exception as error:  # noqa: BLE001 - besides ImportError: whatever the X library raises
-        raise NoTray(
-            f"No tray icon can be shown here: {_first_line(error)}.",
-            fix="Start `dropscribe tray` in a terminal of your desktop; or use the page: `dropscribe open`.",
-        ) from None
+        raise _cannot_show(error) from None
     module: ModuleType = pystray
     return module
 
@@ -222,6 +228,18 @@ def _refuse_without_display() -> None:
     raise NoTray(
         "There is no desktop here to show a tray icon on (DISPLAY isn't set).",
         fix="Start `dropscribe tray` on your desktop; `dropscribe status` says the same in a terminal.",
+    )
+
+
+def _has_session_bus() -> bool:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return bool(os.environ.get("DBUS_SESSION_BUS_ADDRESS")) or bool(runtime and Path(runtime, "bus").exists())
+
+
+def _cannot_show(error: Exception) -> NoTray:
+    return NoTray(
+        f"No tray icon can be shown here: {_first_line(error)}.",
+        fix="Start `dropscribe tray` in a terminal of your desktop; or use the page: `dropscribe open`.",
     )
 
 
