@@ -37,7 +37,7 @@ def make_fast(patch=setattr):
 def write_recording(path, seed, *, samples=160):
     """Write a small WAV file whose content the seed decides."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = random.Random(seed)
+    noise = random.Random(repr(seed))
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)

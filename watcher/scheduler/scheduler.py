@@ -236,8 +236,8 @@ class Scheduler:
             self._uploads -= 1
             slots.release()
             self._wakes[account.name].set()
-        if after is None or after.state is EntryState.SUBMITTING:
-            self._recovery.wake()
+        if after is None or after.state in {EntryState.SUBMITTING, EntryState.CANCELLED}:
+            self._recovery.wake()  # a job may exist whose answer was lost
         elif after.state is EntryState.SUBMITTED:
             self._trackers[account.name].wake()
 
