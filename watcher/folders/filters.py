@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from watcher.config import expand
@@ -15,6 +14,8 @@ from watcher.folders.extensions import OURS, RECORDINGS, TEMPORARY
 from watcher.folders.globs import matches
 
 if TYPE_CHECKING:
+    from pathlib import PurePath
+
     from watcher.models import WatchFolder
 
 __all__ = ["IGNORE_FILE", "OVERRIDES_FILE", "Filter", "Verdict"]
@@ -72,6 +73,15 @@ def _no(rule: str, reason: str, fix: str = "") -> Verdict:
     return Verdict(accepted=False, rule=rule, reason=reason, fix=fix)
 
 
+_ACCEPTED = Verdict(accepted=True, rule="accepted", reason="It may be a recording.")
+
+
+def _suffix(name: str) -> str:
+    """Return a name's ending in lower case, as `PurePath.suffix` has it; that takes ten times as long."""
+    dot = name.rfind(".")
+    return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
+
+
 class Filter:
     """The rules of one watch folder."""
 
@@ -90,13 +100,17 @@ class Filter:
             is_regular: whether it is a regular file.
             kind: what it is, in words, when it isn't.
         """
-        text = relative.as_posix()
+        return self.judge(relative.as_posix(), size, is_regular=is_regular, kind=kind)
+
+    def judge(self, relative: str, size: int | None = None, *, is_regular: bool = True, kind: str = "file") -> Verdict:
+        """Decide like `verdict`, about a path given as text with forward slashes: for many files at once."""
+        *parents, name = relative.split("/")
         return (
-            self._by_place(relative)
+            self._by_place(tuple(parents))
             or self._by_kind(kind, is_regular=is_regular)
-            or self._by_name(relative.name, text)
+            or self._by_name(name, relative)
             or self._by_size(size)
-            or Verdict(accepted=True, rule="accepted", reason="It may be a recording.")
+            or _ACCEPTED
         )
 
     def accepts_name(self, relative: PurePath) -> bool:
@@ -120,16 +134,15 @@ class Filter:
             return _no("max_duration", f"It lasts {duration:.1f} s, more than max_duration = {high:g} s.")
         return None
 
-    def _by_place(self, relative: PurePath) -> Verdict | None:
-        parents = relative.parts[:-1]
-        if parents and not self._folder.recursive:
+    def _by_place(self, parents: tuple[str, ...]) -> Verdict | None:
+        if not parents:
+            return None
+        if not self._folder.recursive:
             return _no(
                 "subfolder",
                 "It is in a subfolder, and this watch folder is not recursive.",
                 "Set recursive = true.",
             )
-        if self._moved_to and relative.parts[: len(self._moved_to)] == self._moved_to:
-            return _no("after", "It is in the folder that `after` moves finished recordings to.")
         return self._by_folder_names(parents)
 
     def _by_folder_names(self, parents: tuple[str, ...]) -> Verdict | None:
@@ -155,7 +168,7 @@ class Filter:
             return _no("settings", "It holds settings of Dropscribe.")
         if name.startswith("."):
             return _no("hidden", "Its name begins with a dot, so it is hidden.")
-        suffix = PurePath(name).suffix.lower()
+        suffix = _suffix(name)
         if suffix in TEMPORARY or _TEMPORARY_NAMES.fullmatch(name):
             return _no("temporary", "Its name is that of a file which is still being made.", "Rename it.")
         if suffix in OURS:

@@ -129,9 +129,10 @@ class Root:
             size: bytes, once they are known.
             mode: what kind of file it is, as `os.lstat` says.
         """
-        verdict = self.rules.verdict(
-            path.relative_to(self.path), size, is_regular=stat.S_ISREG(mode), kind=kind_of(mode)
-        )
+        relative = os.fspath(path)[len(self.prefix) :]
+        if os.sep != "/":
+            relative = relative.replace(os.sep, "/")
+        verdict = self.rules.judge(relative, size, is_regular=stat.S_ISREG(mode), kind=kind_of(mode))
         if verdict.accepted and (mark := self.marks.ignored_by(path.parent)):
             return Verdict(
                 accepted=False, rule="ignore file", reason=f"{mark} leaves its folder out.", fix=f"Remove {mark}."

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from watcher.folders.filters import IGNORE_FILE
-from watcher.folders.sightings import Sighting, kind_of
+from watcher.folders.sightings import Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -78,17 +78,17 @@ class Scan:
         if any(entry.name == IGNORE_FILE for entry in entries):
             return
         relative = PurePath(folder).relative_to(self.root)
+        above = "" if relative == PurePath() else relative.as_posix() + "/"
         for entry in entries:
-            path = relative / entry.name
             try:
                 if entry.is_dir(follow_symlinks=False):
-                    if self._enters(path):
+                    if self._enters(relative / entry.name):
                         pending.append((entry.path, False))
-                elif self.rules.accepts_name(path):
+                elif self.rules.judge(above + entry.name).accepted:
                     found = entry.stat(follow_symlinks=False)
-                    if self._takes(path, found):
+                    if stat.S_ISREG(found.st_mode):
                         self.seen += 1
-                        yield Sighting.of(self.root / path, found)
+                        yield Sighting.of(Path(entry.path), found)
             except OSError:
                 continue  # gone since it was listed, or unreadable: the next scan sees it again
 
@@ -97,7 +97,3 @@ class Scan:
             self.problems.append(f"{self.root / relative} is nested too deeply to look into.")
             return False
         return self.rules.enters(relative) is None and not self.stops_at(self.root / relative)
-
-    def _takes(self, relative: PurePath, found: os.stat_result) -> bool:
-        regular = stat.S_ISREG(found.st_mode)
-        return self.rules.verdict(relative, is_regular=regular, kind=kind_of(found.st_mode)).accepted
