@@ -172,7 +172,7 @@ const KINDS = ["entry", "progress", "transcript", "hold", "folder", "config"];
  */
 export function listen(heard, anew) {
   let source = null;
-  let missed = false;
+  let missed = true; // also what happened between the page's first question and the stream's beginning
   let version;
 
   function open() {

@@ -35,8 +35,7 @@ function showStatus(status) {
 function showAttention(status) {
   const cards = status.holds.map((hold) => ({ key: `hold ${hold.name}`, ...hold, button: hold.name }));
   if (status.config_problem) {
-    const fix = "Correct it; until then the last good config stays in force.";
-    cards.push({ key: "config", reason: status.config_problem, fix });
+    cards.push({ key: "config", reason: status.config_problem });
   }
   for (const folder of status.folders.filter(({ state }) => state === "unavailable")) {
     cards.push({ key: `folder ${folder.path}`, reason: `${folder.path}: ${folder.reason}`, fix: folder.fix });
@@ -313,5 +312,5 @@ $("more").addEventListener("click", () => readMore().catch(trouble));
 const given = new URLSearchParams(location.search);
 $("q").value = given.get("q") ?? "";
 $("choice").value = given.get("state") ?? "";
-await readAll();
 listen(heard, readAll);
+await readAll();

@@ -185,7 +185,7 @@ $("audio").addEventListener("error", async () => {
 });
 
 const readSoon = seldom(read, 300);
-await read().catch(trouble);
 listen(({ data }) => {
   if (data.uid === uid) readSoon();
 }, readSoon);
+await read().catch(trouble);
