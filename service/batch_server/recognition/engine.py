@@ -13,6 +13,7 @@ from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.vad import get_vad_model
 
 from service.batch_server.recognition import weights
+from service.batch_server.recognition.ahead import one_ahead
 from service.batch_server.recognition.audio import SAMPLE_RATE
 from service.batch_server.recognition.speech import BATCH, PADDING_SECONDS, Batch, Cut, Piece, batches
 from service.batch_server.recognition.task import ModelSource, ModelUnavailable, Recognition, Task, Word
@@ -64,7 +65,7 @@ def recognise(source: ModelSource, task: Task) -> Recognition:
     pipeline = load(source)
     listener = Listener(pipeline, task)
     words: dict[int, list[Word]] = {}
-    for part in batches(task):
+    for part in one_ahead(batches(task)):
         if isinstance(part, Cut):
             return assemble(part, words, listener)
         words.setdefault(part.channel, []).extend(listener.words(part))
