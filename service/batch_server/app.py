@@ -4,14 +4,18 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Sequence
+from email.utils import formatdate
 from typing import TYPE_CHECKING
 
 import structlog
 from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.batch_server.access import Gate
 from service.batch_server.database import Database
@@ -67,6 +71,7 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
             Route("/v2/jobs/{jobid}/log", api.log, methods=["GET"]),
             Route("/v2/usage", api.usage, methods=["GET"]),
         ],
+        middleware=[Middleware(_Dated)],
         exception_handlers={
             Problem: _on_problem,
             HTTPException: _on_http_exception,
@@ -83,6 +88,21 @@ def _messenger(settings: ServerSettings, database: Database) -> "Messenger | Non
     from service.batch_server.outbound import Outbound  # noqa: PLC0415 - as above
 
     return Messenger(database, Outbound(settings.allowed_hosts), most_bytes=settings.limits.upload_bytes)
+
+
+class _Dated:
+    """Dates every answer when it is sent; uvicorn's own dates would need a clock that ticks while nobody asks."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["Date"] = formatdate(usegmt=True)
+            await send(message)
+
+        await self._app(scope, receive, send_dated)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:

@@ -18,11 +18,19 @@ class Database:
 
     Args:
         data_dir: The store's folder.
+
+    Raises:
+        StoreUnusable: If it can't be used.
+        OSError: If it can't be made or read.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self.store = self._thread.submit(Store, data_dir.absolute()).result()
+        try:
+            self.store = self._thread.submit(Store, data_dir.absolute()).result()
+        except BaseException:
+            self._thread.shutdown()
+            raise
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of ``self.store``.

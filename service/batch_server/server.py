@@ -21,6 +21,7 @@ from service.batch_server.database import Database
 from service.batch_server.recognition.task import ModelSource
 from service.batch_server.settings import ServerSettings
 from service.batch_server.slots import ClusterUnavailable, open_slots
+from service.batch_server.store import StoreUnusable
 from service.batch_server.waiting import Waiters
 
 _GRACE_SECONDS: Final = 2
@@ -43,7 +44,11 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
         _log.error("can't listen", host=settings.host, port=settings.port, reason=error.strerror or str(error))
         return 1
     with contextlib.closing(listener):
-        database = Database(settings.data_dir)
+        try:
+            database = Database(settings.data_dir)
+        except (StoreUnusable, OSError) as error:
+            _log.error("can't work", data_dir=str(settings.data_dir), reason=str(error))
+            return 1
         try:
             waiters = Waiters()
             slots = open_slots(

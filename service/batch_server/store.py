@@ -15,12 +15,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import filelock
 import msgspec
 
 from service.batch_server.jobs import Job, JobError, Status, new_id, now_micros, timestamp
 
 SCHEMA_VERSION: Final = 1
 _NO_LIMIT: Final = -1
+_LOCK_SECONDS: Final = 5.0
 
 _errors_decoder: Final = msgspec.json.Decoder(tuple[JobError, ...])
 
@@ -41,8 +43,20 @@ class TooManyUnfinished(Exception):
     """An owner has as many unfinished jobs as allowed."""
 
 
-class StoreTooNew(Exception):
+class StoreUnusable(Exception):
+    """The folder can't be worked in; the message says why, and what to do."""
+
+
+class StoreTooNew(StoreUnusable):
     """The database was written by a newer version of this program."""
+
+
+class StoreBusy(StoreUnusable):
+    """Another server works in this folder."""
+
+
+class StoreDamaged(StoreUnusable):
+    """The database can't be read."""
 
 
 def _load_queries() -> dict[str, str]:
@@ -65,6 +79,16 @@ def _job(row: tuple[Any, ...]) -> Job:
         errors=_errors_decoder.decode(errors) if errors else (),
         finished=finished,
     )
+
+
+def _locked(data_dir: Path) -> filelock.BaseFileLock:
+    """Take the folder for ourselves; a predecessor that is just ending gets a moment."""
+    lock = filelock.FileLock(data_dir / "lock")
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except filelock.Timeout as error:
+        raise StoreBusy(f"Another server works in {data_dir}; stop it first, or use another folder") from error
+    return lock
 
 
 def _columns(job: Job) -> dict[str, object]:
@@ -96,7 +120,7 @@ class Store:
         data_dir: Where everything is kept; made, for this user only, if it isn't there.
 
     Raises:
-        StoreTooNew: If a newer version of this program wrote the database.
+        StoreUnusable: If another server works in the folder, or the database is damaged or too new.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -105,11 +129,18 @@ class Store:
         self._uploads = data_dir / "uploads"
         for folder in (data_dir, self._audio, self._uploads):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._database = sqlite3.connect(data_dir / "jobs.sqlite3", isolation_level=None, check_same_thread=False)
+        self._lock = _locked(data_dir)
+        path = data_dir / "jobs.sqlite3"
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         try:
             self._prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreDamaged(
+                f"The server's database {path} can't be used ({error}); move it away to start with an empty one"
+            ) from error
         except BaseException:
-            self._database.close()
+            self.close()
             raise
         self._remove_leftovers()
         self._last_creation: int = self._one("latest_creation")[0]
@@ -138,8 +169,9 @@ class Store:
                 audio.unlink()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database and leave the folder to others."""
         self._database.close()
+        self._lock.release()
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:

@@ -373,3 +373,10 @@ def test_an_answer_takes_no_longer_than_it_must(api):
         assert api.get("jobs/nosuchjob1").status_code == 404
         times.append(time.perf_counter() - started)
     assert sorted(times)[10] < 0.03  # with Nagle's delay it is 0.04 s, every time
+
+
+def test_answers_are_dated(api):
+    from email.utils import parsedate_to_datetime
+
+    dated = parsedate_to_datetime(api.get("jobs/nosuchjob1").headers["date"])
+    assert abs(dated.timestamp() - time.time()) < 5

@@ -250,3 +250,40 @@ def test_importing_the_package_loads_no_web_server():
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def run_once(data_dir):
+    command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(data_dir)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+
+
+def test_two_servers_do_not_share_a_folder(start_server, recordings, tmp_path):
+    api = start_server()
+    second = run_once(tmp_path / "data")
+    assert second.returncode == 1
+    assert "Another server" in second.stderr
+    assert api.done(recordings / "leisure.flac")["status"] == "done"
+
+
+def test_a_damaged_database_is_told_and_left_alone(tmp_path):
+    (tmp_path / "jobs.sqlite3").write_bytes(b"not a database, but a text that is long enough to look like one" * 100)
+    before = (tmp_path / "jobs.sqlite3").read_bytes()
+    found = run_once(tmp_path)
+    assert found.returncode == 1
+    assert "jobs.sqlite3" in found.stderr
+    assert (tmp_path / "jobs.sqlite3").read_bytes() == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prlimit")
+def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_behind(start_server, recordings, tmp_path):
+    api = start_server()
+    server = psutil.Process(api.server.pid)
+    server.rlimit(psutil.RLIMIT_FSIZE, (2_000_000, psutil.RLIM_INFINITY))
+    response = api.submit(bytes(5_000_000))
+    assert (response.status_code, response.json()["error"]) == (500, "Internal Server Error")
+    assert "could not store the upload" in response.json()["detail"]
+    spec.assert_valid(response.json(), "ErrorResponse")
+    server.rlimit(psutil.RLIMIT_FSIZE, (psutil.RLIM_INFINITY, psutil.RLIM_INFINITY))
+    assert [path for path in (tmp_path / "data").glob("*/*") if path.is_file()] == []
+    assert api.done(recordings / "leisure.flac")["status"] == "done"
+    assert len(api.get("jobs").json()["jobs"]) == 1
