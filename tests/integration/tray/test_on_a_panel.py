@@ -70,6 +70,10 @@ def looks_like(panel, folder, state, **more):
     return max(difference) < 3.0
 
 
+def says(panel, words):
+    return panel.ask("xdotool", "getwindowname", panel.icon()) == words
+
+
 def click(panel):
     panel.ask("xdotool", "mousemove", "--window", panel.icon(), "16", "16")
     panel.ask("xdotool", "click", "1")
@@ -79,12 +83,12 @@ def test_the_icon_follows_the_daemon_and_a_click_opens_the_page(panel, start, tm
     control = tmp_path / "state" / "control.json"
     tray = start()
     until(lambda: looks_like(panel, tmp_path, IconState.DOWN), "not running is not shown")
-    assert panel.ask("xdotool", "getwindowname", panel.icon()) == "Dropscribe: not running"
+    until(lambda: says(panel, "Dropscribe: not running"), "the words are others")
     with ControlServer(control) as server:
         until(lambda: looks_like(panel, tmp_path, IconState.IDLE), "idle is not shown")
         server.now(snapshot("working", counts={"WAITING": 12}))
         until(lambda: looks_like(panel, tmp_path, IconState.WORKING, count=12), "working is not shown")
-        assert panel.ask("xdotool", "getwindowname", panel.icon()) == "Dropscribe: transcribing 12 recordings"
+        until(lambda: says(panel, "Dropscribe: transcribing 12 recordings"), "the words are others")
         server.now(snapshot("attention", counts={"HELD": 1}))
         until(lambda: looks_like(panel, tmp_path, IconState.ATTENTION), "attention is not shown")
         server.now(snapshot("paused"))
