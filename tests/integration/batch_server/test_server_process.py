@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -287,3 +288,26 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_behind(start_serv
     assert [path for path in (tmp_path / "data").glob("*/*") if path.is_file()] == []
     assert api.done(recordings / "leisure.flac")["status"] == "done"
     assert len(api.get("jobs").json()["jobs"]) == 1
+
+
+def test_killed_again_and_again_it_does_every_accepted_job_once(start_server, recordings, tmp_path):
+    chance = random.Random(7)
+    accepted = []
+    for _ in range(4):
+        api = start_server()
+        jobs = [api.submit(recordings / "leisure.flac") for _ in range(chance.randint(0, 2))]
+        accepted.extend(job.json()["id"] for job in jobs)
+        body = form(bytes(chance.randint(1, 2_000_000)))
+        with raw_upload(api, body[: chance.randint(1, len(body) - 3)], promised=len(body)):
+            if accepted and chance.random() < 0.5:
+                api.get(f"jobs/{accepted[0]}", params={"wait": chance.randint(0, 2)})
+            os.kill(api.server.pid, signal.SIGKILL)
+    api = start_server()
+    listed = api.get("jobs").json()["jobs"]
+    assert sorted(job["id"] for job in listed) == sorted(accepted)
+    for job_id in accepted:
+        job = api.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
+        assert job["status"] == "done"
+        assert "Dashwood" in api.transcript(job, "txt")
+    assert [path for path in (tmp_path / "data").glob("*/*") if path.is_file()] == []
+    assert api.get("usage").json()["summary"][0]["count"] == len(accepted)
