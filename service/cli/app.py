@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -76,8 +76,6 @@ app.command("tray")(tray)
 
 def run_app(arguments: list[str]) -> int:
     """Run a command line; returns the exit status. A person never sees a traceback."""
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         result = app(args=arguments, prog_name="dropscribe", standalone_mode=False)
     except DropscribeError as error:
@@ -87,6 +85,9 @@ def run_app(arguments: list[str]) -> int:
         return error.exit_status
     except (KeyboardInterrupt, typer.Abort):
         return 130
+    except BrokenPipeError:  # whoever reads what is printed has had enough, as in `dropscribe jobs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong usage, told by the parser
             error.show()

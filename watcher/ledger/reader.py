@@ -86,6 +86,13 @@ class LedgerReader:
             answers.append(bool(same and row is not None and row["sha256"]))
         return answers
 
+    def same_content_elsewhere(self, found: Sequence[tuple[Path, str]]) -> list[list[Entry]]:
+        """For each (path, sha256): the current entries with this content, if the path itself has no entry yet."""
+        return [
+            self.same_content(sha256) if sha256 and self._row("seen", path=os.fsencode(path)) is None else []
+            for path, sha256 in found
+        ]
+
     def same_content(self, sha256: str) -> list[Entry]:
         """Return the current entries with this content, oldest first."""
         return [to_entry(row) for row in self._rows("same_content", sha256=sha256)]

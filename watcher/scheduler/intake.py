@@ -163,7 +163,9 @@ class Intake:
             self._finish(len(batch))
 
     async def _add(self, batch: list[_Ready]) -> None:
-        rest = [ready for ready in batch if not await self._follow(ready)]
+        found = [(ready.new.path, ready.new.fingerprint.sha256) for ready in batch]
+        alike = await self._ledger(Ledger.same_content_elsewhere, found)
+        rest = [ready for ready, same in zip(batch, alike, strict=True) if not await self._follow(ready, same)]
         if not rest:
             return
         added = await self._add_when_possible(rest)
@@ -194,18 +196,17 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - what comes after it must still be taken in
             _log.warning("a move is looked into later", file=str(moved.new), why=str(error))
 
-    async def _follow(self, ready: _Ready) -> bool:
+    async def _follow(self, ready: _Ready, same: list[Entry]) -> bool:
         """If this is a known recording that was renamed or moved, let its entry follow.
 
         Where it is to be transcribed otherwise than before, it is a new one.
+
+        Args:
+            ready: what was found.
+            same: the entries with its content.
         """
         new = ready.new
-        if not new.fingerprint.sha256:
-            return False
-        there = await self._ledger(Ledger.at_path, new.path)
-        if there is not None:
-            return False
-        for entry in await self._ledger(Ledger.same_content, new.fingerprint.sha256):
+        for entry in same:
             if _is_same_job(entry, ready.settled.folder) and await asyncio.to_thread(_has_left, entry):
                 await self._relocate(entry, new.root, new.path, new.fingerprint)
                 return True
