@@ -126,10 +126,12 @@ class ClusterSlot:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         try:
             cut = await asyncio.wrap_future(self._executor.submit(task.cut, work, folder))
-            first = [await self._part(work, part) for part in cut.parts[:1]]
+            # Where the language is to be found out, the first part decides for all.
+            alone = 1 if work.language is None else 0
+            first = [await self._part(work, part) for part in cut.parts[:alone]]
             if first:
                 work = work.in_language(first[0].language)
-            rest = await asyncio.gather(*(self._part(work, part) for part in cut.parts[1:]))
+            rest = await asyncio.gather(*(self._part(work, part) for part in cut.parts[alone:]))
             return task.assemble(cut, [*first, *rest])
         except Exception as error:
             if type(error).__name__ == "KilledWorker":  # Dask's; importing it here would cost what it costs
