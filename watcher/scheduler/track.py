@@ -74,11 +74,11 @@ def sweep_pause(tracked: int, quiet: float) -> float:
     """Seconds between two sweeps of the list.
 
     Args:
-        tracked: how many jobs are looked for; each hundred costs a request, and a sweep may cost up to 2/s.
+        tracked: how many jobs are looked for; each hundred costs a request, and a sweep may cost up to 1.3/s.
         quiet: seconds since a job was last submitted or seen to end: after a long quiet, seconds don't matter.
     """
     pages = -(-tracked // _PAGE)
-    return min(max(1.0, pages * 0.5, quiet / 10), 30.0)
+    return min(max(1.0, pages * 0.75, quiet / 10), 30.0)
 
 
 class Tracker:
@@ -122,10 +122,10 @@ class Tracker:
         self._wake.clear()
         entries = await self._ledger(Ledger.submitted_to, self._account.name)
         self._account.connector.in_use(busy=bool(entries))
-        for entry in entries[:LONG_POLLS]:
-            self._start(group, entry)
-        rest = [entry for entry in entries[LONG_POLLS:] if entry.id not in self._tasks]
-        if not rest:
+        rest = [entry for entry in entries if entry.id not in self._tasks]
+        if len(entries) <= LONG_POLLS or not rest:
+            for entry in rest:
+                self._start(group, entry)
             await wait_for(self._wake, 30.0)
             return
         await self._sweep(group, rest)
@@ -249,6 +249,8 @@ class Tracker:
             if isinstance(error, sm.AuthenticationError | sm.PermissionDenied | sm.ConfigurationError):
                 fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
                 await self._holds.stop(self._account, str(error), fix)
+            for entry in entries[:LONG_POLLS]:  # the list may stay broken: each can still be asked for by its id
+                self._start(group, entry)
             await asyncio.sleep(self._pause_after(error, 3))
             return
         for entry in wanted.values():  # not in a complete listing: ask for it by its id

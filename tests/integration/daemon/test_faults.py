@@ -48,6 +48,16 @@ async def test_a_passing_fault_costs_only_time(bench, name):
         it.assert_promises(sources)
 
 
+async def test_many_jobs_are_seen_to_their_end_though_the_list_is_broken_for_good(bench):
+    async with bench(Fault("status", on="list", status=500, times=None), processing_time=0.5) as it:
+        for number in range(25):
+            it.record(f"{number}.wav")
+        sources = it.sources()
+        await it.run(timeout=60)
+        it.assert_promises(sources)
+        assert it.read(lambda ledger: ledger.counts())[DONE] == 25
+
+
 async def test_a_list_that_lags_behind_does_not_make_a_second_job(bench):
     async with bench(Fault("lose_answer", on="post"), listing_lag=0.6, account={"settle_listing": 1.2}) as it:
         it.record("a.wav")
