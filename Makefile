@@ -55,8 +55,11 @@ format: $(DEV)  ## format the code and mend what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV)  ## the figures: side by side with what you would use instead, in one run
+bench: $(DEV)  ## the figures, side by side in one run (ARGS="daemon server" chooses)
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+chaos: $(DEV)  ## kill the daemon ten thousand times (ARGS="--kills 500 --seed 1"); takes hours
+	@$(BIN)/python -m tests.acceptance.chaos $(ARGS)
 
 lock: $(DEV)  ## pin the newest versions that fit pyproject.toml
 	@$(BIN)/python requirements/lock.py
