@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import print_json, say, settings_of, shown
+from service.cli.context import one_line, print_json, say, settings_of, shown
 from service.cli.source import Source, open_source
 from watcher.config import expand
 from watcher.errors import UsageError
-from watcher.models import EntryState
+from watcher.models import Engine, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def status(context: typer.Context, as_json: AsJson = False) -> None:
         print_json(snapshot)
         return
     for line in _status_lines(snapshot):
-        say(line)
+        say(one_line(line))
 
 
 def _status_lines(snapshot: dict[str, Any]) -> list[str]:
@@ -98,13 +98,13 @@ def jobs(
         return
     for entry in found:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["changed_at"]))
-        say(f"{when}  {entry['state'].lower():<11}  {entry['path']}{_because(entry)}")
+        say(f"{when}  {entry['state'].lower():<11}  {one_line(entry['path'])}{_because(entry)}")
     if not found:
         say("Nothing matches." if wanted or search else "No recordings yet.")
 
 
 def _because(entry: dict[str, Any]) -> str:
-    return f"\n    {entry['reason']} {entry['fix']}".rstrip() if entry["reason"] else ""
+    return "\n    " + one_line(f"{entry['reason']} {entry['fix']}".strip()) if entry["reason"] else ""
 
 
 def _parse_state(state: str | None) -> EntryState | None:
@@ -126,11 +126,12 @@ def show(context: typer.Context, file: File, as_json: AsJson = False) -> None:
     if as_json:
         print_json(told)
         return
-    say(f"{told['path']}\n  {told['state'].lower()}. {told['reason']} {told['fix']}".rstrip())
+    say(one_line(told["path"]))
+    say(one_line(f"  {told['state'].lower()}. {told['reason']} {told['fix']}".rstrip()))
     if told["duration"]:
         say(f"  {told['duration']:.1f} s, {told['size']:,} bytes, {told['engine']}, attempts: {told['attempts']}")
     for output in told["outputs"]:
-        say(f"  {output['format']:<8} {output['path']}")
+        say(f"  {output['format']:<8} {one_line(output['path'])}")
     _print_history(told)
 
 
@@ -138,21 +139,33 @@ def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None
     """Say what happened to a file, what happens next, and why; also for files that are ignored."""
     with open_source(settings_of(context)) as source:
         told = source.explain(expand(str(file)))
+        stopped = _stopped(told, source.status()) if told.get("state") == EntryState.WAITING else []
     if as_json:
         print_json(told)
         return
     if told["kind"] != "entry":
-        say(f"{told['path']}: {told['kind']}. {told['reason']} {told['fix']}".rstrip())
+        say(one_line(f"{told['path']}: {told['kind']}. {told['reason']} {told['fix']}".rstrip()))
         return
-    say(f"{told['path']} is {told['state'].lower()}. {told['reason']} {told['fix']}".rstrip())
+    say(one_line(f"{told['path']} is {told['state'].lower()}. {told['reason']} {told['fix']}".rstrip()))
     _print_history(told)
-    say(f"Next: {told['next']}")
+    say(one_line(f"Next: {told['next']}"))
+    for reason in stopped:
+        say(one_line(f"But not now: {reason}".rstrip()))
+
+
+def _stopped(told: dict[str, Any], snapshot: dict[str, Any]) -> list[str]:
+    """Say what keeps a waiting recording from being submitted: a hold of its engine or of all, its paused folder."""
+    mine = ("account:speechmatics", "account:local")[told["engine"] == Engine.LOCAL]
+    holds = (h for h in snapshot.get("holds", []) if h["name"].startswith(mine) or ":" not in h["name"])
+    reasons = [f"{hold['reason']} {hold['fix']}" for hold in holds]
+    paused = [f["path"] for f in snapshot.get("folders", []) if f["paused"] and f["path"] == told["folder"]]
+    return reasons + [f"Its folder is paused. dropscribe folders resume '{path}'" for path in paused]
 
 
 def _print_history(told: dict[str, Any]) -> None:
     for change in told["history"]:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change["at"]))
-        say(f"  {when}  {change['to'].lower():<12} {change['reason']}".rstrip())
+        say(one_line(f"  {when}  {change['to'].lower():<12} {change['reason']}".rstrip()))
 
 
 def retry(context: typer.Context, files: Files) -> int:
@@ -171,16 +184,16 @@ def _order(context: typer.Context, files: list[Path], order: Callable[[Source, s
         for file in files:
             told = source.explain(expand(str(file)))
             if told["kind"] != "entry":
-                say(f"{shown(file)}: {told['reason']} {told['fix']}".rstrip(), error=True)
+                say(f"{shown(file)}: {one_line(told['reason'] + ' ' + told['fix'])}".rstrip(), error=True)
                 bad += 1
                 continue
             try:
                 told = order(source, told["uid"])
             except UsageError as error:
-                say(str(error), error=True)
+                say(one_line(str(error)), error=True)
                 bad += 1
                 continue
-            say(f"{told['path']} is {told['state'].lower()}. {told['next']}")
+            say(one_line(f"{told['path']} is {told['state'].lower()}. {told['next']}"))
     return 1 if bad else 0
 
 

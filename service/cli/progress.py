@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from service.cli.context import one_line
+
 if TYPE_CHECKING:
     from watcher.control import Control
 
@@ -47,7 +49,7 @@ def _show(progress: Progress, tasks: dict[str, TaskID], active: list[dict[str, A
         progress.remove_task(tasks.pop(uid))
     for entry in active:
         uid, share = entry["uid"], entry["progress"]
-        words = f"{_WORDS.get(entry['state'], '')} {entry['name']}"
+        words = f"{_WORDS.get(entry['state'], '')} {one_line(entry['name'])}"
         if uid not in tasks:
             tasks[uid] = progress.add_task(words, total=None)
         uploading = entry["state"] == "SUBMITTING" and share is not None

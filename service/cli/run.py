@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from service.cli.context import say, settings_of, shown
+from service.cli.context import live_stderr, one_line, say, settings_of, shown
 from watcher.config import Config, FolderConfig, expand
 from watcher.errors import UsageError
 from watcher.ledger import open_readonly
@@ -78,7 +78,7 @@ async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -
     from service.host import Host  # noqa: PLC0415 - same
     from watcher import logs  # noqa: PLC0415 - same
 
-    logs.configure(verbose=verbose)
+    logs.configure(verbose=verbose, stream=live_stderr())
     terminal = sys.stderr.isatty()
     if not once and terminal:
         names = ", ".join(folder.path for folder in config.folders)
@@ -112,6 +112,7 @@ def _report(paths: StatePaths, before: dict[EntryState, int], began: float) -> i
         ledger.close()
     bad = [entry for entry in bad if entry.changed_at >= began or entry.state in left]
     for entry in bad:
-        say(f"{entry.state.value.lower()}: {shown(entry.path)}: {entry.reason} {entry.fix}".rstrip(), error=True)
+        why = one_line(f"{entry.reason} {entry.fix}".strip())
+        say(f"{entry.state.value.lower()}: {shown(entry.path)}: {why}", error=True)
     say(f"{done} transcribed, {len(bad)} not.", error=True)
     return 1 if bad else 0

@@ -132,9 +132,12 @@ class LedgerSource:
         entry = self._ledger.at_path(path)
         if entry is None:
             reason = "The ledger does not know it, and no daemon runs that could look at it."
-            return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "dropscribe run"}
+            return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
         told = describe_entry(entry, self._ledger.outputs(entry.id), self._ledger.history(entry.id))
-        return {"kind": "entry", **told, "next": f"No daemon runs now. Once it does: {next_step(entry)}"}
+        coming = next_step(entry)
+        if entry.state.is_active:
+            coming = f"No daemon runs now. Once it does: {coming[:1].lower()}{coming[1:]}"
+        return {"kind": "entry", **told, "next": coming}
 
     def retry(self, uid: str) -> dict[str, Any]:
         """Needs a daemon."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import say, settings_of, shown
+from service.cli.context import live_stderr, one_line, say, settings_of, shown
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError
 from watcher.models import Engine, OutputFormat
@@ -57,11 +57,14 @@ def transcribe(
 
 
 def _parse_formats(text: str) -> tuple[OutputFormat, ...]:
-    try:
-        return tuple(dict.fromkeys(OutputFormat(name.strip()) for name in text.split(",") if name.strip()))
-    except ValueError as error:
-        known = ", ".join(form.value for form in OutputFormat)
-        raise UsageError(f"{error}.", fix=f"Formats: {known}.") from None
+    known = ", ".join(OutputFormat)
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in list(OutputFormat):
+            raise UsageError(f"There is no format {name!r}.", fix=f"Known: {known}.")
+    if not names:  # transcribing, perhaps paying, and writing nothing helps nobody
+        raise UsageError("No format was named.", fix=f"Known: {known}.")
+    return tuple(dict.fromkeys(map(OutputFormat, names)))
 
 
 async def _transcribe(
@@ -80,7 +83,7 @@ async def _transcribe(
     from watcher.scheduler import Preparer  # noqa: PLC0415
     from watcher.transcripts import TranscriptWriter  # noqa: PLC0415
 
-    logs.configure()
+    logs.configure(stream=live_stderr())
     bad = 0
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     shows = sys.stderr.isatty()
@@ -98,7 +101,7 @@ async def _transcribe(
                     say(shown(written))
             except DropscribeError as error:
                 bad += 1
-                say(f"{shown(file)}: {error}", error=True)
+                say(f"{shown(file)}: {one_line(str(error))}", error=True)
     return 1 if bad else 0
 
 
@@ -139,10 +142,12 @@ class _OneOff:
         Raises:
             DropscribeError: it can't be transcribed or written.
         """
-        from watcher.speechmatics import SpeechmaticsError  # noqa: PLC0415
+        from watcher.speechmatics import ConfigurationError, SpeechmaticsError  # noqa: PLC0415
         from watcher.transcripts import needed_originals, render  # noqa: PLC0415
 
-        task = self._progress.add_task(f"{file.name}: preparing", total=None)
+        name = shown(Path(file.name))
+        task = self._progress.add_task(f"{name}: preparing", total=None)
+        job_id = None
         try:
             media = await self._prober.probe(file)
             self._writer.check(folder, 1_000_000)
@@ -151,16 +156,25 @@ class _OneOff:
             config = _job_config(job)
 
             def uploaded(sent: int, total: int) -> None:
-                self._progress.update(task, description=f"{file.name}: uploading", completed=sent, total=total)
+                self._progress.update(task, description=f"{name}: uploading", completed=sent, total=total)
 
             async with self._preparer.ready(file, media, limit=self._account.upload_limit) as source:
                 submitted = await client.submit_job(source, config=config, progress=uploaded)
-            self._progress.update(task, description=f"{file.name}: transcribing", completed=0, total=None)
-            await client.wait_for_completion(submitted.id, polling_interval=1.0)
+            job_id = submitted.id
+            self._progress.update(task, description=f"{name}: transcribing", completed=0, total=None)
+            await client.wait_for_completion(job_id, polling_interval=1.0)
             for form in needed_originals(formats):
-                originals[form] = await client.get_transcript(submitted.id, form.value)
-        except SpeechmaticsError as error:
-            raise DropscribeError(str(error)) from error
+                originals[form] = await client.get_transcript(job_id, form.value)
+        except ConfigurationError as error:
+            raise DropscribeError(str(error), fix="Keep a key with `dropscribe login`.") from error
+        except (SpeechmaticsError, asyncio.CancelledError) as error:
+            paid = job_id is not None and self._account.engine is Engine.SPEECHMATICS
+            if paid:  # nobody here remembers it: a watch folder would have
+                say(f"{shown(file)}: it was submitted as job {job_id}, which goes on at the service.", error=True)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            fix = "Look at that job before you try again: another one costs again." if paid else ""
+            raise DropscribeError(str(error), fix=fix) from error
         finally:
             self._progress.remove_task(task)
         contents = {form: render(form, originals) for form in formats}

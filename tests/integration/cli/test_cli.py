@@ -1,12 +1,18 @@
 """The command line, in the test's own process, without a daemon."""
 
+import contextlib
+import io
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from service.cli import main
+from service.cli.context import live_stderr, say, shown
 from watcher.config import load_config
+
+DATA = Path(__file__).parents[2] / "data"
 
 
 @pytest.fixture
@@ -141,3 +147,77 @@ def test_the_doctor_finds_what_is_wrong_and_says_how_to_mend_it(dropscribe, tmp_
     findings = json.loads(dropscribe("doctor", "--json")[1])
     assert {"bad"} <= {finding["level"] for finding in findings}
     assert all(finding["fix"] for finding in findings if finding["level"] == "bad")
+
+
+@pytest.mark.parametrize("formats", ["", " , "])
+def test_transcribing_without_a_format_is_refused_before_anything_is_done(dropscribe, formats):
+    status, _, err = dropscribe("transcribe", __file__, "--formats", formats)
+    assert status == 2
+    assert "No format was named" in err
+    assert "json-v2" in err
+
+
+def test_transcribing_in_the_cloud_without_a_key_says_where_to_keep_one(dropscribe):
+    status, _, err = dropscribe("transcribe", DATA / "leisure.flac", "--engine", "speechmatics")
+    assert status == 1
+    assert "no API key" in err
+    assert "dropscribe login" in err
+
+
+def test_a_name_is_never_obeyed_by_the_terminal(capsys):
+    say("done  " + shown(Path("a\x1b]0;title\x07\nb\u202egnp\x9b2J Ü.wav")))
+    assert capsys.readouterr().out == "done  a\\x1b]0;title\\x07\\nb\\u202egnp\\x9b2J Ü.wav\n"
+
+
+def test_the_lines_of_a_message_stay_lines_and_are_not_obeyed(capsys):
+    say("one\ntwo\x1b[2J", error=True)
+    assert capsys.readouterr().err == "one\ntwo\\x1b[2J\n"
+
+
+def test_the_log_goes_where_standard_error_points_now(monkeypatch):
+    stream = live_stderr()
+    display = io.StringIO()
+    monkeypatch.setattr("sys.stderr", display)
+    stream.write("transcribed\n")
+    assert display.getvalue() == "transcribed\n"
+    assert not stream.isatty()
+
+
+@pytest.mark.parametrize(
+    ("held", "paused", "says"),
+    [
+        ([], (), []),
+        (["pause"], (), ["But not now: pause!"]),
+        (["account:speechmatics https://x/v2"], (), ["But not now: account:speechmatics https://x/v2!"]),
+        (["account:local"], (), []),
+        ([], ("/cloud",), ["But not now: Its folder is paused. dropscribe folders resume '/cloud'"]),
+        ([], ("/other",), []),
+    ],
+)
+def test_explain_says_what_keeps_a_waiting_recording_back(dropscribe, monkeypatch, held, paused, says):
+    told = {
+        "kind": "entry",
+        "path": "/cloud/a.wav",
+        "folder": "/cloud",
+        "engine": "speechmatics",
+        "state": "WAITING",
+        "reason": "",
+        "fix": "",
+        "history": [],
+        "next": "It is submitted as soon as it is its turn.",
+    }
+
+    class Daemon:
+        def explain(self, _path):
+            return told
+
+        def status(self):
+            return {
+                "holds": [{"name": name, "reason": f"{name}!", "fix": ""} for name in held],
+                "folders": [{"path": path, "paused": path in paused} for path in ("/cloud", "/other")],
+            }
+
+    monkeypatch.setattr("service.cli.jobs.open_source", lambda _settings: contextlib.nullcontext(Daemon()))
+    status, out, _ = dropscribe("explain", "/cloud/a.wav")
+    assert status == 0
+    assert out.splitlines()[1:] == ["Next: It is submitted as soon as it is its turn.", *says]
