@@ -19,7 +19,7 @@ from service.notifications import Notifications
 from watcher.clock import SystemClock
 from watcher.config import load_config
 from watcher.daemon import Daemon
-from watcher.errors import AlreadyRunning, ConfigError
+from watcher.errors import AlreadyRunning, ConfigError, OutputError
 from watcher.events import Event
 from watcher.logs import get_logger
 from watcher.paths import StatePaths
@@ -168,9 +168,14 @@ class Host:
                 continue
             control.config_problem = _needs_restart(self._started_with, config)
             if config != self._config:
+                try:
+                    await daemon.reconfigure(config)
+                except OutputError as error:  # the ledger's disk is full: look again
+                    _log.warning("the config is taken up later", why=error.message)
+                    seen = ()
+                    continue
                 self._config = config
                 cloud.configure(config)
-                await daemon.reconfigure(config)
                 _log.info("config taken up", file=str(file), folders=len(config.folders))
 
 

@@ -112,7 +112,7 @@ class LocalServer:
     async def _start(self) -> AsyncClient:
         command = [sys.executable, "-P", "-m", "service.batch_server", "--data-dir", str(self._data_dir)]
         command += ["--port", "0", "--model", self._config.model, "--threads", str(self._config.threads)]
-        command += ["--idle-release", str(self._config.idle_release), "--exit-with-parent"]
+        command += ["--idle-release", str(self._config.idle_release), "--exit-with-parent", "--preload"]
         log = os.open(self._data_dir / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(

@@ -41,6 +41,7 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
     parser.add_argument("--max-upload", type=int, help="largest audio file in bytes")
     parser.add_argument("--max-seconds", type=float, help="longest recording in seconds")
     parser.add_argument("--max-unfinished", type=int, help="unfinished jobs that a key may have at once")
+    parser.add_argument("--preload", action="store_true", help="load the model at the start, not with the first job")
     parser.add_argument("--exit-with-parent", action="store_true", help="stop when standard input is closed")
     options = parser.parse_args(arguments)
     return ServerSettings(
@@ -59,6 +60,7 @@ def _settings(arguments: list[str] | None) -> ServerSettings:
         notifying=options.allow_notify,
         allowed_hosts=tuple(options.allow_host),
         exit_with_parent=options.exit_with_parent,
+        preload=options.preload,
     )
 
 

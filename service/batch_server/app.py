@@ -49,6 +49,8 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await dispatcher.start()
+        if settings.preload:
+            dispatcher.warm_up()
         if messenger is not None:
             await messenger.start()
         expiry = asyncio.create_task(keep_expiring(database, settings.retention), name="expiry")

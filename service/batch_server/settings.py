@@ -55,6 +55,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         notifying: Whether it may call addresses that clients name when a job has ended.
         allowed_hosts: Hosts (``name`` or ``name:port``) that it may call although their address isn't public.
         exit_with_parent: Whether to stop once standard input is closed.
+        preload: Whether to load the model at the start, for whoever starts the server because a job is at hand.
     """
 
     data_dir: Path
@@ -72,3 +73,4 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     notifying: bool = False
     allowed_hosts: tuple[str, ...] = ()
     exit_with_parent: bool = False
+    preload: bool = False
