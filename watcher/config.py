@@ -182,6 +182,8 @@ def parse_config(text: str, *, file: object = "config") -> Config:
     for number, folder in enumerate(config.folders):
         reader.check_folder(folder, ("folders", number))
     reader.check_language(raw, config)
+    if config.state_dir is not None and not _is_absolute(config.state_dir):
+        raise reader.error(f"'state_dir': {config.state_dir!r} is relative.", ("state_dir",), fix="Begin with / or ~/.")
     return config
 
 
@@ -246,8 +248,9 @@ class _Reader:
 
     def check_folder(self, folder: FolderConfig, path: tuple[str | int, ...]) -> None:
         """Check what types alone can't say."""
-        if not folder.path.strip():
-            raise self.error("'path' is empty.", (*path, "path"))
+        if not _is_absolute(folder.path):
+            fix = "A folder must mean the same everywhere: begin with / or ~/ (on Windows: with a drive)."
+            raise self.error(f"'path': {folder.path!r} is relative.", (*path, "path"), fix=fix)
         if not folder.formats:
             raise self.error("'formats' is empty: no transcript would be written.", (*path, "formats"))
         if len(set(folder.formats)) != len(folder.formats):
@@ -290,6 +293,10 @@ class _Reader:
             if tuple(here) == path[: len(here)] and len(here) > depth:
                 best, depth = number, len(here)
         return best
+
+
+def _is_absolute(path: str) -> bool:
+    return os.path.isabs(os.path.expanduser(path))  # noqa: PTH111, PTH117 - may be any text
 
 
 def _choices(hint: Any) -> list[str]:  # noqa: ANN401 - any type hint

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import msgspec
 
-from watcher.config import Config, load_config
+from watcher.config import Config, expand, load_config
 from watcher.paths import StatePaths, default_config_file
 
 if TYPE_CHECKING:
@@ -58,11 +58,13 @@ class Settings:
         """Let `--state-dir` win over the config."""
         if self.state_option is None:
             return config
-        return msgspec.structs.replace(config, state_dir=str(self.state_option))
+        return msgspec.structs.replace(config, state_dir=str(expand(str(self.state_option))))
 
     @property
     def paths(self) -> StatePaths:
-        """The state directory in use."""
+        """The state directory in use; with `--state-dir` it is known though the config is broken."""
+        if self.state_option is not None:
+            return StatePaths(expand(str(self.state_option)))
         return StatePaths(self.config.state_path)
 
 

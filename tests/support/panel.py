@@ -122,6 +122,6 @@ def until(condition, what, *, seconds=40.0):
     """Wait for a condition and return what it gave."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, what() if callable(what) else what
         time.sleep(0.05)
     return found

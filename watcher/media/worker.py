@@ -15,6 +15,7 @@ import errno
 import json
 import os
 import queue
+import re
 import stat
 import sys
 import threading
@@ -40,6 +41,8 @@ FORMATS = (
 
 _OPTIONS = {"protocol_whitelist": "fd", "format_whitelist": FORMATS}
 _FIRST_PACKETS = 400
+_TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
+"""How Matroska tells a track's length, e.g. `00:00:07.164000000`."""
 _MAGIC = (
     (0, b"RIFF"),
     (0, b"RIFX"),
@@ -145,10 +148,13 @@ def _is_picture(stream: Any) -> bool:  # noqa: ANN401 - PyAV's stubs lag behind
 
 
 def _duration(container: InputContainer, stream: Any) -> float | None:  # noqa: ANN401 - see above
-    if container.duration is not None and container.duration > 0:
-        return float(container.duration / av.time_base)
+    """The sound's own length where it is told, in seconds; the container's is that of the picture, if longer."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
+    if told := _TAGGED_DURATION.fullmatch(stream.metadata.get("DURATION", "")):
+        return int(told[1]) * 3600 + int(told[2]) * 60 + float(told[3])
+    if container.duration is not None and container.duration > 0:
+        return float(container.duration / av.time_base)
     return None
 
 

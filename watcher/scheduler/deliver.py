@@ -22,6 +22,7 @@ from watcher.folders import fingerprint
 from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
+from watcher.scheduler.presence import has_left
 from watcher.scheduler.retry import LONGEST_DELAY, OUTPUT_DELAY
 from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
 
@@ -125,6 +126,10 @@ class Deliverer:
         if not entry.current or await asyncio.to_thread(self._was_replaced, entry):
             reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
             return await self._ledger(Ledger.end, entry, EntryState.CANCELLED, now=self._clock.now(), reason=reason)
+        if entry.copy_of and await self._never_came_to_be(entry):
+            reason = "The recording was removed before its transcript was written; nothing was paid for it."
+            end = EntryState.CANCELLED
+            return await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=reason, gone=True)
         claimed = await self._ledger(Ledger.claimed_outputs, entry.id, self._folder_of(entry), entry.path.stem)
         outputs = await asyncio.to_thread(self._write, entry, originals, claimed)
         entry = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now())
@@ -174,6 +179,12 @@ class Deliverer:
             return await self._ledger(Ledger.fetch_again, entry, owner.job_id, account=account, now=now, reason=why)
         fix = "To transcribe it again (this may cost): dropscribe retry FILE"
         return await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
+
+    async def _never_came_to_be(self, entry: Entry) -> bool:
+        """Whether a copy was removed before it ever had outputs. What was paid for is written all the same."""
+        if await self._ledger(Ledger.outputs, entry.id):
+            return False
+        return await asyncio.to_thread(has_left, entry)
 
     def _was_replaced(self, entry: Entry) -> bool:
         """Whether other content is at the path now. A file that is gone was not replaced."""

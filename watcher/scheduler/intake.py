@@ -7,7 +7,6 @@ or FAILED with its reason, so that it is not looked at again and `explain` can t
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from watcher.ledger import IllegalMove, Ledger, NewEntry, config_key
 from watcher.logs import get_logger
 from watcher.models import EntryState, Existing, Fingerprint
 from watcher.scheduler.loops import keep_going
+from watcher.scheduler.presence import exists, has_left
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -123,7 +123,7 @@ class Intake:
         except BrokenMedia as error:
             state, reason, fix = EntryState.FAILED, error.message, error.fix
         except Unreadable as error:
-            return _unread(settled, error.message, error.fix) if await asyncio.to_thread(_exists, path) else None
+            return _unread(settled, error.message, error.fix) if await asyncio.to_thread(exists, path) else None
         if state is EntryState.WAITING and not settled.complete:
             state, reason = EntryState.FAILED, f"{path} is cut short, and nobody went on writing it."
             fix = "Copy it again; or transcribe what is there: dropscribe retry FILE"
@@ -135,7 +135,7 @@ class Intake:
         try:
             identity = await asyncio.to_thread(fingerprint, path)
         except Unreadable as error:
-            if not await asyncio.to_thread(_exists, path):
+            if not await asyncio.to_thread(exists, path):
                 return None
             return _unread(settled, error.message, error.fix)
         return NewEntry(
@@ -186,7 +186,7 @@ class Intake:
         """The OS said that a recording was renamed: its entry follows. What can't be done here, a scan does."""
         try:
             entry = await self._ledger(Ledger.at_path, moved.old)
-            if entry is None or await asyncio.to_thread(_exists, moved.old):
+            if entry is None or await asyncio.to_thread(exists, moved.old):
                 return
             there = await self._ledger(Ledger.at_path, moved.new)
             if there is None and _is_same_job(entry, moved.folder):
@@ -207,7 +207,7 @@ class Intake:
         """
         new = ready.new
         for entry in same:
-            if _is_same_job(entry, ready.settled.folder) and await asyncio.to_thread(_has_left, entry):
+            if _is_same_job(entry, ready.settled.folder) and await asyncio.to_thread(has_left, entry):
                 await self._relocate(entry, new.root, new.path, new.fingerprint)
                 return True
         return False
@@ -270,19 +270,4 @@ def _is_same_job(entry: Entry, folder: WatchFolder) -> bool:
 
 
 def _any_is_there(outputs: tuple[Output, ...]) -> bool:
-    return any(_exists(output.path) for output in outputs)
-
-
-def _has_left(entry: Entry) -> bool:
-    """Whether a recording is not at its path any more, though its watch folder is there."""
-    return os.path.isdir(entry.root) and not _exists(entry.path)  # noqa: PTH112 - Path.is_dir raises on some errors
-
-
-def _exists(path: Path) -> bool:
-    try:
-        path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError:
-        return True
-    return True
+    return any(exists(output.path) for output in outputs)

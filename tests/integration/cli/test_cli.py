@@ -80,7 +80,7 @@ def test_what_is_wrong_is_said_in_a_sentence(dropscribe, arguments, status, says
 
 def test_a_broken_config_names_its_line(dropscribe):
     dropscribe.config.write_text('engine = "local"\ncolour = "red"\n')
-    status, _, err = dropscribe("status")
+    status, _, err = dropscribe("config", "check")
     assert status == 78
     assert f"{dropscribe.config}, line 2: unknown key 'colour'" in err
 

@@ -33,6 +33,22 @@ async def test_a_copy_is_paid_once_and_gets_its_own_outputs(bench):
         it.assert_promises(sources)
 
 
+async def test_a_copy_that_was_removed_before_its_turn_gets_no_transcript(bench):
+    async with bench() as it:
+        it.record("a.wav", seed="same")
+        await it.run()
+        async with it.running() as control:
+            await control.pause()
+            it.record("gone.wav", seed="same")
+            await until(lambda: it.state_of("gone.wav") is S.WAITING)
+            uid = it.entry("gone.wav").uid
+            (it.inbox / "gone.wav").unlink()
+            await control.resume()
+            await until(lambda: it.read(lambda ledger: ledger.find(uid)).state is S.CANCELLED)
+        assert not (it.inbox / "gone.txt").exists()
+        assert len(it.server.jobs) == 1
+
+
 async def test_a_copy_with_more_formats_fetches_them_from_the_same_job(bench, tmp_path):
     async with bench() as it:
         it.record("a.wav", seed="same")

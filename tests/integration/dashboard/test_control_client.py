@@ -29,7 +29,10 @@ def test_status_tells_the_whole_picture(running, client):
     assert status["counts"]["WAITING"] == 1
     assert status["pid"] == os.getpid()
     assert status["version"] == client.version
-    assert status["folders"] == client.folders()
+    counted = {"seen", "pending"}  # these go on counting between the two questions
+    assert [{key: value for key, value in folder.items() if key not in counted} for folder in status["folders"]] == [
+        {key: value for key, value in folder.items() if key not in counted} for folder in client.folders()
+    ]
     assert status["folders"][0]["path"] == str(running.plant.folder)
 
 

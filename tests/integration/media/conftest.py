@@ -7,8 +7,10 @@ import pytest
 from watcher.media import Prober
 
 
-def make(path, container, codec, *, seconds=1.0, rate=16000, layout="mono", tracks=1, video=None, options=None):
-    """Write a tone of `seconds`, in `tracks` equal sound tracks, perhaps with moving picture."""
+def make(
+    path, container, codec, *, seconds=1.0, rate=16000, layout="mono", tracks=1, video=None, options=None, longer=0.0
+):
+    """Write a tone of `seconds`, in `tracks` equal sound tracks, perhaps with a picture that moves on for `longer`."""
     with av.open(str(path), "w", format=container, options=options or {}) as out:
         picture = None
         if video:
@@ -22,7 +24,7 @@ def make(path, container, codec, *, seconds=1.0, rate=16000, layout="mono", trac
                 stream.codec_context.bit_rate = 12_200 if "amr" in codec else 64_000
             streams.append(stream)
         if picture:
-            for _ in range(int(25 * seconds)):
+            for _ in range(int(25 * (seconds + longer))):
                 image = np.random.default_rng(1).integers(0, 255, (64, 64, 3), dtype=np.uint8)
                 frame = av.VideoFrame.from_ndarray(image, format="rgb24")
                 out.mux(picture.encode(frame))

@@ -167,3 +167,10 @@ async def test_sound_damaged_in_the_middle_is_prepared_as_far_as_it_goes(prober,
     path.write_bytes(data)
     prepared = await prepare(path, tmp_path / "a.flac")
     assert prepared.duration > 4
+
+
+@pytest.mark.parametrize(("name", "container", "codec"), [("film.mp4", "mp4", "aac"), ("film.mkv", "matroska", "aac")])
+async def test_a_film_is_as_long_as_its_sound(tmp_path, prober, name, container, codec):
+    """What the service hears is compared with it: a picture that goes on in silence is nothing to hear."""
+    film = make(tmp_path / name, container, codec, seconds=2.0, video="mpeg4", longer=6.0)
+    assert (await prober.probe(film)).duration == pytest.approx(2.0, abs=0.2)

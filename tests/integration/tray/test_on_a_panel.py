@@ -70,8 +70,12 @@ def looks_like(panel, folder, state, **more):
     return max(difference) < 3.0
 
 
+def name(panel):
+    return panel.ask("xdotool", "getwindowname", panel.icon())
+
+
 def says(panel, words):
-    return panel.ask("xdotool", "getwindowname", panel.icon()) == words
+    return name(panel) == words
 
 
 def click(panel):
@@ -83,12 +87,15 @@ def test_the_icon_follows_the_daemon_and_a_click_opens_the_page(panel, start, tm
     control = tmp_path / "state" / "control.json"
     tray = start()
     until(lambda: looks_like(panel, tmp_path, IconState.DOWN), "not running is not shown")
-    until(lambda: says(panel, "Dropscribe: not running"), "the words are others")
+    until(lambda: says(panel, "Dropscribe: not running"), lambda: f"the words are others: {name(panel)}")
     with ControlServer(control) as server:
         until(lambda: looks_like(panel, tmp_path, IconState.IDLE), "idle is not shown")
         server.now(snapshot("working", counts={"WAITING": 12}))
         until(lambda: looks_like(panel, tmp_path, IconState.WORKING, count=12), "working is not shown")
-        until(lambda: says(panel, "Dropscribe: transcribing 12 recordings"), "the words are others")
+        until(
+            lambda: says(panel, "Dropscribe: transcribing 12 recordings"),
+            lambda: f"the words are others: {name(panel)}",
+        )
         server.now(snapshot("attention", counts={"HELD": 1}))
         until(lambda: looks_like(panel, tmp_path, IconState.ATTENTION), "attention is not shown")
         server.now(snapshot("paused"))

@@ -184,4 +184,5 @@ async def test_without_a_session_bus_it_is_off_and_says_so_once(monkeypatch, tmp
     assert not await sender.send(Message("a", "b"))
     clock.at += 301
     assert not await sender.send(Message("a", "b"))
-    assert capsys.readouterr().out.count("notifications_are_off") == 1
+    said = capsys.readouterr()
+    assert (said.out + said.err).count("notifications_are_off") == 1
