@@ -159,6 +159,8 @@ class TrayIcon:
         if before is None or (before.icon, before.count) != (view.icon, view.count):
             icon.icon = self._picture(view)
         icon.title = view.tooltip
+        if self._is_xorg:
+            xorg.flush(icon)
         if before is None or before.menu != view.menu:
             icon.update_menu()
 

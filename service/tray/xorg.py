@@ -10,7 +10,7 @@ import contextlib
 import importlib
 from typing import Any
 
-__all__ = ["SessionEnded", "accept_clicks", "close", "has_lost_panel", "hide", "panel_is_there"]
+__all__ = ["SessionEnded", "accept_clicks", "close", "flush", "has_lost_panel", "hide", "panel_is_there"]
 
 
 class SessionEnded(Exception):
@@ -28,6 +28,11 @@ def accept_clicks(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
 def has_lost_panel(icon: Any) -> bool:  # noqa: ANN401 - pystray has no types
     """Whether the panel that showed the icon is gone."""
     return icon._systray_manager is None  # noqa: SLF001 - see the module
+
+
+def flush(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
+    """Send what was asked of X; pystray leaves a new title in the buffer until something else happens."""
+    icon._display.flush()  # noqa: SLF001 - see the module
 
 
 def hide(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
