@@ -11,6 +11,10 @@ def anyio_backend():
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was():
-    """What one test configures of logging is no other test's business."""
+    """What one test configures of logging is no other test's business. Tracebacks are plain: others take seconds."""
+    structlog.reset_defaults()
+    *before, _renderer = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, plain])
     yield
     structlog.reset_defaults()
