@@ -101,7 +101,7 @@ class Bench:
         self.account = Account(Engine.SPEECHMATICS, "speechmatics", Connector(client), **self.account_settings)
         return Daemon(config or self.config(), [self.account], chance=random.Random(1), **more)
 
-    async def run(self, *, timeout=30.0, **more):  # noqa: ASYNC109 - a test's deadline
+    async def run(self, *, timeout=100.0, **more):  # noqa: ASYNC109 - a test's deadline
         """Run a daemon until all that is there has come to its end."""
         async with quick_client(self.server.url) as client, asyncio.timeout(timeout):
             await self.daemon(client, **more).run(once=True)
@@ -149,7 +149,7 @@ class Bench:
         assert_promises(self.server.jobs, self.ledger, sources=sources, **more)
 
 
-async def until(condition, *, within=10.0):
+async def until(condition, *, within=60.0):
     """Wait until a condition holds."""
     async with asyncio.timeout(within):
         while not condition():  # noqa: ASYNC110 - files, servers and ledgers send no events
