@@ -12,6 +12,7 @@ _ID_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz0123456789"
 _ID_LENGTH: Final = 10
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND: Final = dt.timedelta(microseconds=1)
+_MILLISECOND: Final = 1000  # microseconds
 
 
 class JobError(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -35,7 +36,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: Ten lower-case letters and digits, as Speechmatics' own.
         owner: Whose key submitted it.
-        created: Microseconds since 1970; unique among jobs.
+        created: Microseconds since 1970; no two jobs are of the same millisecond.
         data_name: The file name that came with the audio.
         config: The ``JobConfig`` as received, JSON.
         status: As the API names it; ``running`` includes waiting for a worker.
@@ -65,6 +66,19 @@ def new_id() -> str:
 def now_micros() -> int:
     """Return the present as microseconds since 1970."""
     return (dt.datetime.now(dt.UTC) - _EPOCH) // _MICROSECOND
+
+
+def creation_time(now: int, last: int) -> int:
+    """Return a new job's time of creation.
+
+    Each job has a millisecond of its own, because the cursor of ``GET /jobs`` is cut to the millisecond: with two jobs
+    in one, whoever goes back from the second would never see the first.
+
+    Args:
+        now: Microseconds since 1970.
+        last: When the last job was created; the clock may have been set back since.
+    """
+    return max(now, (last // _MILLISECOND + 1) * _MILLISECOND)
 
 
 def timestamp(micros: int) -> str:

@@ -5,24 +5,16 @@ else that lies in the folders after a crash (half an upload, audio of a job that
 the start.
 """
 
-import contextlib
-import os
-import re
-import sqlite3
-import sys
-from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import filelock
 import msgspec
 
-from service.batch_server.jobs import Job, JobError, Status, new_id, now_micros, timestamp
+from service.batch_server.audiofiles import AudioFiles
+from service.batch_server.connection import Connection
+from service.batch_server.jobs import Job, JobError, Status, creation_time, new_id, now_micros, timestamp
 
-SCHEMA_VERSION: Final = 1
 _NO_LIMIT: Final = -1
-_LOCK_SECONDS: Final = 5.0
 
 _errors_decoder: Final = msgspec.json.Decoder(tuple[JobError, ...])
 
@@ -43,28 +35,6 @@ class TooManyUnfinished(Exception):
     """An owner has as many unfinished jobs as allowed."""
 
 
-class StoreUnusable(Exception):
-    """The folder can't be worked in; the message says why, and what to do."""
-
-
-class StoreTooNew(StoreUnusable):
-    """The database was written by a newer version of this program."""
-
-
-class StoreBusy(StoreUnusable):
-    """Another server works in this folder."""
-
-
-class StoreDamaged(StoreUnusable):
-    """The database can't be read."""
-
-
-def _load_queries() -> dict[str, str]:
-    text = (resources.files(__package__) / "sql" / "queries.sql").read_text(encoding="utf-8")
-    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
 def _job(row: tuple[Any, ...]) -> Job:
     ident, owner, created, data_name, config, status, duration, crashes, errors, finished = row
     return Job(
@@ -81,16 +51,6 @@ def _job(row: tuple[Any, ...]) -> Job:
     )
 
 
-def _locked(data_dir: Path) -> filelock.BaseFileLock:
-    """Take the folder for ourselves; a predecessor that is just ending gets a moment."""
-    lock = filelock.FileLock(data_dir / "lock")
-    try:
-        lock.acquire(timeout=_LOCK_SECONDS)
-    except filelock.Timeout as error:
-        raise StoreBusy(f"Another server works in {data_dir}; stop it first, or use another folder") from error
-    return lock
-
-
 def _columns(job: Job) -> dict[str, object]:
     return {
         "id": job.id,
@@ -99,16 +59,6 @@ def _columns(job: Job) -> dict[str, object]:
         "data_name": job.data_name,
         "config": job.config,
     }
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut (Windows does so by itself and can't open folders)."""
-    if sys.platform != "win32":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class Store:
@@ -124,79 +74,27 @@ class Store:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._queries = _load_queries()
-        self._audio = data_dir / "audio"
-        self._uploads = data_dir / "uploads"
-        for folder in (data_dir, self._audio, self._uploads):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = _locked(data_dir)
-        path = data_dir / "jobs.sqlite3"
-        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._files = AudioFiles(data_dir)
+        self._database = Connection(data_dir)
         try:
-            self._prepare()
-        except sqlite3.DatabaseError as error:
-            self.close()
-            raise StoreDamaged(
-                f"The server's database {path} can't be used ({error}); move it away to start with an empty one"
-            ) from error
+            needed = {job.id for job in self.unfinished()} | {owed.job_id for owed in self.owed()}
+            self._files.remove_all_but(needed)
+            self._last_creation: int = self._database.one("latest_creation")[0]
         except BaseException:
-            self.close()
+            self._database.close()
             raise
-        self._remove_leftovers()
-        self._last_creation: int = self._one("latest_creation")[0]
-
-    def _prepare(self) -> None:
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = FULL")
-        self._database.execute("PRAGMA foreign_keys = ON")
-        self._database.execute("PRAGMA busy_timeout = 10000")
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise StoreTooNew(
-                f"The server's database has version {version}, but this program only knows {SCHEMA_VERSION}; "
-                "install a newer version of it, or use another data folder"
-            )
-        if version == 0:
-            schema = (resources.files(__package__) / "sql" / "schema.sql").read_text(encoding="utf-8")
-            self._database.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
-
-    def _remove_leftovers(self) -> None:
-        for upload in self._uploads.iterdir():
-            upload.unlink()
-        wanted = {job.id for job in self.unfinished()} | {owed.job_id for owed in self.owed()}
-        for audio in self._audio.iterdir():
-            if audio.name not in wanted:
-                audio.unlink()
 
     def close(self) -> None:
         """Close the database and leave the folder to others."""
         self._database.close()
-        self._lock.release()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:  # after a full disk SQLite has often rolled back by itself
-                self._database.execute("ROLLBACK")
-            raise
-
-    def _run(self, query: str, values: Mapping[str, object] | None = None) -> sqlite3.Cursor:
-        return self._database.execute(self._queries[query], values or {})
-
-    def _one(self, query: str, values: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - a row
-        return self._run(query, values).fetchone()
 
     def upload_path(self) -> Path:
         """Return a fresh path for an upload that may yet fail."""
-        return self._uploads / new_id()
+        return self._files.upload()
 
     def audio_path(self, job_id: str) -> Path:
         """Return where a job's audio lies while the job runs."""
-        return self._audio / job_id
+        return self._files.of(job_id)
 
     def add(
         self,
@@ -229,12 +127,12 @@ class Store:
         """
         audio: Path | None = None
         try:
-            with self._transaction():
+            with self._database.transaction():
                 row = self._live_row(owner, reference)
                 if row is not None:
                     return _job(row), False
                 self._check_room(owner, most_unfinished)
-                self._last_creation = max(now_micros(), self._last_creation + 1)
+                self._last_creation = creation_time(now_micros(), self._last_creation)
                 job = Job(
                     id=new_id(),
                     owner=owner,
@@ -244,9 +142,8 @@ class Store:
                     status="running",
                 )
                 if upload is not None:
-                    audio = upload.rename(self.audio_path(job.id))
-                    _sync_folder(self._audio)
-                self._run("insert_job", {**_columns(job), "reference": reference, "log": log})
+                    audio = self._files.accept(upload, job.id)
+                self._database.run("insert_job", {**_columns(job), "reference": reference, "log": log})
         except BaseException:
             if audio is not None:
                 audio.unlink(missing_ok=True)
@@ -260,11 +157,11 @@ class Store:
     def _live_row(self, owner: str, reference: str | None) -> Any:  # noqa: ANN401 - a row
         if reference is None:
             return None
-        return self._one("job_by_reference", {"owner": owner, "reference": reference})
+        return self._database.one("job_by_reference", {"owner": owner, "reference": reference})
 
     def get(self, job_id: str) -> Job | None:
         """Find a job by its id."""
-        row = self._one("job_by_id", {"id": job_id})
+        row = self._database.one("job_by_id", {"id": job_id})
         return _job(row) if row is not None else None
 
     def page(self, owner: str, *, before: int | None, limit: int | None, with_deleted: bool) -> list[Job]:
@@ -276,7 +173,7 @@ class Store:
             limit: At most so many.
             with_deleted: Whether deleted and expired jobs belong to the list.
         """
-        rows = self._run(
+        rows = self._database.run(
             "list_jobs",
             {
                 "owner": owner,
@@ -289,16 +186,16 @@ class Store:
 
     def unfinished(self) -> list[Job]:
         """List all jobs that still have to be done, oldest first."""
-        return [_job(row) for row in self._run("unfinished_jobs")]
+        return [_job(row) for row in self._database.run("unfinished_jobs")]
 
     def count_unfinished(self, owner: str) -> int:
         """Count an owner's jobs that still have to be done."""
-        (count,) = self._one("count_unfinished", {"owner": owner})
+        (count,) = self._database.one("count_unfinished", {"owner": owner})
         return int(count)
 
     def count_crash(self, job_id: str) -> int:
         """Note that a worker died over this job, and return how many have."""
-        row = self._one("count_crash", {"id": job_id})
+        row = self._database.one("count_crash", {"id": job_id})
         return int(row[0]) if row is not None else 0
 
     def finish(
@@ -331,8 +228,8 @@ class Store:
             Whether the job was still running; if not, nothing was changed.
         """
         finished = now_micros()
-        with self._transaction():
-            changed = self._run(
+        with self._database.transaction():
+            changed = self._database.run(
                 "finish_job",
                 {
                     "id": job.id,
@@ -344,12 +241,12 @@ class Store:
             ).rowcount
             if not changed:
                 return False
-            self._run("append_log", {"id": job.id, "lines": log})
+            self._database.run("append_log", {"id": job.id, "lines": log})
             for number in range(notifications):
-                self._run("owe", {"job_id": job.id, "number": number})
+                self._database.run("owe", {"job_id": job.id, "number": number})
             if transcript is not None:
-                self._run("insert_transcript", {"job_id": job.id, "json_v2": transcript})
-                self._run(
+                self._database.run("insert_transcript", {"job_id": job.id, "json_v2": transcript})
+                self._database.run(
                     "insert_usage",
                     {
                         "job_id": job.id,
@@ -361,12 +258,12 @@ class Store:
                     },
                 )
         if not notifications:
-            self.audio_path(job.id).unlink(missing_ok=True)
+            self._files.remove(job.id)
         return True
 
     def owed(self, job_id: str | None = None) -> list[Owed]:
         """List the notifications that are still to be sent, of one job or of all."""
-        return [Owed(*row) for row in self._run("owed", {"job_id": job_id})]
+        return [Owed(*row) for row in self._database.run("owed", {"job_id": job_id})]
 
     def settle(self, owed: Owed, failed: JobError | None = None) -> None:
         """Strike off a notification that was sent, or given up.
@@ -375,15 +272,15 @@ class Store:
             owed: The notification.
             failed: What to note in the job if it was given up.
         """
-        with self._transaction():
-            self._run("settle", owed._asdict())
+        with self._database.transaction():
+            self._database.run("settle", owed._asdict())
             job = self.get(owed.job_id)
             if failed is not None and job is not None:
                 errors = msgspec.json.encode((*job.errors, failed))
-                self._run("set_errors", {"id": job.id, "errors": errors})
-            (left,) = self._one("count_owed", {"job_id": owed.job_id})
+                self._database.run("set_errors", {"id": job.id, "errors": errors})
+            (left,) = self._database.one("count_owed", {"job_id": owed.job_id})
         if not left:
-            self.audio_path(owed.job_id).unlink(missing_ok=True)
+            self._files.remove(owed.job_id)
 
     def retire(self, job_id: str, status: Status) -> bool:
         """Delete or expire a job: its row stays, its audio and transcript go.
@@ -395,29 +292,31 @@ class Store:
         Returns:
             Whether there was still something to remove.
         """
-        with self._transaction():
-            changed = self._run("retire_job", {"id": job_id, "status": status, "finished": now_micros()}).rowcount
-            self._run("delete_transcript", {"job_id": job_id})
-        self.audio_path(job_id).unlink(missing_ok=True)
+        with self._database.transaction():
+            changed = self._database.run(
+                "retire_job", {"id": job_id, "status": status, "finished": now_micros()}
+            ).rowcount
+            self._database.run("delete_transcript", {"job_id": job_id})
+        self._files.remove(job_id)
         return changed > 0
 
     def expire(self, before: int) -> list[str]:
         """Expire the jobs that finished before a time (microseconds since 1970); return their ids."""
-        ids = [ident for (ident,) in self._run("jobs_to_expire", {"before": before})]
+        ids = [ident for (ident,) in self._database.run("jobs_to_expire", {"before": before})]
         return [ident for ident in ids if self.retire(ident, "expired")]
 
     def append_log(self, job_id: str, lines: str) -> None:
         """Add lines to a job's log."""
-        self._run("append_log", {"id": job_id, "lines": lines})
+        self._database.run("append_log", {"id": job_id, "lines": lines})
 
     def log(self, job_id: str) -> str:
         """Return a job's log."""
-        row = self._one("log_of_job", {"id": job_id})
+        row = self._database.one("log_of_job", {"id": job_id})
         return str(row[0]) if row is not None else ""
 
     def transcript(self, job_id: str) -> bytes | None:
         """Return a job's json-v2 transcript, if it has one."""
-        row = self._one("transcript_of_job", {"job_id": job_id})
+        row = self._database.one("transcript_of_job", {"job_id": job_id})
         return bytes(row[0]) if row is not None else None
 
     def usage(self, owner: str, since: str, until: str) -> list[tuple[str, str, int, float]]:
@@ -431,11 +330,11 @@ class Store:
         Returns:
             Rows of language, operating point, number of jobs, seconds of audio.
         """
-        return list(self._run("usage_between", {"owner": owner, "since": since, "until": until}))
+        return list(self._database.run("usage_between", {"owner": owner, "since": since, "until": until}))
 
     def first_usage_day(self, owner: str) -> str | None:
         """Return the first day on which an owner had something processed."""
-        (day,) = self._one("first_usage_day", {"owner": owner})
+        (day,) = self._database.one("first_usage_day", {"owner": owner})
         return day if day is None else str(day)
 
 

@@ -4,7 +4,7 @@ CREATE TABLE jobs (
     id          TEXT    PRIMARY KEY,
     owner       TEXT    NOT NULL,             -- whose key submitted it
     reference   TEXT,                         -- tracking.reference, which makes a repeated submission harmless
-    created     INTEGER NOT NULL UNIQUE,      -- unique, so that paging by time is exact
+    created     INTEGER NOT NULL UNIQUE,      -- each in a millisecond of its own, so that paging is exact
     data_name   TEXT    NOT NULL,
     config      BLOB    NOT NULL,             -- the JobConfig as it was received, JSON
     status      TEXT    NOT NULL CHECK (status IN ('running', 'done', 'rejected', 'deleted', 'expired')),

@@ -2,8 +2,10 @@ import sqlite3
 
 import pytest
 
-from service.batch_server.jobs import JobError
-from service.batch_server.store import Store, StoreTooNew
+from service.batch_server.connection import StoreTooNew
+from service.batch_server.jobs import JobError, creation_time, timestamp
+from service.batch_server.queries import created_before
+from service.batch_server.store import Store
 
 
 @pytest.fixture
@@ -66,9 +68,23 @@ def test_pages_go_back_in_time_without_gap_or_repetition(store):
     found, before = [], None
     while page := store.page("me", before=before, limit=3, with_deleted=False):
         found += page
-        before = page[-1].created
+        # What a client sends back: the last job's time as it was told, which the API cuts to the millisecond.
+        before = created_before({"created_before": timestamp(page[-1].created)})
     assert found == jobs[::-1]
-    assert len({job.created for job in jobs}) == 7
+
+
+@pytest.mark.parametrize(
+    ("now", "last", "expected"),
+    [
+        (5_000_123, 4_000_000, 5_000_123),
+        (5_000_124, 5_000_123, 5_001_000),
+        (5_000_999, 5_000_000, 5_001_000),
+        (5_001_000, 5_000_999, 5_001_000),
+        (1, 5_000_123, 5_001_000),
+    ],
+)
+def test_every_job_has_a_millisecond_of_its_own(now, last, expected):
+    assert creation_time(now, last) == expected
 
 
 def test_deleted_jobs_are_listed_only_when_asked_for(store):
@@ -131,5 +147,5 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
 
 
 def test_commits_are_flushed_to_disk(store):
-    assert store._database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store._database.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._database.pragma("journal_mode") == "wal"
+    assert store._database.pragma("synchronous") == 2

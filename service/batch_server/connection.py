@@ -1,0 +1,121 @@
+"""The connection to the server's database: who may open it, how, and in what state it must be."""
+
+import contextlib
+import re
+import sqlite3
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import filelock
+
+SCHEMA_VERSION: Final = 1
+_LOCK_SECONDS: Final = 5.0
+
+
+class StoreUnusable(Exception):
+    """The folder can't be worked in; the message says why, and what to do."""
+
+
+class StoreTooNew(StoreUnusable):
+    """The database was written by a newer version of this program."""
+
+
+class StoreBusy(StoreUnusable):
+    """Another server works in this folder."""
+
+
+class StoreDamaged(StoreUnusable):
+    """The database can't be read."""
+
+
+class Connection:
+    """The database of one data folder, for one process at a time; its statements stand in ``sql/queries.sql``.
+
+    Args:
+        data_dir: The folder, which is there already.
+
+    Raises:
+        StoreUnusable: If another server works in the folder, or the database is damaged or too new.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._queries = _load_queries()
+        self._lock = _locked(data_dir)
+        path = data_dir / "jobs.sqlite3"
+        self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StoreDamaged(
+                f"The server's database {path} can't be used ({error}); move it away to start with an empty one"
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
+        for setting in (
+            "journal_mode = WAL",
+            "synchronous = FULL",  # what was answered with 201 survives a power cut
+            "foreign_keys = ON",
+            "busy_timeout = 10000",
+            "secure_delete = ON",  # a deleted transcript is overwritten, not only forgotten
+        ):
+            self._database.execute(f"PRAGMA {setting}")
+        (version,) = self._database.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA_VERSION:
+            raise StoreTooNew(
+                f"The server's database has version {version}, but this program only knows {SCHEMA_VERSION}; "
+                "install a newer version of it, or use another data folder"
+            )
+        if version == 0:
+            schema = (resources.files(__package__) / "sql" / "schema.sql").read_text(encoding="utf-8")
+            self._database.executescript(f"BEGIN;\n{schema}\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;")
+
+    def run(self, query: str, values: Mapping[str, object] | None = None) -> sqlite3.Cursor:
+        """Run a statement by its name."""
+        return self._database.execute(self._queries[query], values or {})
+
+    def one(self, query: str, values: Mapping[str, object] | None = None) -> Any:  # noqa: ANN401 - a row
+        """Run a statement by its name and return its first row, or ``None``."""
+        return self.run(query, values).fetchone()
+
+    def pragma(self, name: str) -> Any:  # noqa: ANN401 - SQLite decides
+        """Return how the database is set."""
+        return self._database.execute(f"PRAGMA {name}").fetchone()[0]
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Do all of what is run in the block, or, if it raises, nothing."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._database.execute("COMMIT")
+        except BaseException:
+            if self._database.in_transaction:  # after a full disk SQLite has often rolled back by itself
+                self._database.execute("ROLLBACK")
+            raise
+
+    def close(self) -> None:
+        """Close the database and leave the folder to others."""
+        self._database.close()
+        self._lock.release()
+
+
+def _load_queries() -> dict[str, str]:
+    text = (resources.files(__package__) / "sql" / "queries.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def _locked(data_dir: Path) -> filelock.BaseFileLock:
+    """Take the folder for ourselves; a predecessor that is just ending gets a moment."""
+    lock = filelock.FileLock(data_dir / "lock")
+    try:
+        lock.acquire(timeout=_LOCK_SECONDS)
+    except filelock.Timeout as error:
+        raise StoreBusy(f"Another server works in {data_dir}; stop it first, or use another folder") from error
+    return lock
