@@ -1,4 +1,4 @@
-"""A media worker as its parent sees it: one process, one request at a time, killed when it takes too long."""
+"""A media worker as its parent sees it: one process that answers in order, killed when it takes too long."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
 __all__ = ["Child", "ChildDied", "ChildTooSlow"]
 
@@ -88,10 +88,23 @@ class Child:
             ChildDied: the process ended.
             ChildTooSlow: it took too long.
         """
+        await self.send([request])
+        return await self.answer(seconds=seconds, progress=progress)
+
+    async def send(self, requests: Iterable[dict[str, Any]]) -> None:
+        """Send requests, all at once; each wants its `answer` to be waited for.
+
+        Raises:
+            ChildDied: the process ended.
+        """
         assert self._process.stdin is not None  # noqa: S101 - it was started with pipes
-        try:
-            self._process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
+        async with self._usable():
+            self._process.stdin.write(b"".join(json.dumps(request).encode("ascii") + b"\n" for request in requests))
             await self._process.stdin.drain()
+
+    async def answer(self, *, seconds: float | None, progress: Callable[[float], None] | None = None) -> dict[str, Any]:
+        """Wait for the next answer; arguments and errors are those of `ask`."""
+        async with self._usable():
             while True:
                 async with asyncio.timeout(seconds):
                     answer = await self._line()
@@ -99,13 +112,18 @@ class Child:
                     return answer
                 if progress is not None:
                     progress(answer["progress"])
+
+    @contextlib.asynccontextmanager
+    async def _usable(self) -> AsyncIterator[None]:
+        """After an error the process is in the middle of something nobody waits for any more: end it."""
+        try:
+            yield
         except TimeoutError:
             await self.kill()
             raise ChildTooSlow from None
         except ConnectionError:
             raise ChildDied(await self._process.wait()) from None
         except asyncio.CancelledError:
-            # It is in the middle of something nobody waits for any more.
             await asyncio.shield(self.kill())
             raise
 

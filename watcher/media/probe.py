@@ -12,7 +12,7 @@ from watcher.media.child import Child, ChildDied, ChildTooSlow
 from watcher.models import MediaInfo
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -72,30 +72,41 @@ class Prober:
             BrokenMedia: it is damaged, cut short, or takes more time or memory than any recording needs.
             Unreadable: it can't be read.
         """
-        request = {"do": "probe", "path": os.fspath(path), "cpu": self._limit}
-        for last in (False, True):
+        [found] = await self.probe_all([path])
+        if isinstance(found, RecordingError):
+            raise found
+        return found
+
+    async def probe_all(self, paths: Sequence[Path]) -> list[MediaInfo | RecordingError]:
+        """Probe several recordings, in order, in one go: of small ones many more in the same time.
+
+        Returns:
+            For each what `probe` would return, or the error that it would raise.
+        """
+        found: list[MediaInfo | RecordingError] = []
+        died_at: int | None = None
+        while len(found) < len(paths):
             try:
-                answer = await self._ask(request)
+                await self._probe_into(found, paths)
             except ChildTooSlow:
-                what = f"took longer than {self._limit:g} s to look into"
-                raise error_of(
-                    {"error": "BrokenMedia", "what": what, "fix": "Convert it, e.g. to wav."}, path
-                ) from None
+                found.append(_broken(paths[len(found)], f"took longer than {self._limit:g} s to look into"))
             except ChildDied:
                 # Perhaps it was ended by something else (out of memory): once more, with a fresh one.
-                if last:
+                if died_at == len(found):
                     what = "makes the program that reads it crash, or take more than it may"
-                    broken = {"error": "BrokenMedia", "what": what, "fix": "Convert it, e.g. to wav."}
-                    raise error_of(broken, path) from None
-                continue
-            if "ok" in answer:
-                return MediaInfo(**answer["ok"])
-            raise error_of(answer, path)
-        raise AssertionError  # pragma: no cover - the loop returns or raises
+                    found.append(_broken(paths[len(found)], what))
+                else:
+                    died_at = len(found)
+        return found
 
-    async def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def _probe_into(self, found: list[MediaInfo | RecordingError], paths: Sequence[Path]) -> None:
+        """Go on where `found` ends, in one child."""
+        left = paths[len(found) :]
         async with self._child() as child:
-            return await child.ask(request, seconds=self._limit)
+            await child.send({"do": "probe", "path": os.fspath(path), "cpu": self._limit} for path in left)
+            for path in left:
+                answer = await child.answer(seconds=self._limit)
+                found.append(MediaInfo(**answer["ok"]) if "ok" in answer else error_of(answer, path))
 
     @contextlib.asynccontextmanager
     async def _child(self) -> AsyncIterator[Child]:
@@ -110,12 +121,15 @@ class Prober:
                     child = candidate if candidate.is_alive else None
                 child = child or await Child.start(memory=self._memory)
                 yield child
+            except BaseException:
+                # Answers that nobody waited for would be taken for those of the next recordings.
+                if child is not None:
+                    await asyncio.shield(child.kill())
+                raise
             finally:
                 self._busy -= 1
                 if child is not None and child.is_alive:
                     self._free.append(child)
-                elif child is not None:
-                    await child.kill()
                 if not self._busy:
                     self._timer = asyncio.get_running_loop().call_later(self._idle, self._rest)
 
@@ -128,6 +142,10 @@ class Prober:
         children, self._free = self._free, []
         for child in children:
             await child.kill()
+
+
+def _broken(path: Path, what: str) -> BrokenMedia:
+    return BrokenMedia(f"{path} {what}.", fix="Convert it, e.g. to wav.")
 
 
 def error_of(answer: dict[str, Any], path: Path) -> RecordingError:

@@ -10,19 +10,12 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from watcher.errors import (
-    BrokenMedia,
-    LedgerDamaged,
-    NotARecording,
-    OutputError,
-    RecordingError,
-    SourceChanged,
-    Unreadable,
-)
-from watcher.folders import Filter, Moved, fingerprint
+from watcher.errors import LedgerDamaged, OutputError, RecordingError
+from watcher.folders import Moved
 from watcher.ledger import IllegalMove, Ledger, NewEntry, config_key
 from watcher.logs import get_logger
-from watcher.models import EntryState, Existing, Fingerprint
+from watcher.models import EntryState
+from watcher.scheduler.examine import examine
 from watcher.scheduler.loops import keep_going
 from watcher.scheduler.presence import exists, has_left
 
@@ -34,13 +27,17 @@ if TYPE_CHECKING:
     from watcher.folders import Settled
     from watcher.ledger import LedgerWorker
     from watcher.media import Prober
-    from watcher.models import Entry, MediaInfo, Output, WatchFolder
+    from watcher.models import Entry, Fingerprint, Output, WatchFolder
     from watcher.transcripts import TranscriptWriter
 
 __all__ = ["Intake"]
 
 _log = get_logger("intake")
-_WORKERS = 4
+_WORKERS = 3
+"""One more than there are processes that probe, so that these needn't wait while fingerprints are taken."""
+_LOOKED_AT_ONCE = 32
+_BYTES_AT_ONCE = 16 << 20
+"""Recordings this large together are a batch, so that none waits until many large ones are read."""
 _BATCH = 200
 
 
@@ -74,7 +71,7 @@ class Intake:
 
     async def run(self, found: AsyncIterator[Settled | Moved]) -> None:
         """Take in what settles, for ever; cancel to stop."""
-        work: asyncio.Queue[Settled] = asyncio.Queue(_WORKERS * 2)
+        work: asyncio.Queue[Settled] = asyncio.Queue(_WORKERS * _LOOKED_AT_ONCE)
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_going("intake", self._write))
             for _ in range(_WORKERS):
@@ -92,64 +89,22 @@ class Intake:
         await self._drained.wait()
 
     async def _look_at_next(self, work: asyncio.Queue[Settled]) -> None:
-        settled = await work.get()
-        new: NewEntry | None = None
-        try:
-            new = await self._look_at(settled)
-        except SourceChanged as error:
-            _log.debug("not whole yet", file=str(settled.path), why=error.message)
-        except Exception as error:  # noqa: BLE001 - one poisonous file must not stop the others
-            _log.exception("an unexpected error", file=str(settled.path))
-            new = _unread(settled, f"An unexpected error: {type(error).__name__}: {error}", "Please report it.")
-        if new is None:
-            self._finish(1)
-        else:
-            await self._ready.put(_Ready(settled, new))
+        """Take what has come together, up to a bound, and pass on what becomes of it."""
+        batch = [await work.get()]
+        size = batch[0].size
+        while len(batch) < _LOOKED_AT_ONCE and size < _BYTES_AT_ONCE and not work.empty():
+            batch.append(work.get_nowait())
+            size += batch[-1].size
+        for settled, new in zip(batch, await examine(batch, self._prober), strict=True):
+            if new is None:
+                self._finish(1)
+            else:
+                await self._ready.put(_Ready(settled, new))
 
     def _finish(self, count: int) -> None:
         self._pending -= count
         if not self._pending:
             self._drained.set()
-
-    async def _look_at(self, settled: Settled) -> NewEntry | None:
-        """Make the entry of a settled file; None if the file is gone again."""
-        folder, path = settled.folder, settled.path
-        media: MediaInfo | None = None
-        state, reason, fix = EntryState.WAITING, "", ""
-        try:
-            media = await self._prober.probe(path)
-        except NotARecording as error:
-            state, reason, fix = EntryState.SKIPPED, error.message, error.fix
-        except BrokenMedia as error:
-            state, reason, fix = EntryState.FAILED, error.message, error.fix
-        except Unreadable as error:
-            return _unread(settled, error.message, error.fix) if await asyncio.to_thread(exists, path) else None
-        if state is EntryState.WAITING and not settled.complete:
-            state, reason = EntryState.FAILED, f"{path} is cut short, and nobody went on writing it."
-            fix = "Copy it again; or transcribe what is there: dropscribe retry FILE"
-        if state is EntryState.WAITING and (bad := Filter(folder).duration_verdict(media.duration if media else None)):
-            state, reason, fix = EntryState.SKIPPED, bad.reason, bad.fix
-        if state is EntryState.WAITING and settled.was_there_before and folder.existing is Existing.IGNORE:
-            state, reason = EntryState.SKIPPED, "It was there before the folder was first watched."
-            fix = "To transcribe it all the same: dropscribe retry FILE"
-        try:
-            identity = await asyncio.to_thread(fingerprint, path)
-        except Unreadable as error:
-            if not await asyncio.to_thread(exists, path):
-                return None
-            return _unread(settled, error.message, error.fix)
-        return NewEntry(
-            root=folder.path,
-            path=path,
-            fingerprint=identity,
-            engine=folder.engine,
-            config=folder.transcription,
-            formats=folder.formats,
-            media=media,
-            state=state,
-            reason=reason,
-            fix=fix,
-        )
 
     async def _write(self) -> None:
         """Add what is ready to the ledger, as many at a time as have come together."""
@@ -246,22 +201,6 @@ class Intake:
             await self._ledger(Ledger.retry, entry, now=self._clock.now(), reason="It was dropped again.")
         except IllegalMove as error:
             _log.info("left as it is", file=str(entry.path), why=error.message)
-
-
-def _unread(settled: Settled, reason: str, fix: str) -> NewEntry:
-    """An entry without a digest: it stays unknown to `Ledger.known`, so that each scan tries again."""
-    folder = settled.folder
-    return NewEntry(
-        root=folder.path,
-        path=settled.path,
-        fingerprint=Fingerprint(settled.size, settled.mtime_ns, ""),
-        engine=folder.engine,
-        config=folder.transcription,
-        formats=folder.formats,
-        state=EntryState.FAILED,
-        reason=reason,
-        fix=fix,
-    )
 
 
 def _is_same_job(entry: Entry, folder: WatchFolder) -> bool:

@@ -1,0 +1,116 @@
+"""What is in a settled file, and in which state does it enter the ledger?"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from watcher.errors import NotARecording, RecordingError, SourceChanged, Unreadable
+from watcher.folders import Filter, fingerprint
+from watcher.ledger import NewEntry
+from watcher.logs import get_logger
+from watcher.models import EntryState, Existing, Fingerprint
+from watcher.scheduler.presence import exists
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from watcher.folders import Settled
+    from watcher.media import Prober
+    from watcher.models import MediaInfo
+
+__all__ = ["examine"]
+
+_log = get_logger("intake")
+
+
+async def examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | None]:
+    """Probe and fingerprint settled files; an error that nobody thought of concerns only its own file.
+
+    Returns:
+        For each the entry to add; None if it is gone again, or not whole yet.
+    """
+    try:
+        return await _examine(batch, prober)
+    except Exception as error:  # noqa: BLE001 - one poisonous file must not stop the others
+        if len(batch) > 1:
+            return [one for settled in batch for one in await examine([settled], prober)]
+        _log.exception("an unexpected error", file=str(batch[0].path))
+        what = f"An unexpected error: {type(error).__name__}: {error}"
+        return [_unread(batch[0], what, "Please report it.")]
+
+
+async def _examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | None]:
+    probed = await prober.probe_all([settled.path for settled in batch])
+    digests = await asyncio.to_thread(lambda: [_identify(settled.path) for settled in batch])
+    return [
+        None if digest is None else _entry(settled, media, digest)
+        for settled, media, digest in zip(batch, probed, digests, strict=True)
+    ]
+
+
+def _identify(path: Path) -> Fingerprint | Unreadable | None:
+    """Take the fingerprint of a recording, or say why that can't be; None if it is gone, or being written. Blocking."""
+    try:
+        return fingerprint(path)
+    except Unreadable as error:
+        return error if exists(path) else None
+    except SourceChanged as error:
+        _log.debug("not whole yet", file=str(path), why=error.message)
+        return None
+
+
+def _entry(settled: Settled, media: MediaInfo | RecordingError, digest: Fingerprint | Unreadable) -> NewEntry:
+    if isinstance(media, Unreadable):
+        return _unread(settled, media.message, media.fix)
+    if isinstance(digest, Unreadable):
+        return _unread(settled, digest.message, digest.fix)
+    state, reason, fix = _judge(settled, media)
+    folder = settled.folder
+    return NewEntry(
+        root=folder.path,
+        path=settled.path,
+        fingerprint=digest,
+        engine=folder.engine,
+        config=folder.transcription,
+        formats=folder.formats,
+        media=None if isinstance(media, RecordingError) else media,
+        state=state,
+        reason=reason,
+        fix=fix,
+    )
+
+
+def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntryState, str, str]:
+    """Decide the state, its reason, and what a person can do."""
+    folder, path = settled.folder, settled.path
+    if isinstance(media, NotARecording):
+        return EntryState.SKIPPED, media.message, media.fix
+    if isinstance(media, RecordingError):
+        return EntryState.FAILED, media.message, media.fix
+    if not settled.complete:
+        reason = f"{path} is cut short, and nobody went on writing it."
+        return EntryState.FAILED, reason, "Copy it again; or transcribe what is there: dropscribe retry FILE"
+    if bad := Filter(folder).duration_verdict(media.duration):
+        return EntryState.SKIPPED, bad.reason, bad.fix
+    if settled.was_there_before and folder.existing is Existing.IGNORE:
+        reason = "It was there before the folder was first watched."
+        return EntryState.SKIPPED, reason, "To transcribe it all the same: dropscribe retry FILE"
+    return EntryState.WAITING, "", ""
+
+
+def _unread(settled: Settled, reason: str, fix: str) -> NewEntry:
+    """An entry without a digest: it stays unknown to `Ledger.known`, so that each scan tries again."""
+    folder = settled.folder
+    return NewEntry(
+        root=folder.path,
+        path=settled.path,
+        fingerprint=Fingerprint(settled.size, settled.mtime_ns, ""),
+        engine=folder.engine,
+        config=folder.transcription,
+        formats=folder.formats,
+        state=EntryState.FAILED,
+        reason=reason,
+        fix=fix,
+    )
