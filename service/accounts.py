@@ -76,6 +76,7 @@ def local_account(server: LocalServer) -> Account:
         settle_listing=_LOCAL_LISTING,
         upload_limit=4_000_000_000,
         delete_after_download=True,
+        any_key=True,
     )
 
 

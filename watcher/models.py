@@ -207,6 +207,7 @@ class Entry:
         reference: of its latest attempt.
         job_id: of its job.
         account: where the latest attempt went; jobs of one account can't be seen from another.
+        key_digest: of the API key that its job was submitted with; another key may not see the job.
         copy_of: the id of the entry whose transcript it shares.
     """
 
@@ -231,13 +232,17 @@ class Entry:
     reference: str | None = None
     job_id: str | None = None
     account: str | None = None
+    key_digest: str | None = None
     submitted_at: float | None = None
     copy_of: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to submit an entry. The job carries `reference` as `tracking.reference`."""
+    """One try to submit an entry. The job carries `reference` as `tracking.reference`.
+
+    `key_digest` is of the API key that it was armed with: a list that another key gives proves nothing.
+    """
 
     id: int
     entry_id: int
@@ -247,3 +252,4 @@ class Attempt:
     prepared_at: float
     armed_at: float | None = None
     job_id: str | None = None
+    key_digest: str | None = None

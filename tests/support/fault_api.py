@@ -23,6 +23,7 @@ class OracleJob(msgspec.Struct):
     config: dict
     created_at: str
     request_id: str | None = None
+    project: str | None = None
     forced_status: str | None = None
     reasons: list[str] = []
     created: float = 0.0  # seconds since 1970
@@ -43,6 +44,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     max_concurrent: int | None = None
     rate_retry_after: str | None = None
     key: str | None = None
+    projects: dict[str, str] | None = None  # key -> project; None: every key sees all jobs
     same_created_at: int = 1  # so many jobs in a row share one created_at
 
 
@@ -85,7 +87,7 @@ class BatchState:
 
     # jobs
 
-    def create(self, config, data_name, size, sha256, request_id=None):
+    def create(self, config, data_name, size, sha256, request_id=None, *, project=None):
         if config.get("type") != "transcription" or "transcription_config" not in config:
             raise Refusal(400, "Job rejected", "Job config JSON is invalid")
         if data_name is None and "fetch_data" not in config:
@@ -103,6 +105,7 @@ class BatchState:
             config=config,
             created_at=_timestamp(created),
             request_id=request_id,
+            project=project,
             created=created,
             done_at=now + self.settings.processing_time,
             listed_at=now + self.settings.listing_lag,
@@ -113,9 +116,9 @@ class BatchState:
         self._by_id[job.id] = job
         return job
 
-    def find(self, job_id):
+    def find(self, job_id, project=None):
         job = self._by_id.get(job_id)
-        if job is None or job.forced_status == "deleted":
+        if job is None or job.forced_status == "deleted" or job.project != project:
             raise Refusal(404, "Job not found")
         if job.forced_status == "expired":
             raise Refusal(410, "Job Expired")
@@ -124,8 +127,8 @@ class BatchState:
     def status(self, job):
         return job.forced_status or ("done" if time.monotonic() >= job.done_at else "running")
 
-    def delete(self, job_id, force):
-        job = self.find(job_id)
+    def delete(self, job_id, force, project=None):
+        job = self.find(job_id, project)
         if self.status(job) == "running" and not force:
             raise Refusal(423, "Resource Locked")
         job.forced_status = "deleted"
@@ -145,7 +148,7 @@ class BatchState:
             found["errors"] = [{"timestamp": job.created_at, "message": reason} for reason in job.reasons]
         return found
 
-    def list(self, created_before=None, limit=None, *, include_deleted=False):
+    def list(self, created_before=None, limit=None, *, include_deleted=False, project=None):
         if limit is not None and not 1 <= limit <= LARGEST_PAGE:
             raise Refusal(422, "Unprocessable Entity", "limit in query should be in 1..100")
         before = None if created_before is None else _milliseconds(created_before)
@@ -153,7 +156,7 @@ class BatchState:
         shown = []
         for job in reversed(self.jobs):
             hidden = self.status(job) in ({"expired"} if include_deleted else {"deleted", "expired"})
-            if hidden or now < job.listed_at:
+            if hidden or now < job.listed_at or job.project != project:
                 continue
             if before is None or _milliseconds(job.created_at) < before:
                 shown.append(self.details(job, in_list=True))
@@ -163,9 +166,9 @@ class BatchState:
 
     # transcripts
 
-    def transcript(self, job_id, kind):
+    def transcript(self, job_id, kind, project=None):
         """The transcript in one format, as (content type, bytes). Its words are made from the audio's hash."""
-        job = self.find(job_id)
+        job = self.find(job_id, project)
         if self.status(job) != "done":
             raise Refusal(404, "Transcription not ready")
         words = ["Recording", job.sha256[:12]]

@@ -48,7 +48,8 @@ kind                  what happens
 `Settings` (keyword arguments here): `processing_time`, `listing_lag` (a job is listed only so long after its
 creation), `list_config` (False: listings without config, as on-prem), `long_poll` (False: ``wait`` is ignored),
 `wait_cap`, `post_rate` and `get_rate` (requests per second; the cloud's are 10 and 50), `max_concurrent`,
-`rate_retry_after`, `key` (None: any key), `same_created_at` (so many jobs in a row share one ``created_at``).
+`rate_retry_after`, `key` (None: any key), `projects` (the project of each key, which sees no other's jobs),
+`same_created_at` (so many jobs in a row share one ``created_at``).
 
 The control endpoint takes and gives JSON, without a key: ``GET /_control/jobs`` (all jobs ever created, oldest
 first), ``GET /_control/requests`` (counts by endpoint, and ``aborted`` uploads), ``POST /_control/faults`` (a list
@@ -203,7 +204,17 @@ class FaultServer:
         key = self.settings.key
         if key is not None and request.headers.get("authorization") != f"Bearer {key}":
             raise Refusal(401, "Permission Denied")
+        self._project_of(request)
         self.state.check_rate("post" if endpoint == "post" else "get", time.monotonic())
+
+    def _project_of(self, request):
+        projects = self.settings.projects
+        if projects is None:
+            return None
+        key = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if key not in projects:
+            raise Refusal(401, "Permission Denied")
+        return projects[key]
 
     # faults
 
@@ -259,26 +270,26 @@ class FaultServer:
 
     async def _process(self, endpoint, job_id, request, form, fault):
         state, query = self.state, request.query
+        project = self._project_of(request)
         if endpoint == "post":
             return await self._create(request, form, fault)
         if endpoint == "list":
             limit = _integer(query.get("limit"), "limit")
             include_deleted = query.get("include_deleted") == "true"
-            return Answer(
-                200, {"jobs": state.list(query.get("created_before"), limit, include_deleted=include_deleted)}
-            )
+            before = query.get("created_before")
+            return Answer(200, {"jobs": state.list(before, limit, include_deleted=include_deleted, project=project)})
         if endpoint == "usage":
             return Answer(200, state.usage())
         if endpoint == "delete":
-            return Answer(200, {"job": state.details(state.delete(job_id, query.get("force") == "true"))})
-        job = state.find(job_id)
+            return Answer(200, {"job": state.details(state.delete(job_id, query.get("force") == "true", project))})
+        job = state.find(job_id, project)
         if endpoint == "log":
             return Answer(200, b"2026-01-01 00:00:00,000 INFO transcribed\n", "text/plain")
         await self._wait_for(job, query)
-        state.find(job_id)
+        state.find(job_id, project)
         if endpoint == "job":
             return Answer(200, {"job": state.details(job)})
-        content_type, body = state.transcript(job_id, query.get("format", "json-v2"))
+        content_type, body = state.transcript(job_id, query.get("format", "json-v2"), project)
         return Answer(200, body, content_type)
 
     async def _create(self, request, form, fault):
@@ -291,7 +302,9 @@ class FaultServer:
             raise Refusal(400, "Job rejected", "Job config JSON is invalid") from error
         if fault and fault.kind == "reject":
             self.state.reject_next.append([fault.detail or "The audio could not be processed"])
-        job = self.state.create(config, data_name, size, sha256, request.headers.get("x-request-id"))
+        job = self.state.create(
+            config, data_name, size, sha256, request.headers.get("x-request-id"), project=self._project_of(request)
+        )
         made = {"id": job.id}
         if "wait" in request.query:
             await self._wait_for(job, request.query)
@@ -299,7 +312,7 @@ class FaultServer:
             made["status"] = "created" if status == "running" else status
             kind = request.query.get("format", "json-v2")
             if status == "done":
-                _, body = self.state.transcript(job.id, kind)
+                _, body = self.state.transcript(job.id, kind, job.project)
                 made[kind] = msgspec.Raw(body) if kind == "json-v2" else body.decode()
         return Answer(201, made)
 

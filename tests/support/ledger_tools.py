@@ -45,8 +45,8 @@ claim.count = 0
 
 def submitted(ledger, *, job_id="job", now=100.0):
     _entry, attempt = claim(ledger, now=now)
-    ledger.arm(attempt, now=now)
-    return ledger.accept(attempt, job_id, now=now)
+    ledger.arm(attempt, now=now, key="key")
+    return ledger.accept(attempt, job_id, now=now, key="key")
 
 
 def done(ledger, **more):

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from watcher.ledger.connection import check_integrity, connect, connect_readonly, make_durable
+from watcher.ledger.housekeeping import Housekeeping
 from watcher.ledger.migrate import check_version, migrate
 from watcher.ledger.reader import LedgerReader
 from watcher.ledger.rows import NewEntry, as_text, config_key, display_name, from_new, to_entry
 from watcher.ledger.transitions import IllegalMove
-from watcher.ledger.writer import LedgerWriter
 from watcher.models import AttemptState, Entry, EntryState
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def open_readonly(file: Path) -> LedgerReader:
     return LedgerReader(connect_readonly(file), file)
 
 
-class Ledger(LedgerWriter):
+class Ledger(Housekeeping):
     """Reads and moves entries. Use it from one thread at a time."""
 
     # What was found
@@ -164,8 +164,13 @@ class Ledger(LedgerWriter):
                 return owner
         return None
 
-    def arm(self, attempt: Attempt, *, now: float) -> None:
+    def arm(self, attempt: Attempt, *, now: float, key: str) -> None:
         """From here on a job may exist: commit that before the tail of the upload is sent.
+
+        Args:
+            attempt: the one that is under way.
+            now: unix time.
+            key: digest of the key that it is submitted with.
 
         Raises:
             IllegalMove: a person cancelled the entry meanwhile, or another attempt is under way; send no tail.
@@ -173,11 +178,18 @@ class Ledger(LedgerWriter):
         with self._transaction("arm"):
             entry = self.entry(attempt.entry_id)
             wanted = entry.state is _S.SUBMITTING and entry.reference == attempt.reference
-            if not wanted or not self._execute("arm_attempt", id=attempt.id, now=now):
+            if not wanted or not self._execute("arm_attempt", id=attempt.id, now=now, key_digest=key):
                 raise IllegalMove(f"{entry.path} is not to be submitted any more.")
 
-    def accept(self, attempt: Attempt, job_id: str, *, now: float, reason: str = "") -> Entry:
+    def accept(self, attempt: Attempt, job_id: str, *, now: float, key: str, reason: str = "") -> Entry:
         """The service has the job: SUBMITTING (or HELD) → SUBMITTED.
+
+        Args:
+            attempt: the one that made it.
+            job_id: its id.
+            now: unix time.
+            key: digest of the key that sees it.
+            reason: how it was found, if not by the answer.
 
         Returns:
             The entry. If it does not have this `job_id` then, nobody waits for the job any more: delete it.
@@ -187,7 +199,8 @@ class Ledger(LedgerWriter):
             was_open = self._end_attempt(attempt, AttemptState.ACCEPTED, now, job_id)
             if not was_open or entry.reference != attempt.reference or entry.state not in _OPEN:
                 return entry
-            self._execute("note_job", id=entry.id, job_id=job_id, account=attempt.account, now=now)
+            values = {"job_id": job_id, "account": attempt.account, "key_digest": key}
+            self._execute("note_job", id=entry.id, **values, now=now)
             self._move(entry, _S.SUBMITTED, now, reason=reason)
             return self.entry(entry.id)
 
@@ -272,10 +285,18 @@ class Ledger(LedgerWriter):
         with self._transaction("forget job"):
             self._execute("forget_job", id=entry_id)
 
-    def transcribed(self, entry: Entry, *, now: float) -> Entry:
-        """The transcript is stored safely, under the entry's own uid: SUBMITTED → TRANSCRIBED."""
+    def transcribed(self, entry: Entry, *, now: float, delete_job: bool = False) -> Entry:
+        """The transcript is stored safely, under the entry's own uid: SUBMITTED → TRANSCRIBED.
+
+        Args:
+            entry: as it was read last.
+            now: unix time.
+            delete_job: whether its job is now to be deleted at the service.
+        """
         with self._transaction("transcribed"):
             self._move(entry, _S.TRANSCRIBED, now)
+            if delete_job and entry.job_id:
+                self._put_cleanup(entry, "job", entry.job_id, now, account=entry.account)
             self._execute("note_copy", id=entry.id, copy_of=None)
             return self.entry(entry.id)
 
@@ -285,10 +306,15 @@ class Ledger(LedgerWriter):
             values = {"reason": reason, "fix": fix, "next_attempt_at": next_attempt_at}
             self._execute("annotate", id=entry.id, state=entry.state.value, **values)
 
-    def fetch_again(self, entry: Entry, job_id: str, *, account: str, now: float, reason: str) -> Entry:
-        """What is stored doesn't do: TRANSCRIBED → SUBMITTED, to be fetched from its job (or a copy's) at no cost."""
+    def fetch_again(self, entry: Entry, owner: Entry, *, now: float, reason: str) -> Entry:
+        """What is stored doesn't do: TRANSCRIBED → SUBMITTED, to be fetched from the job of `owner` at no cost.
+
+        That job is kept at the service until then; `owner` is the entry itself, or the one it is a copy of.
+        """
         with self._transaction("fetch again"):
-            self._execute("note_job", id=entry.id, job_id=job_id, account=account, now=now)
+            values = {"job_id": owner.job_id, "account": owner.account, "key_digest": owner.key_digest}
+            self._execute("note_job", id=entry.id, **values, now=now)
+            self._execute("drop_cleanup", entry_id=owner.id, kind="job")
             self._move(entry, _S.SUBMITTED, now, reason=reason)
             return self.entry(entry.id)
 
@@ -298,10 +324,19 @@ class Ledger(LedgerWriter):
             self._move(entry, _S.SUBMITTED, now, reason=reason)
             return self.entry(entry.id)
 
-    def done(self, entry: Entry, outputs: Sequence[Output], *, now: float) -> Entry:
-        """Every output is on disk: TRANSCRIBED → DONE."""
+    def done(self, entry: Entry, outputs: Sequence[Output], *, now: float, after: str = "keep") -> Entry:
+        """Every output is on disk: TRANSCRIBED → DONE.
+
+        Args:
+            entry: as it was read last.
+            outputs: what was written.
+            now: unix time.
+            after: what is now to be done with the recording.
+        """
         with self._transaction("done"):
             self._put_outputs(entry.id, outputs)
+            if after != "keep":
+                self._put_cleanup(entry, "source", after, now, path=entry.path)
             self._move(entry, _S.DONE, now, reason=entry.reason if entry.copy_of else "")
             return self.entry(entry.id)
 
@@ -388,32 +423,6 @@ class Ledger(LedgerWriter):
                 self._move(entry, _S.CANCELLED, now, reason="Its folder is not watched any more.")
                 self._execute("supersede", id=entry.id, now=now)
             return len(found)
-
-    # Holds
-
-    def hold(self, name: str, *, now: float, reason: str, fix: str = "", until: float | None = None) -> None:
-        """Stop submission, or say anew why it is stopped."""
-        with self._transaction("hold"):
-            self._execute("put_hold", name=name, now=now, until=until, reason=reason, fix=fix)
-
-    def unhold(self, name: str) -> bool:
-        """Let submission go on; returns whether that hold was there."""
-        with self._transaction("unhold"):
-            return self._execute("drop_hold", name=name) > 0
-
-    # Watch folders
-
-    def watch_root(self, path: Path, *, now: float) -> None:
-        """Remember that this folder is watched."""
-        if self._row("root", path=os.fsencode(path)):
-            return
-        with self._transaction("watch root"):
-            self._execute("put_root", path=os.fsencode(path), now=now)
-
-    def finish_baseline(self, path: Path) -> None:
-        """The first scan of this folder is complete: what comes from now on is new."""
-        with self._transaction("finish baseline"):
-            self._execute("finish_baseline", path=os.fsencode(path))
 
 
 def _target_of_retry(entry: Entry, attempt: Attempt | None, *, resume: bool) -> EntryState:

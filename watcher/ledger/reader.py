@@ -10,7 +10,7 @@ import msgspec
 
 from watcher.ledger.connection import sqlite_errors
 from watcher.ledger.queries import QUERIES
-from watcher.ledger.rows import Change, Hold, to_attempt, to_entry
+from watcher.ledger.rows import Change, Cleanup, Hold, to_attempt, to_cleanup, to_entry
 from watcher.models import Attempt, AttemptState, Engine, Entry, EntryState, Output, OutputFormat
 
 if TYPE_CHECKING:
@@ -227,6 +227,24 @@ class LedgerReader:
         low = os.fsencode(folder / stem[:_STEM_START])
         rows = self._rows("claimed_outputs", low=low, high=low + b"\xff", entry_id=entry_id)
         return [Path(os.fsdecode(row["path"])) for row in rows]
+
+    def due_cleanups(self, now: float, *, limit: int = 100) -> list[Cleanup]:
+        """Return what is left to do after transcripts and can be tried now, what waits longest first."""
+        return [to_cleanup(row) for row in self._rows("due_cleanups", now=now, limit=limit)]
+
+    def cleanups(self, entry_id: int) -> list[Cleanup]:
+        """Return what is left to do after an entry's transcript."""
+        return [to_cleanup(row) for row in self._rows("cleanups", entry_id=entry_id)]
+
+    def next_cleanup_at(self, now: float) -> float | None:
+        """Return when a cleanup that failed is tried again, if later than `now`."""
+        row = self._row("next_cleanup_at", now=now)
+        return row[0] if row else None
+
+    def salt(self) -> bytes:
+        """Return what digests of API keys are made with: random, and of this ledger alone."""
+        row = self._row("salt")
+        return bytes(row[0]) if row else b""
 
     def holds(self, now: float) -> list[Hold]:
         """Return the holds in force at `now`, oldest first."""

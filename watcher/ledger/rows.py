@@ -6,7 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -24,7 +24,19 @@ from watcher.models import (
 if TYPE_CHECKING:
     import sqlite3
 
-__all__ = ["Change", "Hold", "NewEntry", "as_text", "config_key", "display_name", "from_new", "to_attempt", "to_entry"]
+__all__ = [
+    "Change",
+    "Cleanup",
+    "Hold",
+    "NewEntry",
+    "as_text",
+    "config_key",
+    "display_name",
+    "from_new",
+    "to_attempt",
+    "to_cleanup",
+    "to_entry",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,31 @@ class Hold:
     until: float | None
     reason: str
     fix: str = field(default="")
+
+
+@dataclass(frozen=True, slots=True)
+class Cleanup:
+    """Something left to do once a transcript is safe.
+
+    Attributes:
+        entry_id: whose.
+        kind: `job`: delete the job at the service; `source`: do with the recording what `after` says.
+        what: the job's id; or what `after` said.
+        path: where the recording was.
+        account: where the job is.
+        since: unix time from which it is left to do.
+        tries: how many times it failed.
+        reason: why it failed last.
+    """
+
+    entry_id: int
+    kind: Literal["job", "source"]
+    what: str
+    path: Path | None
+    account: str | None
+    since: float
+    tries: int
+    reason: str
 
 
 def config_key(engine: Engine, config: dict[str, Any]) -> str:
@@ -105,6 +142,7 @@ def to_entry(row: sqlite3.Row) -> Entry:
         reference=row["reference"],
         job_id=row["job_id"],
         account=row["account"],
+        key_digest=row["key_digest"],
         submitted_at=row["submitted_at"],
         copy_of=row["copy_of"],
     )
@@ -121,6 +159,21 @@ def to_attempt(row: sqlite3.Row) -> Attempt:
         prepared_at=row["prepared_at"],
         armed_at=row["armed_at"],
         job_id=row["job_id"],
+        key_digest=row["key_digest"],
+    )
+
+
+def to_cleanup(row: sqlite3.Row) -> Cleanup:
+    """Make the model of a row of `cleanups`."""
+    return Cleanup(
+        entry_id=row["entry_id"],
+        kind=row["kind"],
+        what=row["what"],
+        path=Path(os.fsdecode(row["path"])) if row["path"] is not None else None,
+        account=row["account"],
+        since=row["since"],
+        tries=row["tries"],
+        reason=row["reason"],
     )
 
 

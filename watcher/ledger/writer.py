@@ -78,10 +78,19 @@ class LedgerWriter(LedgerReader):
         self._event(entry.id, entry.state, target, now, reason)
 
     def _event(self, entry_id: int, origin: EntryState | None, target: EntryState, now: float, reason: str) -> None:
+        self._write_down(entry_id, origin, target, now, reason)
+        self._moved[entry_id] = None
+
+    def _note(self, entry: Entry, now: float, reason: str) -> None:
+        """Add a line to an entry's history that is no move: nobody is told that it moved."""
+        self._write_down(entry.id, entry.state, entry.state, now, reason)
+
+    def _write_down(
+        self, entry_id: int, origin: EntryState | None, target: EntryState, now: float, reason: str
+    ) -> None:
         origin_name = origin.value if origin else None
         values = {"entry_id": entry_id, "now": now, "from_state": origin_name, "to_state": target.value}
         self._execute("insert_event", **values, reason=reason)
-        self._moved[entry_id] = None
 
     def _end_attempt(self, attempt: Attempt, state: AttemptState, now: float, job_id: str | None = None) -> bool:
         """End an attempt; returns whether it was still open."""

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from watcher.models import Engine
     from watcher.speechmatics import AsyncClient
 
-__all__ = ["HOLD_PREFIX", "Account", "Connector", "RateLimits"]
+__all__ = ["HOLD_PREFIX", "KEY_BACK", "Account", "Connector", "RateLimits"]
 
 _log = get_logger("account")
 HOLD_PREFIX = "account:"
+KEY_BACK = "Put the old key back (dropscribe login), and it goes on by itself"
+"""What a person can do where a job was submitted with another key than the present one."""
 _LONGEST_PAUSE = 3600.0
 _PATIENCE = 3
 """Failures in a row, without a job accepted in between, after which an account is left alone for a while."""
@@ -74,6 +76,9 @@ class Account:
         settle_listing: seconds after which a job absent from two listings was never created.
         delete_after_download: remove the job once its transcript is safe.
         upload_limit: bytes; a larger recording is prepared first.
+        any_key: whether every key sees all of its jobs, as at the server that Dropscribe runs itself.
+        salt: of the ledger, for digests of keys; the scheduler fills it in.
+        away: ids of entries that are HELD because their jobs belong to another key than the present one.
         troubles: how many times in a row it was paused without a job being accepted.
         failures: how many submissions in a row it failed, without a job being accepted.
         refusals: how many times in a row it was stopped, without a job being accepted.
@@ -89,6 +94,9 @@ class Account:
     settle_listing: float = 600.0
     delete_after_download: bool = False
     upload_limit: int = 1_000_000_000
+    any_key: bool = False
+    salt: bytes = b""
+    away: set[int] = field(default_factory=set)
     troubles: int = 0
     failures: int = 0
     refusals: int = 0
@@ -100,6 +108,13 @@ class Account:
     def hold_name(self) -> str:
         """The name of the hold that stops this account."""
         return f"{HOLD_PREFIX}{self.name}"
+
+    def key_of(self, client: AsyncClient) -> str:
+        """The digest of the key that a client asks with: what one key lists and finds says nothing about another's.
+
+        Empty for all keys where it doesn't matter which one asks.
+        """
+        return "" if self.any_key else client.key_digest(self.salt)
 
     async def delete_job(self, job_id: str) -> bool:
         """Delete a job that nobody waits for, if the service can be asked now; returns whether it could."""

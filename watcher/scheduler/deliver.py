@@ -175,8 +175,7 @@ class Deliverer:
         """What is stored doesn't do: fetch it from the job that it came from, which costs nothing."""
         now = self._clock.now()
         if owner.job_id and owner.account:
-            account = owner.account
-            return await self._ledger(Ledger.fetch_again, entry, owner.job_id, account=account, now=now, reason=why)
+            return await self._ledger(Ledger.fetch_again, entry, owner, now=now, reason=why)
         fix = "To transcribe it again (this may cost): dropscribe retry FILE"
         return await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
 

@@ -3,7 +3,9 @@
 The jobs of the account are listed back past the time at which the attempt was armed, and searched for its
 reference. Found: the job is adopted. Found twice: the older is kept, the running twin deleted. Absent from two
 complete listings that began at least `settle_listing` apart: no job was created, and the recording is tried again.
-Where certainty can't be had, the entry is HELD: it is never paid again without a person's word.
+That counts only for lists given to the key that the job was submitted with: another one may belong to another project,
+whose list shows none of it. Where certainty can't be had, the entry is HELD: it is never paid again without a
+person's word.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from watcher.errors import EngineUnavailable
 from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
+from watcher.scheduler.account import KEY_BACK
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +40,7 @@ CLOCK_SKEW = 86400.0
 """Seconds by which our clock and the service's may differ when listings are searched."""
 _MOST_LOOKUPS = 500
 _AFTER_TROUBLE = 10.0
+_CHECK_FIRST = "If your account shows no job for it, submit it again (this may cost): dropscribe retry FILE"
 _FRUITLESS = frozenset({sm.JobStatus.DELETED, sm.JobStatus.EXPIRED, sm.JobStatus.REJECTED})
 
 
@@ -57,9 +61,10 @@ class Listing:
 
 @dataclass(frozen=True)
 class Absence:
-    """The first complete listing that did not show an attempt's job. Monotonic seconds."""
+    """The first complete listing, given to this key, that did not show an attempt's job. Monotonic seconds."""
 
     since: float
+    key: str = ""
 
 
 def oldest_relevant(armed_at: float) -> datetime:
@@ -67,20 +72,36 @@ def oldest_relevant(armed_at: float) -> datetime:
     return datetime.fromtimestamp(armed_at - CLOCK_SKEW, tz=UTC)
 
 
-def verdict(attempt: Attempt, listing: Listing, absence: Absence | None, *, now: float, settle_listing: float) -> str:
+def verdict(
+    attempt: Attempt,
+    listing: Listing,
+    absence: Absence | None,
+    *,
+    now: float,
+    settle_listing: float,
+    same_key: bool = True,
+) -> str:
     """Decide what a complete listing means for an attempt. Pure.
 
+    Args:
+        attempt: ARMED, its outcome unknown.
+        listing: the newest one.
+        absence: the first listing, given to the same key as this one, that did not show the job.
+        now: unix time.
+        settle_listing: of the account.
+        same_key: whether the listing was given to the key that the attempt was armed with.
+
     Returns:
-        `adopt`, `hold`, `absent` (no job was created), or `wait` (look again later).
+        `adopt`, `hold`, `hold for the key`, `absent` (no job was created), or `wait` (look again later).
     """
     if listing.jobs.get(attempt.reference):
         return "adopt"
     if now - (attempt.armed_at or attempt.prepared_at) > RETENTION or listing.opaque:
         return "hold"
     # Listings of a service lag behind: one that shows no such job proves nothing yet.
-    if absence is not None and listing.began - absence.since >= settle_listing:
-        return "absent"
-    return "wait"
+    if absence is None or listing.began - absence.since < settle_listing:
+        return "wait"
+    return "absent" if same_key else "hold for the key"
 
 
 def next_look(since: float, now: float, settle_listing: float) -> float:
@@ -114,6 +135,7 @@ class Reconciler:
         """
         try:
             client = await self._account.connector.connect()
+            key = self._account.key_of(client)
             listing = await self._list(client, attempts)
         except sm.PagingStalled as error:
             return await self._hold_all(attempts, error)
@@ -129,7 +151,7 @@ class Reconciler:
             _log.info("cannot list jobs yet", account=self._account.name, why=str(error))
             return _AFTER_TROUBLE
         for attempt in attempts:
-            await self._settle(client, attempt, listing)
+            await self._settle(client, attempt, listing, key)
         now = self._clock.monotonic()
         left = [self._absences[a.reference] for a in attempts if a.reference in self._absences]
         return min((next_look(a.since, now, self._account.settle_listing) for a in left), default=0.0)
@@ -169,14 +191,23 @@ class Reconciler:
             return None
         return job.reference or ("" if job.config_data is not None else None)
 
-    async def _settle(self, client: AsyncClient, attempt: Attempt, listing: Listing) -> None:
+    async def _settle(self, client: AsyncClient, attempt: Attempt, listing: Listing, key: str) -> None:
         now = self._clock.now()
         absence = self._absences.get(attempt.reference)
-        match verdict(attempt, listing, absence, now=now, settle_listing=self._account.settle_listing):
+        if absence is not None and absence.key != key:
+            del self._absences[attempt.reference]
+            absence = None
+        settle = self._account.settle_listing
+        same = self._account.any_key or attempt.key_digest == key
+        match verdict(attempt, listing, absence, now=now, settle_listing=settle, same_key=same):
             case "adopt":
-                await self._adopt(client, attempt, listing.jobs[attempt.reference])
+                await self._adopt(client, attempt, listing.jobs[attempt.reference], key)
             case "hold":
-                await self._hold(attempt, "It can't be known whether the service took this recording.")
+                await self._hold(attempt, "It can't be known whether the service took this recording.", _CHECK_FIRST)
+            case "hold for the key":
+                self._account.away.add(attempt.entry_id)
+                why = "Its answer was lost, and the API key has changed since: the new key's job list can't tell."
+                await self._hold(attempt, why, f"{KEY_BACK}; or: {_CHECK_FIRST}")
             case "absent":
                 await self._ledger(
                     Ledger.give_back,
@@ -188,18 +219,18 @@ class Reconciler:
                     counts=False,
                 )
             case _:
-                self._absences.setdefault(attempt.reference, Absence(listing.began))
+                self._absences.setdefault(attempt.reference, Absence(listing.began, key))
                 return
         self._absences.pop(attempt.reference, None)
 
-    async def _adopt(self, client: AsyncClient, attempt: Attempt, jobs: list[JobDetails]) -> None:
+    async def _adopt(self, client: AsyncClient, attempt: Attempt, jobs: list[JobDetails], key: str) -> None:
         """Take the oldest job that may give a transcript; the others cost nothing more if they are stopped."""
         keep = next((job for job in jobs if job.status not in _FRUITLESS), jobs[0])
         for twin in jobs:
             if twin is not keep:
                 await self._delete_twin(client, twin)
         reason = "The service's answer was lost; its job was found by its reference."
-        entry = await self._ledger(Ledger.accept, attempt, keep.id, now=self._clock.now(), reason=reason)
+        entry = await self._ledger(Ledger.accept, attempt, keep.id, now=self._clock.now(), key=key, reason=reason)
         if entry.job_id != keep.id:
             await self._account.delete_job(keep.id)  # cancelled meanwhile: nobody waits for it
 
@@ -213,12 +244,11 @@ class Reconciler:
 
     async def _hold_all(self, attempts: Sequence[Attempt], error: Exception) -> float:
         for attempt in attempts:
-            await self._hold(attempt, f"The service's job list can't be read: {error}")
+            await self._hold(attempt, f"The service's job list can't be read: {error}", _CHECK_FIRST)
         return _AFTER_TROUBLE
 
-    async def _hold(self, attempt: Attempt, why: str) -> None:
+    async def _hold(self, attempt: Attempt, why: str, fix: str) -> None:
         entry = await self._ledger(Ledger.entry, attempt.entry_id)
         if entry.state is not EntryState.SUBMITTING:
             return
-        fix = "If your account shows no job for it, submit it again (this may cost): dropscribe retry FILE"
         await self._ledger(Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=why, fix=fix)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from watcher.errors import EngineUnavailable
 from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler.loops import wait_for
 from watcher.scheduler.reconcile import RETENTION, Reconciler
+from watcher.speechmatics import SpeechmaticsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -61,6 +63,8 @@ class Recovery:
         self._look_at: dict[str, float] = {}
         self._held_at: dict[str, float] = {}
         self._wakes = {account.name: asyncio.Event() for account in accounts}
+        self._afresh: set[str] = set()
+        """Accounts whose HELD jobs are to be asked for once more, as with each start and each change of the config."""
 
     def wake(self) -> None:
         """An answer was lost, or an attempt broke off: look into it now."""
@@ -80,9 +84,7 @@ class Recovery:
                 "Set the config back, and it goes on by itself; or submit it again (this costs): dropscribe retry FILE"
             )
             await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
-        for entry in await self._ledger(Ledger.with_job, EntryState.HELD):
-            if entry.account in names:
-                await self._ledger(Ledger.track_again, entry, now=now, reason="Its job can be asked for again.")
+        self._afresh.update(names)
         for folder in folders:
             await self._ledger(Ledger.follow_engine, folder.path, folder.engine)
         roots = [folder.path for folder in folders]
@@ -109,9 +111,10 @@ class Recovery:
         """Look for the jobs of one account whose answers were lost."""
         self._wakes[account.name].clear()
         await self.drop_orphans()
+        await self._ask_again(account)
         armed = await self._ledger(Ledger.open_attempts, AttemptState.ARMED)
         lost = [a for a in armed if a.account == account.name and a.reference not in self._under_way]
-        due = await self._due(lost)
+        due = await self._due(account, lost)
         now = self._clock.monotonic()
         if due and now >= self._look_at.get(account.name, now):
             account.connector.in_use(busy=True)
@@ -120,17 +123,56 @@ class Recovery:
             self._settled()
         await wait_for(self._wakes[account.name], _PULSE if due else _IDLE_PULSE)
 
-    async def _due(self, lost: list[Attempt]) -> list[Attempt]:
-        """Leave out those that are HELD and were looked for not long ago."""
+    async def _ask_again(self, account: Account) -> None:
+        """Wait again for jobs of HELD entries that may answer now: since the start, or since their key is back."""
+        held = [e for e in await self._ledger(Ledger.with_job, EntryState.HELD) if e.account == account.name]
+        key = await self._key_of(account) if held else ""
+        if key is None:
+            return
+        for entry in held:
+            is_back = _is_back(account, entry.id, entry.key_digest, key)
+            if is_back or (account.name in self._afresh and entry.id not in account.away):
+                reason = "Its job can be asked for again."
+                await self._ledger(Ledger.track_again, entry, now=self._clock.now(), reason=reason)
+                self._settled()
+        self._afresh.discard(account.name)
+
+    async def _key_of(self, account: Account) -> str | None:
+        """The digest of the present key; None if there is none, or the service can't be asked now."""
+        if account.any_key:
+            return ""
+        try:
+            return account.key_of(await account.connector.connect())
+        except (SpeechmaticsError, EngineUnavailable):
+            return None
+
+    async def _due(self, account: Account, lost: list[Attempt]) -> list[Attempt]:
+        """Leave out those that are HELD and were looked for not long ago, unless their key is back."""
         now = self._clock.monotonic()
+        states = [(await self._ledger(Ledger.entry, attempt.entry_id)).state for attempt in lost]
+        key = await self._key_of(account) if EntryState.HELD in states else None
         due = []
-        for attempt in lost:
-            entry = await self._ledger(Ledger.entry, attempt.entry_id)
-            if entry.state is EntryState.HELD:
+        for attempt, state in zip(lost, states, strict=True):
+            if state is EntryState.HELD:
                 if self._clock.now() - (attempt.armed_at or attempt.prepared_at) > RETENTION:
                     continue  # it may have been removed: the list proves nothing any more
-                if now < self._held_at.get(attempt.reference, now):
+                if key is not None and _is_back(account, attempt.entry_id, attempt.key_digest, key):
+                    # Looked for now, and once more when a second list can settle it.
+                    self._held_at[attempt.reference] = now + account.settle_listing + 1.0
+                    self._look_at.pop(account.name, None)
+                elif now < self._held_at.get(attempt.reference, now):
                     continue
-                self._held_at[attempt.reference] = now + _HELD_LOOK
+                else:
+                    self._held_at[attempt.reference] = now + _HELD_LOOK
             due.append(attempt)
         return due
+
+
+def _is_back(account: Account, entry_id: int, wanted: str | None, key: str) -> bool:
+    """Whether the key that an entry needs was away, and is the present one now."""
+    if not account.any_key and wanted not in {None, key}:
+        account.away.add(entry_id)
+        return False
+    was_away = entry_id in account.away
+    account.away.discard(entry_id)
+    return was_away

@@ -104,6 +104,9 @@ class Scheduler:
         begun = asyncio.Event()
 
         async def step() -> None:
+            salt = await self._ledger(Ledger.salt)
+            for account in self._accounts:
+                account.salt = salt
             await self.holds.forget_other_accounts()
             await self._recovery.begin(self._folders())
             await self._recovery.drop_orphans()

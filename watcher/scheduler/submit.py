@@ -92,21 +92,23 @@ class Submitter:
         An attempt whose outcome is unknown leaves the entry SUBMITTING and the attempt ARMED.
         """
         try:
-            job_id = await self._upload(account, entry, attempt)
+            job_id, key = await self._upload(account, entry, attempt)
         except Exception as error:  # noqa: BLE001 - every error is decided on, by its class
             return await self._after(error, account, entry, attempt)
         finally:
             account.progress.pop(entry.id, None)
         account.accepted()
-        after = await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now())
+        after = await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now(), key=key)
         if after.job_id != job_id:
             await account.delete_job(job_id)  # cancelled meanwhile: nobody waits for it
         return after
 
-    async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> str:
+    async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> tuple[str, str]:
+        """Upload; returns the job's id, and the digest of the key that it was submitted with."""
         config = _job_config(entry, attempt)
         await self._check(account, entry)
         client = await account.connector.connect()
+        key = account.key_of(client)
 
         def progress(sent: int, total: int) -> None:
             account.progress[entry.id] = (sent, total)
@@ -122,7 +124,7 @@ class Submitter:
                 if sent != entry.fingerprint.sha256:
                     raise SourceChanged(f"{entry.path} changed while it was uploaded; nothing was submitted.")
                 await self._check(account, entry)
-                await self._ledger(Ledger.arm, attempt, now=self._clock.now())
+                await self._ledger(Ledger.arm, attempt, now=self._clock.now(), key=key)
 
             name = display_name(entry.path)
             job = await client.submit_job(
@@ -132,7 +134,7 @@ class Submitter:
                 before_commit=before_commit,
                 progress=progress,
             )
-        return job.id
+        return job.id, key
 
     async def _check(self, account: Account, entry: Entry) -> None:
         if self._gate.stopped(account, entry):

@@ -11,6 +11,7 @@ from watcher.errors import EngineUnavailable, LedgerDamaged, LedgerError, Output
 from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import EntryState
+from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.loops import keep_going, wait_for
 from watcher.scheduler.retry import backoff
 
@@ -146,6 +147,7 @@ class Tracker:
     async def _follow(self, entry: Entry, job: JobDetails | None) -> None:
         """Wait for one job and see its transcript to disk; troubles on the way only delay it."""
         job_id, polls, failures = entry.job_id, 0, 0
+        visible = self._account.any_key or job is not None
         while True:
             began = self._clock.monotonic()
             try:
@@ -153,8 +155,10 @@ class Tracker:
                 if entry.state is not EntryState.SUBMITTED or entry.job_id != job_id:
                     return  # a person cancelled it meanwhile
                 client = await self._account.connector.connect()
+                visible = visible or entry.key_digest in {None, self._account.key_of(client)}
                 if job is None or not job.status.is_final:
                     job = await client.get_job(entry.job_id or "", wait=_WAIT)
+                    visible = True
                 if await self._ended(client, entry, job):
                     return
                 polls, failures = polls + 1, 0
@@ -165,7 +169,7 @@ class Tracker:
                 return
             except Exception as error:  # noqa: BLE001 - one job's trouble must not stop the others
                 failures += 1
-                if await self._suffer(entry, error, failures):
+                if await self._suffer(entry, error, failures, visible=visible):
                     return
                 pause = self._pause_after(error, failures)
             await asyncio.sleep(pause)
@@ -174,14 +178,24 @@ class Tracker:
         retry_after = getattr(error, "retry_after", None) or 0.0
         return max(min(retry_after, 600.0), min(backoff(failures, self._chance.random()) / 5, 60.0))
 
-    async def _suffer(self, entry: Entry, error: Exception, failures: int) -> bool:
-        """Write down what went wrong; returns whether to give up waiting for this job."""
+    async def _suffer(self, entry: Entry, error: Exception, failures: int, *, visible: bool) -> bool:
+        """Write down what went wrong; returns whether to give up waiting for this job.
+
+        Args:
+            entry: whose job it is.
+            error: what was raised.
+            failures: how many there were in a row.
+            visible: whether the present key surely sees the job; if not, "not found" says nothing of it.
+        """
         expected = isinstance(error, sm.SpeechmaticsError | EngineUnavailable | OutputError)
         log = _log.info if expected else _log.exception
         log("asking again later", account=self._account.name, file=str(entry.path), why=str(error))
         why = str(error) if expected else f"An unexpected error: {type(error).__name__}: {error}"
         try:
             if is_hopeless(error, failures):
+                if isinstance(error, sm.NotFound) and not visible:
+                    await self._hold_for_key(entry)
+                    return True
                 over = isinstance(error, sm.NotFound | sm.Gone)
                 await self._hold(entry, f"Its transcript can't be fetched: {why}", job_over=over)
                 return True
@@ -229,6 +243,12 @@ class Tracker:
             fix=f"{cost}: dropscribe retry FILE",
             job_over=job_over,
         )
+
+    async def _hold_for_key(self, entry: Entry) -> None:
+        self._account.away.add(entry.id)
+        why = "Its job was submitted with another API key, and the present one doesn't see it."
+        fix = f"{KEY_BACK}; or submit it again (this costs): dropscribe retry FILE"
+        await self._ledger(Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=why, fix=fix)
 
     async def _sweep(self, group: asyncio.TaskGroup, entries: list[Entry]) -> None:
         """List jobs back to the oldest that is looked for; take up those that have ended."""

@@ -81,6 +81,10 @@ class AsyncClient(Endpoints):
         """The service's base URL."""
         return self._transport.url
 
+    def key_digest(self, salt: bytes) -> str:
+        """What tells this client's key apart from others, and doesn't give it away: see `Auth.digest`."""
+        return self._transport.auth.digest(salt)
+
     def __repr__(self) -> str:
         """Name the service, not the key."""
         return f"AsyncClient(url={self.url!r})"

@@ -105,7 +105,7 @@ VALUES (:entry_id, :reference, 'PREPARED', :account, :now);
 
 -- name: note_attempt
 UPDATE entries SET attempts = attempts + 1, reference = :reference, account = :account, job_id = NULL,
-                   copy_of = NULL
+                   key_digest = NULL, copy_of = NULL
 WHERE id = :entry_id;
 
 -- name: attempt_by_id
@@ -118,13 +118,13 @@ SELECT * FROM attempts WHERE entry_id = :entry_id ORDER BY id DESC LIMIT 1;
 SELECT * FROM attempts WHERE state = :state ORDER BY id;
 
 -- name: arm_attempt
-UPDATE attempts SET state = 'ARMED', armed_at = :now WHERE id = :id AND state = 'PREPARED';
+UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest WHERE id = :id AND state = 'PREPARED';
 
 -- name: end_attempt
 UPDATE attempts SET state = :state, ended_at = :now, job_id = :job_id WHERE id = :id AND state IN ('PREPARED', 'ARMED');
 
 -- name: note_job
-UPDATE entries SET job_id = :job_id, account = :account, submitted_at = :now WHERE id = :id;
+UPDATE entries SET job_id = :job_id, account = :account, key_digest = :key_digest, submitted_at = :now WHERE id = :id;
 
 -- name: forget_job
 UPDATE entries SET job_id = NULL WHERE id = :id;
@@ -211,3 +211,29 @@ INSERT INTO roots (path, first_watched_at) VALUES (:path, :now) ON CONFLICT (pat
 
 -- name: finish_baseline
 UPDATE roots SET baseline = 1 WHERE path = :path;
+
+-- name: salt
+SELECT value FROM salt;
+
+-- name: put_cleanup
+INSERT INTO cleanups (entry_id, kind, what, path, account, since, due_at)
+VALUES (:entry_id, :kind, :what, :path, :account, :now, :now)
+ON CONFLICT (entry_id, kind) DO UPDATE SET
+    what = excluded.what, path = excluded.path, account = excluded.account,
+    since = excluded.since, due_at = excluded.due_at, tries = 0, reason = '';
+
+-- name: drop_cleanup
+DELETE FROM cleanups WHERE entry_id = :entry_id AND kind = :kind;
+
+-- name: delay_cleanup
+UPDATE cleanups SET due_at = :due_at, tries = tries + 1, reason = :reason
+WHERE entry_id = :entry_id AND kind = :kind;
+
+-- name: cleanups
+SELECT * FROM cleanups WHERE entry_id = :entry_id ORDER BY kind;
+
+-- name: due_cleanups
+SELECT * FROM cleanups WHERE due_at <= :now OR due_at > :now + 7200 ORDER BY due_at, entry_id LIMIT :limit;
+
+-- name: next_cleanup_at
+SELECT min(due_at) FROM cleanups WHERE due_at > :now;

@@ -28,7 +28,8 @@ CREATE TABLE entries (
     job_id          TEXT,
     account         TEXT,
     submitted_at    REAL,
-    copy_of         INTEGER REFERENCES entries (id)
+    copy_of         INTEGER REFERENCES entries (id),
+    key_digest      TEXT
 ) STRICT;
 
 CREATE UNIQUE INDEX entries_by_path ON entries (path) WHERE current = 1;
@@ -46,7 +47,8 @@ CREATE TABLE attempts (
     prepared_at  REAL    NOT NULL,
     armed_at     REAL,
     ended_at     REAL,
-    job_id       TEXT
+    job_id       TEXT,
+    key_digest   TEXT
 ) STRICT;
 
 CREATE INDEX attempts_by_entry ON attempts (entry_id);
@@ -86,3 +88,23 @@ CREATE TABLE roots (
     first_watched_at REAL NOT NULL,
     baseline         INTEGER NOT NULL DEFAULT 0 CHECK (baseline IN (0, 1))
 ) STRICT;
+
+-- What the digests of API keys are made with: alone, they don't tell whether a ledger was used with a certain key.
+CREATE TABLE salt (value BLOB NOT NULL) STRICT;
+INSERT INTO salt (value) VALUES (randomblob(32));
+
+-- What is left to do once a transcript is safe: the job at the service ('job'), the recording ('source').
+CREATE TABLE cleanups (
+    entry_id INTEGER NOT NULL REFERENCES entries (id),
+    kind     TEXT    NOT NULL CHECK (kind IN ('job', 'source')),
+    what     TEXT    NOT NULL,
+    path     BLOB,
+    account  TEXT,
+    since    REAL    NOT NULL,
+    due_at   REAL    NOT NULL,
+    tries    INTEGER NOT NULL DEFAULT 0,
+    reason   TEXT    NOT NULL DEFAULT '',
+    PRIMARY KEY (entry_id, kind)
+) STRICT;
+
+CREATE INDEX cleanups_due ON cleanups (due_at);

@@ -1,5 +1,6 @@
 """Opening, checking, migrating: what is there is never lost, and never silently made anew."""
 
+import re
 import sqlite3
 
 import pytest
@@ -8,13 +9,14 @@ from tests.support.ledger_tools import added, claim, opened
 from watcher.errors import LedgerDamaged, LedgerError, LedgerTooNew, NotWritable
 from watcher.ledger import VERSION, LedgerWorker, migrate, open_readonly
 from watcher.ledger.ledger import Ledger
-from watcher.models import EntryState
+from watcher.models import AttemptState, EntryState
 
 
 def schema(file):
     connection = sqlite3.connect(file)
     try:
-        return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        rows = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+        return [(kind, name, re.sub(r"\s*([(),])\s*|\s+", r" \1 ", sql or "").split()) for kind, name, sql in rows]
     finally:
         connection.close()
 
@@ -26,6 +28,39 @@ def test_the_migrated_schema_is_the_fresh_one(tmp_path):
         old.executescript(migrate.read_sql("migrations", name))
     old.close()
     assert schema(tmp_path / "old.sqlite3") == schema(tmp_path / "ledger.sqlite3")
+
+
+def test_what_the_first_version_knew_is_still_known(tmp_path):
+    old = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    old.executescript(migrate.read_sql("migrations", migrate.migrations()[0]) + "PRAGMA user_version = 1;")
+    old.execute(
+        "INSERT INTO entries (uid, root, path, name, state, size, mtime_ns, sha256, engine, config, config_key, "
+        "formats, added_at, changed_at, reference, account) VALUES ('uid', x'2f61', x'2f612f62', 'b', 'SUBMITTING', "
+        "1, 1, 'sha', 'speechmatics', '{}', 'key', 'txt', 1, 1, 'reference', 'cloud')"
+    )
+    old.execute(
+        "INSERT INTO attempts (entry_id, reference, state, account, prepared_at, armed_at) "
+        "VALUES (1, 'reference', 'ARMED', 'cloud', 1, 2)"
+    )
+    old.commit()
+    old.close()
+    ledger = opened(tmp_path)
+    [attempt] = ledger.open_attempts(AttemptState.ARMED)
+    assert (attempt.reference, attempt.key_digest) == ("reference", None), "with which key is not known"
+    assert ledger.entry(1).state is EntryState.SUBMITTING
+    assert len(ledger.salt()) == 32
+    ledger.close()
+    again = opened(tmp_path)
+    assert again.salt() == open_and_read_salt(tmp_path)
+    again.close()
+
+
+def open_and_read_salt(folder):
+    reader = open_readonly(folder / "ledger.sqlite3")
+    try:
+        return reader.salt()
+    finally:
+        reader.close()
 
 
 def test_an_older_ledger_is_backed_up_and_brought_to_date(tmp_path, monkeypatch):

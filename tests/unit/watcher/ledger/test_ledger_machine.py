@@ -75,7 +75,7 @@ class LedgerMachine(RuleBasedStateMachine):
         attempt, content = self.uploads.pop(0)
         try:
             if outcome != "broken":
-                self.ledger.arm(attempt, now=self.tick())
+                self.ledger.arm(attempt, now=self.tick(), key="key")
         except IllegalMove:
             outcome = "broken"
         if outcome == "accepted":
@@ -90,7 +90,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.give_back(attempt, AttemptState.REFUSED if outcome == "refused" else AttemptState.DROPPED)
 
     def accept(self, attempt, content):
-        after = self.ledger.accept(attempt, attempt.reference, now=self.tick())
+        after = self.ledger.accept(attempt, attempt.reference, now=self.tick(), key="key")
         self.note()
         if after.job_id != attempt.reference:
             self.jobs.remove(content)  # the caller deletes it; it was a person who cancelled

@@ -101,8 +101,8 @@ def test_a_copy_waits_while_its_twin_may_have_a_job_and_shares_its_transcript(le
     first, attempt = claim(ledger)
     assert claim(ledger) is None
     assert ledger.twin_in_flight(ledger.at_path(ROOT / "b.wav")).id == first.id
-    ledger.arm(attempt, now=1.0)
-    entry = ledger.accept(attempt, "job", now=1.0)
+    ledger.arm(attempt, now=1.0, key="key")
+    entry = ledger.accept(attempt, "job", now=1.0, key="key")
     assert claim(ledger) is None
     ledger.done(ledger.transcribed(entry, now=2.0), (), now=3.0)
     copy, none = claim(ledger, reusable=lambda _entry, twin, owner: twin.id == owner.id == first.id)
@@ -152,7 +152,7 @@ def test_a_cancelled_upload_is_not_armed(ledger):
     entry, attempt = claim(ledger)
     ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", by_person=True)
     with pytest.raises(IllegalMove):
-        ledger.arm(attempt, now=3.0)
+        ledger.arm(attempt, now=3.0, key="key")
     assert ledger.latest_attempt(entry.id).state is AttemptState.PREPARED
 
 
@@ -163,18 +163,18 @@ def test_an_upload_that_was_cancelled_and_asked_for_again_is_not_armed(ledger):
     ledger.retry(cancelled, now=3.0, reason="You asked for it.")
     _, second = claim(ledger)
     with pytest.raises(IllegalMove):
-        ledger.arm(attempt, now=4.0)
+        ledger.arm(attempt, now=4.0, key="key")
     left = ledger.give_back(attempt, AttemptState.DROPPED, now=4.0, next_attempt_at=4.0, reason="late")
     assert (left.state, left.reference) == (S.SUBMITTING, second.reference)
-    ledger.arm(second, now=5.0)
+    ledger.arm(second, now=5.0, key="key")
 
 
 def test_a_job_accepted_after_a_cancel_is_nobodys(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    ledger.arm(attempt, now=2.0)
+    ledger.arm(attempt, now=2.0, key="key")
     ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
-    after = ledger.accept(attempt, "job", now=4.0)
+    after = ledger.accept(attempt, "job", now=4.0, key="key")
     assert (after.state, after.job_id) == (S.CANCELLED, None)
     assert ledger.latest_attempt(entry.id).job_id == "job"
 
@@ -182,11 +182,11 @@ def test_a_job_accepted_after_a_cancel_is_nobodys(ledger):
 def test_asking_again_for_what_was_cancelled_while_a_job_may_exist_looks_for_it_first(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    ledger.arm(attempt, now=2.0)
+    ledger.arm(attempt, now=2.0, key="key")
     cancelled = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
     again = ledger.retry(cancelled, now=4.0, reason="You asked for it.")
     assert again.state is S.SUBMITTING
-    assert ledger.accept(attempt, "job", now=5.0).state is S.SUBMITTED
+    assert ledger.accept(attempt, "job", now=5.0, key="key").state is S.SUBMITTED
 
 
 def test_retry_asks_a_job_that_can_still_answer_before_it_pays(ledger):
@@ -226,7 +226,7 @@ def test_trouble_that_was_not_its_fault_does_not_count(ledger):
 def test_held_goes_on_by_itself_only_with_certainty(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    ledger.arm(attempt, now=2.0)
+    ledger.arm(attempt, now=2.0, key="key")
     ledger.end(entry, S.HELD, now=3.0, reason="unknown")
     back = ledger.give_back(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
     assert back.state is S.WAITING

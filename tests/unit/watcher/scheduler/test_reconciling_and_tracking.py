@@ -23,8 +23,8 @@ def listing(began=100.0, *, found=False, opaque=False):
     return Listing(began, jobs, opaque)
 
 
-def decide(listing, absence=None, *, armed_ago=10.0, settle=60.0):
-    return verdict(attempt(armed_ago), listing, absence, now=NOW, settle_listing=settle)
+def decide(listing, absence=None, *, armed_ago=10.0, settle=60.0, same_key=True):
+    return verdict(attempt(armed_ago), listing, absence, now=NOW, settle_listing=settle, same_key=same_key)
 
 
 def test_a_job_that_is_found_is_adopted_however_old_and_opaque_the_list():
@@ -40,15 +40,23 @@ def test_two_listings_far_enough_apart_prove_that_there_is_no_job():
     assert decide(listing(160.0), Absence(100.0)) == "absent"
 
 
+def test_lists_that_another_key_gave_prove_nothing_but_what_they_show():
+    assert decide(listing(160.0), Absence(100.0), same_key=False) == "hold for the key"
+    assert decide(listing(159.9), Absence(100.0), same_key=False) == "wait"
+    assert decide(listing(160.0, found=True), Absence(100.0), same_key=False) == "adopt"
+
+
 def test_without_certainty_a_person_decides():
     assert decide(listing(opaque=True), Absence(0.0)) == "hold"
     assert decide(listing(200.0), Absence(100.0), armed_ago=RETENTION + 1) == "hold"
 
 
-@given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0.1, 1e4), st.booleans(), st.floats(-1e6, 1e7))
-def test_never_absent_without_two_complete_listings(since, began, settle, opaque, armed_ago):
-    found = decide(listing(began, opaque=opaque), Absence(since), settle=settle, armed_ago=armed_ago)
+@given(st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0.1, 1e4), st.booleans(), st.floats(-1e6, 1e7), st.booleans())
+def test_never_absent_without_two_complete_listings(since, began, settle, opaque, armed_ago, same_key):  # noqa: PLR0917 - Hypothesis gives them in order
+    more = {"settle": settle, "armed_ago": armed_ago, "same_key": same_key}
+    found = decide(listing(began, opaque=opaque), Absence(since), **more)
     if found == "absent":
+        assert same_key
         assert began - since >= settle
         assert not opaque
         assert armed_ago <= RETENTION

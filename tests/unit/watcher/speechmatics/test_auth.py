@@ -140,3 +140,15 @@ def test_lifetimes_outside_the_platforms_range_are_refused(ttl):
 def test_a_key_and_an_auth_contradict_each_other():
     with pytest.raises(ConfigurationError), contextlib.nullcontext():
         AsyncClient(KEY, auth=StaticKeyAuth(KEY))
+
+
+def test_keys_are_told_apart_by_digests_that_show_nothing_of_them():
+    salt, other = b"s" * 32, b"t" * 32
+    one = StaticKeyAuth("key-1").digest(salt)
+    assert one == StaticKeyAuth(" key-1\n").digest(salt)
+    assert one != StaticKeyAuth("key-2").digest(salt)
+    assert one != StaticKeyAuth("key-1").digest(other)
+    assert "key-1" not in one
+    ours = JWTAuth("key-1", client_ref="us").digest(salt)
+    assert ours == JWTAuth("key-1", client_ref="us", ttl=600).digest(salt)
+    assert ours != JWTAuth("key-1", client_ref="them").digest(salt)

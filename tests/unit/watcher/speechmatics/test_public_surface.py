@@ -28,7 +28,7 @@ Unprocessable UploadReceipt Usage UsageDetails Word WrongContentType parse_times
 
 CLIENT_METHODS = {
     "close", "delete_job", "get_job", "get_json", "get_log", "get_result", "get_transcript", "get_usage",
-    "iter_job_pages", "iter_jobs", "list_jobs", "submit_job", "transcribe", "url", "wait_for_completion",
+    "iter_job_pages", "iter_jobs", "key_digest", "list_jobs", "submit_job", "transcribe", "url", "wait_for_completion",
     "wait_for_job",
 }  # fmt: skip
 SYNC_METHODS = {

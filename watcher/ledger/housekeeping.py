@@ -1,0 +1,75 @@
+"""What the ledger keeps beside the moves of entries: holds, watch folders, and what is left to do afterwards."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from watcher.ledger.writer import LedgerWriter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.ledger.rows import Cleanup
+    from watcher.models import Entry
+
+__all__ = ["Housekeeping"]
+
+
+class Housekeeping(LedgerWriter):
+    """Writes what is no move of an entry."""
+
+    # Holds
+
+    def hold(self, name: str, *, now: float, reason: str, fix: str = "", until: float | None = None) -> None:
+        """Stop submission, or say anew why it is stopped."""
+        with self._transaction("hold"):
+            self._execute("put_hold", name=name, now=now, until=until, reason=reason, fix=fix)
+
+    def unhold(self, name: str) -> bool:
+        """Let submission go on; returns whether that hold was there."""
+        with self._transaction("unhold"):
+            return self._execute("drop_hold", name=name) > 0
+
+    # Watch folders
+
+    def watch_root(self, path: Path, *, now: float) -> None:
+        """Remember that this folder is watched."""
+        if self._row("root", path=os.fsencode(path)):
+            return
+        with self._transaction("watch root"):
+            self._execute("put_root", path=os.fsencode(path), now=now)
+
+    def finish_baseline(self, path: Path) -> None:
+        """The first scan of this folder is complete: what comes from now on is new."""
+        with self._transaction("finish baseline"):
+            self._execute("finish_baseline", path=os.fsencode(path))
+
+    # Cleanups
+
+    def cleaned(self, cleanup: Cleanup, *, now: float, said: str) -> None:
+        """A cleanup was carried out, or given up: its entry's history says so.
+
+        Args:
+            cleanup: the one.
+            now: unix time.
+            said: what was done, or why not, in words for a person; empty says nothing.
+        """
+        with self._transaction("cleaned"):
+            self._execute("drop_cleanup", entry_id=cleanup.entry_id, kind=cleanup.kind)
+            if said:
+                self._note(self.entry(cleanup.entry_id), now, said)
+
+    def clean_later(self, cleanup: Cleanup, *, now: float, due_at: float, reason: str) -> None:
+        """A cleanup can't be carried out now; the history says why, once for each reason."""
+        with self._transaction("clean later"):
+            values = {"entry_id": cleanup.entry_id, "kind": cleanup.kind}
+            if self._execute("delay_cleanup", **values, due_at=due_at, reason=reason) and reason != cleanup.reason:
+                self._note(self.entry(cleanup.entry_id), now, reason)
+
+    def _put_cleanup(
+        self, entry: Entry, kind: str, what: str, now: float, *, path: Path | None = None, account: str | None = None
+    ) -> None:
+        place = os.fsencode(path) if path else None
+        values = {"entry_id": entry.id, "kind": kind, "what": what, "path": place, "account": account}
+        self._execute("put_cleanup", **values, now=now)
