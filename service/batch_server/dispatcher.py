@@ -1,9 +1,10 @@
-"""Gets accepted jobs done: hands them to workers in order, and writes down how each ended."""
+"""Gets accepted jobs done: hands them to workers in turn, and writes down how each ended."""
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from typing import Final, Protocol
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Final, ParamSpec, Protocol, TypeVar
 
 import structlog
 
@@ -14,10 +15,15 @@ from service.batch_server.jobs import Job, JobError, now_micros, timestamp
 from service.batch_server.recognition import task
 from service.batch_server.settings import ServerSettings
 from service.batch_server.slots import Slot
+from service.batch_server.turns import Turns
 from service.batch_server.waiting import Waiters
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 MAX_CRASHES: Final = 2
 _TROUBLE_SECONDS: Final = 30.0
+_DISK_SECONDS: Final = 2.0
 
 _log = structlog.stdlib.get_logger("batch_server.dispatcher")
 
@@ -39,7 +45,10 @@ class Outside(Protocol):
 
 
 class Dispatcher:
-    """Runs jobs on worker processes, one job per worker at a time, oldest first.
+    """Runs jobs on worker processes, one job per worker at a time.
+
+    The owners of jobs have their turns; those of one owner are begun in the order in which they came. A job whose audio
+    has to be fetched waits for it beside the others, and joins them when it is there.
 
     Args:
         settings: Model, threads, number of workers, and how long they may idle.
@@ -61,10 +70,12 @@ class Dispatcher:
         self._database = database
         self._store = database.store
         self._waiters = waiters
-        self._queue: asyncio.Queue[str] = asyncio.Queue()
+        self._turns = Turns()
+        self._count = asyncio.Semaphore(0)  # of the jobs that wait for their turn
         self._slots = slots
         self._outside = outside
         self._busy: dict[str, Slot] = {}
+        self._fetches: dict[str, asyncio.Task[None]] = {}
         self._idle_timers: dict[Slot, asyncio.TimerHandle] = {}
         self._loops: list[asyncio.Task[None]] = []
 
@@ -72,7 +83,7 @@ class Dispatcher:
         """Take up the jobs that are on disk, and begin to work."""
         for job in await self._database.run(self._store.unfinished):
             _log.info("job carried on", job=job.id)
-            self._queue.put_nowait(job.id)
+            self.submit(job)
         self._loops = [
             asyncio.create_task(self._serve(slot), name=f"slot {number}") for number, slot in enumerate(self._slots)
         ]
@@ -81,11 +92,12 @@ class Dispatcher:
         """Stop at once; jobs that are not finished stay on disk for the next start."""
         for timer in self._idle_timers.values():
             timer.cancel()
-        for loop in self._loops:
-            loop.cancel()
+        tasks = [*self._loops, *self._fetches.values()]
+        for task_ in tasks:
+            task_.cancel()
         for slot in self._slots:
             await slot.close()
-        await asyncio.gather(*self._loops, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def warm_up(self) -> None:
         """Begin to load the model if no worker has it: a job is about to come."""
@@ -94,26 +106,36 @@ class Dispatcher:
             self._idle_since_now(self._slots[0])
 
     def submit(self, job: Job) -> None:
-        """Queue a job that was accepted."""
-        self._queue.put_nowait(job.id)
+        """Take on a job that was accepted."""
+        if self._store.audio_path(job.id).exists():
+            self._enqueue(job.owner, job.id)
+            return
+        fetch = asyncio.create_task(self._fetch(job), name=f"fetch {job.id}")
+        self._fetches[job.id] = fetch
+        fetch.add_done_callback(lambda _: self._fetches.pop(job.id))
 
     def interrupt(self, job_id: str) -> None:
         """Stop working on a job that was deleted."""
-        slot = self._busy.get(job_id)
-        if slot is not None:
-            slot.interrupt()
+        if job_id in self._busy:
+            self._busy[job_id].interrupt()
+        if job_id in self._fetches:
+            self._fetches[job_id].cancel()
+
+    def _enqueue(self, owner: str, job_id: str) -> None:
+        self._turns.add(owner, job_id)
+        self._count.release()
 
     async def _serve(self, slot: Slot) -> None:
         while True:
-            job_id = await self._queue.get()
+            await self._count.acquire()
+            owner, job_id = self._turns.take()
             self._stop_idling(slot)
             try:
                 await self._run(job_id, slot)
             except Exception:  # noqa: BLE001 - one job's trouble must not end the work on all others
-                # The disk may be full or the database locked: the job stays on disk as it is, unfinished.
                 _log.exception("job could not be concluded; it is tried again later", job=job_id)
-                asyncio.get_running_loop().call_later(_TROUBLE_SECONDS, self._queue.put_nowait, job_id)
-            if self._queue.empty():
+                asyncio.get_running_loop().call_later(_TROUBLE_SECONDS, self._enqueue, owner, job_id)
+            if not self._turns:
                 self._idle_since_now(slot)
 
     async def _run(self, job_id: str, slot: Slot) -> None:
@@ -142,9 +164,9 @@ class Dispatcher:
         return transcribe.task(config, self._store.audio_path(job.id), longest=longest)
 
     async def _ready(self, job_id: str) -> Job | None:
-        """Find a job and its audio; ``None`` if there is nothing (more) to do for it."""
-        job = await self._database.run(self._store.get, job_id)
-        if job is None or job.status != "running":
+        """Find a job; ``None`` if there is nothing (more) to do for it."""
+        job = await self._running(job_id)
+        if job is None:
             return None
         if job.crashes >= MAX_CRASHES:
             await self._reject(
@@ -154,34 +176,55 @@ class Dispatcher:
                 "because memory ran out; free some memory, or use a smaller model, and submit it again",
             )
             return None
-        source = jobconfig.parse(job.config).fetch_data
-        if source is None or self._store.audio_path(job_id).exists():
-            return job
-        if self._outside is None:
-            problem: str | None = "Audio fetch error, the server no longer fetches addresses"
-        else:
-            problem = await self._outside.fetch(job, source)
+        return job
+
+    async def _fetch(self, job: Job) -> None:
+        """Get a job's audio, and let the job have its turn then."""
+        while True:
+            try:
+                problem = await self._fetched(job)
+            except OSError as error:
+                await self._wait_for_disk(job.id, error)
+            else:
+                break
         if problem is not None:
             await self._reject(job, "fetch", problem)
-        return await self._still_wanted(job_id)
+        elif await self._running(job.id) is not None:
+            self._enqueue(job.owner, job.id)
+        else:  # deleted meanwhile
+            await asyncio.to_thread(self._store.audio_path(job.id).unlink, missing_ok=True)
 
-    async def _still_wanted(self, job_id: str) -> Job | None:
-        """Find a job whose audio took long to come; drop the audio if the job was deleted meanwhile."""
+    async def _fetched(self, job: Job) -> str | None:
+        source = jobconfig.parse(job.config).fetch_data
+        if source is None:
+            return "The recording is no longer in the server's data folder; submit it again"
+        if self._outside is None:
+            return "Audio fetch error, the server no longer fetches addresses"
+        return await self._outside.fetch(job, source)
+
+    async def _running(self, job_id: str) -> Job | None:
         job = await self._database.run(self._store.get, job_id)
-        if job is not None and job.status == "running":
-            return job
-        if job is None or job.status in ("deleted", "expired"):
-            self._store.audio_path(job_id).unlink(missing_ok=True)
-        return None
+        return job if job is not None and job.status == "running" else None
+
+    async def _written(self, job_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Write something down, however long the disk takes no more: what was recognised is not recognised again."""
+        while True:
+            try:
+                return await self._database.run(function, *args, **kwargs)
+            except (OSError, sqlite3.OperationalError) as error:
+                await self._wait_for_disk(job_id, error)
+
+    async def _wait_for_disk(self, job_id: str, error: Exception) -> None:
+        _log.error("disk takes nothing; trying again", job=job_id, reason=str(error), again_in=_DISK_SECONDS)
+        await asyncio.sleep(_DISK_SECONDS)
 
     async def _count_death(self, job: Job, death: WorkerDied) -> None:
-        current = await self._database.run(self._store.get, job.id)
-        if current is None or current.status != "running":
+        if await self._running(job.id) is None:
             return  # deleted, and stopped by us
-        crashes = await self._database.run(self._store.count_crash, job.id)
+        crashes = await self._written(job.id, self._store.count_crash, job.id)
         _log.warning("worker died", job=job.id, exit_status=death.exit_status, crashes=crashes)
         line = log_line(f"The recognising process died (exit status {death.exit_status}), time {crashes}", "WARNING")
-        await self._database.run(self._store.append_log, job.id, line)
+        await self._written(job.id, self._store.append_log, job.id, line)
 
     async def _complete(self, job: Job, config: jobconfig.JobConfig, recognition: task.Recognition) -> None:
         transcript = await asyncio.to_thread(transcribe.transcript, job, config, recognition)
@@ -190,7 +233,8 @@ class Dispatcher:
         lines = [log_line(note, "WARNING") for note in (*capabilities.notes(config), *recognition.notes)]
         heard = f"{recognition.duration:.2f} s of audio ({recognition.speech:.2f} s of speech)"
         lines.append(log_line(f"Transcribed {heard}: {words} words"))
-        await self._database.run(
+        await self._written(
+            job.id,
             self._store.finish,
             job,
             status="done",
@@ -206,7 +250,8 @@ class Dispatcher:
 
     async def _reject(self, job: Job, kind: str, message: str) -> None:
         error = JobError(timestamp=timestamp(now_micros()), message=message, type=kind)
-        await self._database.run(
+        await self._written(
+            job.id,
             self._store.finish,
             job,
             status="rejected",

@@ -37,6 +37,10 @@ class WorkerDied(Exception):
         self.exit_status = exit_status
 
 
+class _Abandoned(Exception):
+    """The call was abandoned before the child had it."""
+
+
 class WorkerExecutor(Executor):
     """Runs calls, one after the other, in a process of its own, which is started when first needed.
 
@@ -56,6 +60,9 @@ class WorkerExecutor(Executor):
         self._wake = threading.Condition(self._lock)
         self._closed = False
         self._release_wanted = False
+        self._current: Future[Any] | None = None
+        self._abandoned: Future[Any] | None = None
+        self._condemned = False
 
     @property
     def pid(self) -> int | None:
@@ -87,8 +94,23 @@ class WorkerExecutor(Executor):
     def kill(self) -> None:
         """End the child process at once; the call that it is busy with fails with ``WorkerDied``."""
         with self._lock:
-            if self._process is not None:
-                self._process.kill()
+            self._kill()
+
+    def abandon(self, future: "Future[Any]") -> None:
+        """Stop working on a call, whatever it takes.
+
+        A call that still waits is cancelled; one that has begun, or is just about to, fails with ``WorkerDied``; one
+        that was answered stays as it is.
+        """
+        with self._lock:
+            if not future.cancel() and not future.done():
+                self._kill()
+
+    def _kill(self) -> None:
+        self._abandoned = self._current  # which the child may not have yet
+        if self._process is not None:
+            self._condemned = True
+            self._process.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - Executor's
         """Take no more calls; see ``concurrent.futures.Executor``."""
@@ -114,6 +136,7 @@ class WorkerExecutor(Executor):
                     self._release_wanted = False
                     break
                 future, call = self._calls.popleft()
+                self._current = future
             if future.set_running_or_notify_cancel():
                 self._answer(future, call)
         if process is not None:
@@ -121,10 +144,10 @@ class WorkerExecutor(Executor):
 
     def _answer(self, future: Future[Any], call: bytes) -> None:
         try:
-            process = self._child()
+            process = self._child(future)
             wire.write(process.stdin, call)  # type: ignore[arg-type] # both are pipes
             succeeded, value = pickle.loads(wire.read(process.stdout))  # type: ignore[arg-type] # noqa: S301 - our own child
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except (_Abandoned, OSError, EOFError, pickle.UnpicklingError):
             future.set_exception(WorkerDied(self._bury()))
         except BaseException as error:  # noqa: BLE001 - whoever waits for the future must hear of it
             self._bury()
@@ -135,11 +158,15 @@ class WorkerExecutor(Executor):
             else:
                 future.set_exception(value)
 
-    def _child(self) -> subprocess.Popen[bytes]:
+    def _child(self, future: "Future[Any]") -> subprocess.Popen[bytes]:
+        """Return the child for a call, starting one if there is none that lives."""
         with self._lock:
-            if self._process is not None and self._process.poll() is not None:
+            if future is self._abandoned:
+                raise _Abandoned
+            if self._process is not None and (self._condemned or self._process.poll() is not None):
                 _end(self._process)
                 self._process = None
+            self._condemned = False
             if self._process is None:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", "service.batch_server.worker"],

@@ -46,6 +46,7 @@ class Messenger:
         self._store = database.store
         self._outbound = outbound
         self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._fetches = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -59,11 +60,16 @@ class Messenger:
             self._begin(owed)
 
     async def fetch(self, job: Job, source: jobconfig.Fetch) -> str | None:
-        """Fetch a job's audio; return what went wrong, if something did."""
+        """Fetch a job's audio; return what went wrong, if something did.
+
+        Raises:
+            OSError: If the disk failed; trying again may help.
+        """
         path = self._store.upload_path()
         try:
-            await fetching.fetch(self._outbound, source, path, most_bytes=self._most_bytes)
-            await asyncio.to_thread(path.rename, self._store.audio_path(job.id))
+            async with self._fetches:
+                await fetching.fetch(self._outbound, source, path, most_bytes=self._most_bytes)
+            path.rename(self._store.audio_path(job.id))  # at once: a job deleted meanwhile must not get audio
         except CallFailed as error:
             return str(error)
         finally:

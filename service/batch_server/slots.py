@@ -7,14 +7,12 @@ places, so they find the same words. The dispatcher sees only a ``Slot``.
 import asyncio
 import contextlib
 import shutil
+from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from service.batch_server.executor import WorkerDied, WorkerExecutor
 from service.batch_server.recognition import task
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 
 class Slot(Protocol):
@@ -55,6 +53,7 @@ class LocalSlot:
     def __init__(self, model: task.ModelSource) -> None:
         self._model = model
         self._executor = WorkerExecutor()
+        self._running: Future[task.Recognition] | None = None
 
     @property
     def warm(self) -> bool:
@@ -67,11 +66,20 @@ class LocalSlot:
 
     async def recognise(self, work: task.Task) -> task.Recognition:
         """Recognise a recording in the worker process; see ``Slot``."""
-        return await asyncio.wrap_future(self._executor.submit(task.recognise, self._model, work))
+        self._running = self._executor.submit(task.recognise, self._model, work)
+        try:
+            return await asyncio.wrap_future(self._running)
+        except asyncio.CancelledError:
+            if not _being_cancelled():  # interrupted before the worker had begun
+                raise WorkerDied(None) from None
+            raise
+        finally:
+            self._running = None
 
     def interrupt(self) -> None:
-        """Kill the worker process."""
-        self._executor.kill()
+        """Kill the worker process, or let it not begin."""
+        if self._running is not None:
+            self._executor.abandon(self._running)
 
     def release(self) -> None:
         """Let the worker process go once it has nothing to do."""
@@ -95,7 +103,7 @@ class ClusterSlot:
         folder: Where parts may be written; removed again.
     """
 
-    def __init__(self, executor: "Executor", model: task.ModelSource, folder: Path) -> None:
+    def __init__(self, executor: Executor, model: task.ModelSource, folder: Path) -> None:
         self._executor = executor
         self._model = model
         self._folder = folder
