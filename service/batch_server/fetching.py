@@ -12,9 +12,12 @@ from service.batch_server.jobconfig import Fetch
 from service.batch_server.outbound import CallFailed, Outbound
 
 _CHUNK: Final = 1 << 20
+LONGEST_SECONDS: Final = 3600.0
 
 
-async def fetch(outbound: Outbound, source: Fetch, path: Path, *, most_bytes: int) -> None:
+async def fetch(
+    outbound: Outbound, source: Fetch, path: Path, *, most_bytes: int, longest: float = LONGEST_SECONDS
+) -> None:
     """Fetch a job's audio into a file, flushed to disk.
 
     Args:
@@ -22,20 +25,35 @@ async def fetch(outbound: Outbound, source: Fetch, path: Path, *, most_bytes: in
         source: Where from.
         path: The file; replaced if there is one, from an earlier try.
         most_bytes: Size over which the audio is refused.
+        longest: Seconds after which it is given up, however steadily it drips.
 
     Raises:
         CallFailed: If the audio could not be had.
         OSError: If it could not be stored.
     """
+    deadline = asyncio.timeout(longest)
+    try:
+        async with deadline:
+            await _fetch(outbound, source, path, most_bytes)
+    except TimeoutError as error:
+        if not deadline.expired():
+            raise
+        raise CallFailed(f"Audio fetch error, it took longer than {longest:g} seconds") from error
+
+
+async def _fetch(outbound: Outbound, source: Fetch, path: Path, most_bytes: int) -> None:
     async with outbound.call(
         "GET", source.url, headers=[split_header(line) for line in source.auth_headers]
     ) as response:
         if not response.is_success:
             raise CallFailed(f"Audio fetch error, http status {response.status_code}")
+        packing = response.headers.get("content-encoding", "identity")
+        if packing.lower() != "identity":
+            raise CallFailed(f"Audio fetch error, it is sent with Content-Encoding {packing}; only plain is taken")
         size = 0
         with path.open("wb") as file:
             try:
-                async for chunk in response.aiter_bytes(_CHUNK):
+                async for chunk in response.aiter_raw(_CHUNK):
                     size += len(chunk)
                     if size > most_bytes:
                         raise CallFailed(f"Audio fetch error, larger than the limit of {most_bytes} bytes")

@@ -1,19 +1,23 @@
 """Calling other servers, which only happens when the server's owner allowed it.
 
-A host is resolved once, its addresses are checked, and the connection goes to the checked address: a name that
-resolves differently a moment later changes nothing. Redirects are followed by hand, each checked the same way.
+A host is resolved once, its addresses are checked, and the connection goes to a checked address: a name that
+resolves differently a moment later changes nothing. TLS still asks for, and checks, the certificate of the host's
+name. Redirects are followed by hand, each checked the same way.
 """
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Collection, Sequence
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from typing import Any, Final
 from urllib.parse import SplitResult, urljoin
 
 import httpx
 
 from service.batch_server import addresses
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 USER_AGENT: Final = "Speechmatics-API/2.0"
 _MOST_REDIRECTS: Final = 5
@@ -24,15 +28,32 @@ class CallFailed(Exception):
     """Another server could not be called, or did not answer as it should."""
 
 
+async def resolve(host: str, port: int) -> list[str]:
+    """Return the IP addresses of a host, the preferred one first.
+
+    Raises:
+        OSError: If it has none.
+        UnicodeError: If it can't be a host's name.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(entry[4][0]) for entry in found]
+
+
 class Outbound:
     """Makes HTTP calls to checked addresses.
 
     Args:
         allowed_hosts: Hosts that may be called whatever their address.
+        resolve: Finds a host's addresses.
+        tls: Which certificates are trusted; ``None`` means those that httpx trusts.
     """
 
-    def __init__(self, allowed_hosts: Collection[str]) -> None:
+    def __init__(
+        self, allowed_hosts: Collection[str], *, resolve: Resolve = resolve, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._allowed = frozenset(allowed_hosts)
+        self._resolve = resolve
+        self._tls = tls
 
     @contextlib.asynccontextmanager
     async def call(
@@ -56,14 +77,18 @@ class Outbound:
         Raises:
             CallFailed: If the address is forbidden, can't be reached, or redirects too often.
         """
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False, follow_redirects=False) as client:
+        if self._tls is None:
+            self._tls = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)
+        async with httpx.AsyncClient(
+            timeout=_TIMEOUT, trust_env=False, follow_redirects=False, verify=self._tls
+        ) as client:
             for _ in range(_MOST_REDIRECTS + 1):
                 try:
                     request, parts = await self._request(client, method, url, headers, body)
                     response = await client.send(request, stream=True)
                 except addresses.ForbiddenAddress as error:
                     raise CallFailed(str(error)) from error
-                except (httpx.HTTPError, OSError) as error:
+                except (httpx.HTTPError, httpx.InvalidURL, OSError, UnicodeError) as error:
                     reason = str(error) or type(error).__name__
                     raise CallFailed(f"{url} can't be reached: {reason}") from error
                 try:
@@ -88,16 +113,22 @@ class Outbound:
     ) -> tuple[httpx.Request, SplitResult]:
         parts = addresses.split(url)
         host, port = parts.hostname or "", addresses.port_of(parts)
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        ips = [str(entry[4][0]) for entry in found]
+        found = await self._resolve(host, port)
         if not addresses.is_allowed_by_name(parts, self._allowed):
-            addresses.check_public(host, ips)
-        pinned = httpx.URL(url).copy_with(host=ips[0])
+            addresses.check_public(host, found)
+        named = httpx.URL(url)
         request = client.build_request(
             method,
-            pinned,
-            headers=[("User-Agent", USER_AGENT), ("Host", parts.netloc), *headers],
-            extensions={"sni_hostname": host},
+            # The port as it was checked, too: no two readings of one URL may differ in where they lead.
+            named.copy_with(host=found[0], port=port),
+            headers=[
+                ("User-Agent", USER_AGENT),
+                ("Host", named.netloc.decode("ascii")),
+                # Packed contents would be unpacked before their size is known.
+                ("Accept-Encoding", "identity"),
+                *headers,
+            ],
+            extensions={"sni_hostname": named.raw_host.decode("ascii")},
             **body,
         )
         return request, parts

@@ -1,9 +1,9 @@
 """A real server process with the real model, shared by all tests that don't need one of their own."""
 
 import json
-import os
 import shutil
 import tempfile
+import wave
 from pathlib import Path
 
 import httpx
@@ -90,6 +90,20 @@ def start_server(tmp_path):
 
 
 @pytest.fixture
-def environment(monkeypatch):
-    monkeypatch.delenv("DROPSCRIBE_SERVER_KEY", raising=False)
-    return os.environ
+def make_long(recordings, tmp_path):
+    """Write recordings of any length: the same speech, again and again (26 s each time)."""
+    import av
+    import numpy as np
+
+    def make(times):
+        with av.open(str(recordings / "dashwood.flac")) as container:
+            once = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+        path = tmp_path / f"long-{times}.wav"
+        with wave.open(str(path), "wb") as file:
+            file.setnchannels(1)
+            file.setsampwidth(2)
+            file.setframerate(16_000)
+            file.writeframes(np.tile(once, times).tobytes())
+        return path
+
+    return make

@@ -4,7 +4,6 @@ import contextlib
 import subprocess
 import sys
 import time
-import wave
 
 import psutil
 import pytest
@@ -34,20 +33,9 @@ def cluster(tmp_path):
 
 
 @pytest.fixture
-def long_recording(recordings, tmp_path):
+def long_recording(make_long):
     """A recording of several parts."""
-    import av
-    import numpy as np
-
-    with av.open(str(recordings / "dashwood.flac")) as container:
-        once = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
-    path = tmp_path / "long.wav"
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-        file.writeframes(np.tile(once, 7).tobytes())
-    return path
+    return make_long(7)
 
 
 def words(api, job):

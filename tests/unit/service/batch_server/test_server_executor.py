@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError
 
 import psutil
 import pytest
@@ -63,6 +64,44 @@ def test_kill_ends_a_busy_call(executor):
     with pytest.raises(WorkerDied):
         busy.result(10)
     assert not psutil.pid_exists(pid)
+
+
+def test_a_call_that_is_abandoned_while_it_runs_fails_and_the_next_gets_a_new_process(executor):
+    pid = executor.submit(os.getpid).result(10)
+    busy = executor.submit(time.sleep, 60)
+    until(busy.running)
+    executor.abandon(busy)
+    with pytest.raises(WorkerDied):
+        busy.result(10)
+    assert executor.submit(os.getpid).result(10) != pid
+
+
+def test_a_call_that_is_abandoned_while_it_waits_is_never_begun(executor, tmp_path):
+    pid = executor.submit(os.getpid).result(10)
+    busy = executor.submit(time.sleep, 0.2)
+    waiting = executor.submit((tmp_path / "begun").touch)
+    executor.abandon(waiting)
+    assert waiting.cancelled()
+    assert busy.result(10) is None
+    assert executor.submit(os.getpid).result(10) == pid
+    assert not (tmp_path / "begun").exists()
+
+
+def test_a_call_that_is_abandoned_at_once_never_runs_to_its_end(executor):
+    for _ in range(5):
+        call = executor.submit(time.sleep, 60)  # a process for it is only being started
+        executor.abandon(call)
+        with pytest.raises((WorkerDied, CancelledError)):
+            call.result(10)
+    assert executor.submit(abs, -1).result(10) == 1
+
+
+def test_abandoning_what_was_answered_disturbs_nobody(executor):
+    for number in range(20):
+        call = executor.submit(abs, -number)
+        assert call.result(10) == number
+        executor.abandon(call)
+    assert call.result() == 19
 
 
 def test_release_lets_an_idle_process_go_and_the_next_call_starts_another(executor):

@@ -1,0 +1,87 @@
+"""Who works on what: several workers, turns between keys, and jobs that are deleted while they run."""
+
+import json
+import time
+
+import httpx
+import psutil
+
+from tests.integration.batch_server.test_server_process import until, workers
+
+
+def busy(api):
+    """The worker processes that have been recognising for a while."""
+    return [worker for worker in workers(api.server.pid) if sum(worker.cpu_times()[:2]) > 2.5]
+
+
+def gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_two_workers_work_at_once_and_a_killed_one_is_replaced(start_server, make_long):
+    api = start_server("--workers", "2")
+    recording = make_long(3)
+    jobs = [api.submit(recording).json()["id"] for _ in range(2)]
+    first, second = until(lambda: len(found := busy(api)) == 2 and found, seconds=60)
+    first.kill()
+    replaced = until(lambda: [w for w in workers(api.server.pid) if w not in (first, second)], seconds=60)
+    assert len(replaced) == 1
+    assert not gone(second)
+    logs = []
+    for job_id in jobs:
+        job = api.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
+        assert job["status"] == "done"
+        assert api.transcript(job, "txt").count("Dashwood") >= 3
+        logs.append(api.get(f"jobs/{job_id}/log").text)
+    assert sorted("The recognising process died" in log for log in logs) == [False, True]
+
+
+def test_a_running_job_that_is_deleted_stops_at_once(start_server, make_long, recordings, tmp_path):
+    api = start_server()
+    job_id = api.submit(make_long(40)).json()["id"]
+    (worker,) = until(lambda: busy(api), seconds=60)
+    assert api.delete(f"jobs/{job_id}", params={"force": "true"}).status_code == 200
+    asked = time.monotonic()
+    until(lambda: gone(worker))
+    assert time.monotonic() - asked < 2
+    assert list((tmp_path / "data" / "audio").iterdir()) == []
+    # A quarter of an hour of speech would have kept the worker from this for longer than the request waits.
+    assert api.done(recordings / "leisure.flac")["status"] == "done"
+
+
+def test_a_job_that_is_deleted_before_its_worker_is_ready_is_not_begun(start_server, make_long, recordings):
+    api = start_server()
+    recording = make_long(40)
+    for _ in range(3):
+        job_id = api.submit(recording).json()["id"]
+        assert api.delete(f"jobs/{job_id}", params={"force": "true"}).status_code == 200
+    assert api.done(recordings / "leisure.flac")["status"] == "done"
+
+
+def test_keys_have_their_turns_and_one_key_s_jobs_their_order(start_server, recordings):
+    """Without a key of its own the server keeps the keys' jobs apart."""
+    api = start_server(key="")
+    clip = (recordings / "leisure.flac").read_bytes()
+    config = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}})
+
+    def submit(key):
+        answer = httpx.post(
+            f"{api.server.url}/jobs",
+            headers={"Authorization": f"Bearer {key}"},
+            files={"config": (None, config), "data_file": ("a.flac", clip)},
+            trust_env=False,
+        )
+        return answer.json()["id"]
+
+    def ended(key, job_id):
+        url = f"{api.server.url}/jobs/{job_id}/log"
+        until(lambda: "Transcribed" in httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False).text)
+        log = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False).text
+        return log.splitlines()[-1][:23]
+
+    many = [submit("many") for _ in range(4)]
+    single = submit("single")
+    order = [ended("many", job_id) for job_id in many]
+    assert order == sorted(order)
+    # The first was begun before; at most one more has its turn before the other key's.
+    assert order[0] < ended("single", single) < order[2]
