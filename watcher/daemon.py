@@ -41,7 +41,7 @@ _READY = frozenset({EntryState.WAITING, EntryState.TRANSCRIBED})
 """States in which an entry waits for the scheduler."""
 _ONCE_INCOMPLETE = 5.0
 """Seconds that `run --once` waits for the rest of a file that is cut short."""
-_BASELINE_LOOK = 2.0
+_BASELINE_LOOK = 1.0
 _FINISH_UPLOADS = 5.0
 """Seconds that uploads under way get when the daemon is stopped; what is cut off makes no job."""
 
@@ -162,6 +162,7 @@ class Daemon:
             ]
             try:
                 await self._until_done(work, watch, intake, scheduler, once=once)
+                await self._note_baselines(ledger, watch, intake)
             finally:
                 await self._stop(work, scheduler)
 
@@ -217,13 +218,14 @@ class Daemon:
     async def _finish_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
         """Once all that was in a folder is in the ledger, what comes later is new. Folders may come later too."""
         while True:
-            await watch.scan_complete()
-            await intake.drained()
-            scanned = {status.path for status in watch.status() if status.last_scan is not None}
-            for root in self._new_roots & scanned:
-                await ledger(Ledger.finish_baseline, root)
-                self._new_roots.discard(root)
             await asyncio.sleep(_BASELINE_LOOK)
+            await self._note_baselines(ledger, watch, intake)
+
+    async def _note_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
+        for root in self._new_roots & watch.baselines():
+            await intake.drained()
+            await ledger(Ledger.finish_baseline, root)
+            self._new_roots.discard(root)
 
     async def _stop(self, work: list[asyncio.Task[None]], scheduler: Scheduler) -> None:
         """Let uploads finish for a few seconds, then cancel; nothing that is cut off is lost or paid."""

@@ -114,8 +114,7 @@ class Keeper:
                 self._lose(error)
                 await asyncio.sleep(_PULSE / 2)
         root.marks.clear()
-        if root.attached_at is None:
-            root.attached_at = root.clock.now()
+        root.baseline.begin(root.clock.now())
         polling, why = await root.run(root.choose)
         if polling:
             await root.run(self._watcher.unwatch, root.path)
@@ -164,6 +163,7 @@ class Keeper:
         root.seen, root.scan_problems = scan.seen, tuple(scan.problems[:_MOST_PROBLEMS])
         root.last_scan = root.clock.now()
         root.first_scan.set()
+        root.baseline.end()
         if periodic and missed and root.watching is Watching.EVENTS:
             # Something mounted below the root, for instance: the old watches look at what is underneath.
             _log.warning("events had missed files; watching anew", folder=str(root.path), files=missed)

@@ -49,9 +49,11 @@ class HintKind(enum.Enum):
     CREATED = enum.auto()
     CHANGED = enum.auto()
     CLOSED = enum.auto()
+    ARRIVED = enum.auto()
     MOVED = enum.auto()
     DELETED = enum.auto()
     FOLDER = enum.auto()
+    FOLDER_CHANGED = enum.auto()
     FOLDER_MOVED = enum.auto()
     OVERFLOW = enum.auto()
     LIMIT = enum.auto()
@@ -95,7 +97,7 @@ _KINDS: dict[type[FileSystemEvent], HintKind] = {
     FileMovedEvent: HintKind.MOVED,
     FileDeletedEvent: HintKind.DELETED,
     DirCreatedEvent: HintKind.FOLDER,
-    DirAttribEvent: HintKind.FOLDER,  # it may be readable now
+    DirAttribEvent: HintKind.FOLDER_CHANGED,  # it may be readable now
     DirMovedEvent: HintKind.FOLDER_MOVED,
 }
 
@@ -129,7 +131,7 @@ class _Handler(FileSystemEventHandler):
         """Take in a file or folder that got its name here by a rename from elsewhere."""
         target = self._path(path)
         if old is None:
-            self._tell(Hint(HintKind.FOLDER if is_folder else HintKind.CLOSED, self._root, target))
+            self._tell(Hint(HintKind.FOLDER if is_folder else HintKind.ARRIVED, self._root, target))
         else:
             source = self._elsewhere(os.fsdecode(old))
             self._tell(Hint(HintKind.FOLDER_MOVED if is_folder else HintKind.MOVED, self._root, target, source))

@@ -9,11 +9,13 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
+from watcher.folders.baseline import HEARD_WITHIN, Baseline
 from watcher.folders.filesystems import filesystem_of, is_remote
 from watcher.folders.filters import Filter, Verdict
 from watcher.folders.marks import Marks
 from watcher.folders.settle import Patience, Settler
 from watcher.folders.sightings import FolderStatus, Watching, kind_of
+from watcher.models import Existing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,10 +41,12 @@ class Root:
         folder: its settings.
         clock: the time.
         patience: how long files must be quiet; `settle` comes from the folder.
+        is_new: whether it was never watched before.
     """
 
-    def __init__(self, folder: WatchFolder, *, clock: Clock, patience: Patience) -> None:
+    def __init__(self, folder: WatchFolder, *, clock: Clock, patience: Patience, is_new: bool = False) -> None:
         self.clock = clock
+        self.baseline = Baseline(applies=is_new and folder.existing is Existing.IGNORE)
         self._patience = patience
         self.watching = Watching.STARTING
         self.why = ""
@@ -52,8 +56,6 @@ class Root:
         self.last_scan: float | None = None
         self.scan_problems: tuple[str, ...] = ()
         self.identity: tuple[int, int] | None = None
-        self.is_new = False
-        self.attached_at: float | None = None
         self.first_scan = asyncio.Event()
         self.wake = asyncio.Event()
         self.settle_wake = asyncio.Event()
@@ -141,9 +143,19 @@ class Root:
 
     def notice(self, path: Path, *, closed: bool = False, found: bool = False) -> bool:
         """Take in a sign of life of a file that passed the filter; return whether it is new."""
-        fresh = self.settler.notice(path, self.clock.monotonic(), closed=closed, found=found)
+        existing = self.baseline.covers(path)
+        wait = HEARD_WITHIN if existing else 0.0
+        fresh = self.settler.notice(path, self.clock.monotonic(), closed=closed, found=found, wait=wait)
+        if fresh:
+            self.settler.candidates[path].existing = existing
         self.settle_wake.set()
         return fresh
+
+    def arrived(self, path: Path) -> None:
+        """A file or folder came into being, or came from outside."""
+        self.baseline.arrived(path)
+        if candidate := self.settler.candidates.get(path):
+            candidate.existing = False
 
     def forget(self, path: Path) -> None:
         """A file is gone, or is no recording any more."""

@@ -108,6 +108,7 @@ class Candidate:
         rhythm: the quiet that its writer's pauses ask for.
         looks: how often in a row it was found open for writing.
         only_found: a scan found it and the OS said nothing of it.
+        existing: it was in the folder before that was first watched, unless its times say otherwise.
         reason: why it isn't settled.
     """
 
@@ -123,6 +124,7 @@ class Candidate:
     rhythm: float = 0.0
     looks: int = 0
     only_found: bool = False
+    existing: bool = False
     reason: str = "It was just noticed."
 
 
@@ -216,7 +218,7 @@ class Settler:
     _queue: list[tuple[float, int, Path]] = field(default_factory=list)
     _count: int = 0
 
-    def notice(self, path: Path, now: float, *, closed: bool = False, found: bool = False) -> bool:
+    def notice(self, path: Path, now: float, *, closed: bool = False, found: bool = False, wait: float = 0.0) -> bool:
         """Take in a sign of life of a file; return whether it is a new candidate.
 
         Args:
@@ -224,10 +226,11 @@ class Settler:
             now: monotonic seconds.
             closed: the OS said that its writer closed it, or it got its name by a rename.
             found: a scan found it, which says nothing about when it changed.
+            wait: seconds until one that was found is looked at first.
         """
         candidate = self.candidates.get(path)
         if candidate is None:
-            first = now if found else now + self.patience.closed
+            first = now + (wait if found else self.patience.closed)
             self.candidates[path] = Candidate(path, now, now, first, now, closed=closed, only_found=found)
             self._schedule(self.candidates[path], first)
             return True

@@ -90,14 +90,13 @@ class Settling:
             return
         if root.folder.include and self._own_outputs is not None and await self._own_outputs(found.path):
             return
-        before = root.attached_at is not None and found.ctime_ns / 1e9 <= root.attached_at
         settled = Settled(
             folder=folder,
             path=found.path,
             size=found.size,
             mtime_ns=found.mtime_ns,
             inode=found.inode,
-            was_there_before=root.is_new and candidate.only_found and before,
+            was_there_before=root.baseline.was_there(candidate, found),
             complete=outcome is Outcome.WHOLE,
         )
         await self._delivery.settled(settled)

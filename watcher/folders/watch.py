@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
+    from watcher.folders.settle import Candidate
     from watcher.models import WatchFolder
 
 __all__ = ["FolderWatch"]
@@ -37,6 +38,7 @@ _log = get_logger("folders")
 
 _MARKS = frozenset({IGNORE_FILE, OVERRIDES_FILE})
 _TROUBLES = frozenset({HintKind.OVERFLOW, HintKind.LIMIT, HintKind.LOST})
+_FOLDERS = frozenset({HintKind.FOLDER, HintKind.FOLDER_CHANGED, HintKind.FOLDER_MOVED})
 _TURN = 256
 """Hints that are taken before others get their turn."""
 
@@ -153,6 +155,15 @@ class FolderWatch:
         left = [path for root in self._roots.values() for path in (*root.settler.candidates, *root.blocked)]
         return [await self.explain(path) for path in left]
 
+    def baselines(self) -> set[Path]:
+        """Return the folders whose first scan is over, with all settled and taken that was there before.
+
+        What stays unsettled for longer than files are waited for is left out of account.
+        """
+        if self._delivery.waiting:
+            return set()
+        return {path for path, root in self._roots.items() if root.first_scan.is_set() and self._has_baseline(root)}
+
     # Starting and stopping.
 
     async def _arrange(self) -> None:
@@ -174,8 +185,8 @@ class FolderWatch:
                     root.settler.forget(candidate)
 
     def _add(self, folder: WatchFolder) -> None:
-        root = Root(folder, clock=self._clock, patience=self._patience)
-        root.is_new = self._new_roots is not None and self._new_roots(folder.path)
+        is_new = self._new_roots is not None and self._new_roots(folder.path)
+        root = Root(folder, clock=self._clock, patience=self._patience, is_new=is_new)
         self._roots[folder.path] = root
         keeper = Keeper(root, self._watcher, self._delivery, owner=self._owner, rescan=self._rescan, poll=self._poll)
         settling = Settling(root, self._delivery, self._own_outputs)
@@ -245,13 +256,26 @@ class FolderWatch:
                     owner.want_scan(path.parent)
         elif hint.kind is HintKind.DELETED:
             root.forget(hint.path)
-        elif hint.kind in {HintKind.FOLDER, HintKind.FOLDER_MOVED}:
-            root.marks.clear()
-            root.want_scan(hint.path)
+        elif hint.kind in _FOLDERS:
+            self._folder(root, hint)
         elif hint.kind is HintKind.MOVED and hint.old is not None:
             await self._move(root, hint.old, hint.path)
         else:
-            self._notice(root, hint.path, closed=hint.kind is HintKind.CLOSED)
+            if hint.kind in {HintKind.CREATED, HintKind.ARRIVED}:
+                root.arrived(hint.path)
+            self._notice(root, hint.path, closed=hint.kind in {HintKind.CLOSED, HintKind.ARRIVED})
+
+    def _folder(self, root: Root, hint: Hint) -> None:
+        if hint.old is not None and self._owner(hint.old) is root and self._enters(root, hint.old):
+            root.baseline.moved(hint.old, hint.path)
+        elif hint.kind is not HintKind.FOLDER_CHANGED:
+            root.arrived(hint.path)
+        root.marks.clear()
+        root.want_scan(hint.path)
+
+    @staticmethod
+    def _enters(root: Root, folder: Path) -> bool:
+        return root.rules.enters(folder.relative_to(root.path)) is None
 
     def _trouble(self, hint: Hint) -> None:
         root = self._roots.get(hint.root)
@@ -264,6 +288,10 @@ class FolderWatch:
     async def _move(self, root: Root, old: Path, new: Path) -> None:
         before = self._owner(old)
         accepted = root.verdict(new).accepted
+        if before is root and root.rules.accepts_name(old.relative_to(root.path)):
+            root.baseline.moved(old, new)
+        else:
+            root.arrived(new)
         if before is root and accepted and old in root.settler.candidates:
             root.settler.moved(old, new, self._clock.monotonic())
         else:
@@ -301,9 +329,16 @@ class FolderWatch:
             return True
         if root.in_hand or root.full_scan_wanted or root.subtrees or not root.first_scan.is_set():
             return False
-        now = self._clock.monotonic()
-        longest = self._patience.incomplete + root.folder.settle + 1
-        return all(now - candidate.since > longest for candidate in root.settler.candidates.values())
+        return not any(self._is_waited_for(root, candidate) for candidate in root.settler.candidates.values())
+
+    def _has_baseline(self, root: Root) -> bool:
+        return not root.in_hand and not any(
+            candidate.existing and self._is_waited_for(root, candidate)
+            for candidate in root.settler.candidates.values()
+        )
+
+    def _is_waited_for(self, root: Root, candidate: Candidate) -> bool:
+        return self._clock.monotonic() - candidate.since <= self._patience.incomplete + root.folder.settle + 1
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

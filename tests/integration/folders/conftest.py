@@ -61,7 +61,7 @@ class Desk:
     def paths(self):
         return sorted(item.path for item in self.settled)
 
-    async def until(self, what, *, seconds=20.0):
+    async def until(self, what, *, seconds=60.0):
         """Wait until `what()` is true."""
         end = time.monotonic() + seconds
         while not what():
@@ -70,7 +70,7 @@ class Desk:
             )
             await asyncio.sleep(0.005)
 
-    async def until_settled(self, *paths, seconds=20.0):
+    async def until_settled(self, *paths, seconds=60.0):
         await self.until(lambda: set(paths) <= set(self.paths()), seconds=seconds)
         return {item.path: item for item in self.settled}
 
