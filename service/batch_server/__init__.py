@@ -13,7 +13,10 @@ from collections.abc import Callable
 
 from service.batch_server.settings import CLOUD_LIMITS, Limits, ServerSettings
 
-__all__ = ["CLOUD_LIMITS", "Limits", "ServerSettings", "serve"]
+__all__ = ["CLOUD_LIMITS", "KEY_VARIABLE", "Limits", "ServerSettings", "serve"]
+
+KEY_VARIABLE = "DROPSCRIBE_SERVER_KEY"
+"""The environment variable that the commands take the key from."""
 
 
 def serve(settings: ServerSettings, *, announce: Callable[[str], None] | None = None) -> int:

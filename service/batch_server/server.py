@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ _BACKLOG: Final = 512
 # connection being closed is lost, and a submission can't be repeated blindly.
 _KEEP_ALIVE_SECONDS: Final = 75
 _PR_SET_PDEATHSIG: Final = 1
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound to
 
 _log = structlog.stdlib.get_logger("batch_server")
 
@@ -39,10 +41,18 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
     access.check_settings(settings.host, settings.key)
     configure_logs()
     try:
+        _check_tls(settings)
+    except OSError as error:
+        _log.error("can't serve https", certificate=str((settings.tls or "")[0]), reason=error.strerror or str(error))
+        return 1
+    try:
         listener = _listen(settings.host, settings.port)
     except OSError as error:
-        _log.error("can't listen", host=settings.host, port=settings.port, reason=error.strerror or str(error))
+        reason = f"{error.strerror or error}; choose another address with --host, or another port with --port"
+        _log.error("can't listen", host=settings.host, port=settings.port, reason=reason)
         return 1
+    url = _url(listener, settings)
+    certificate, private_key = settings.tls or (None, None)
     with contextlib.closing(listener):
         try:
             database = Database(settings.data_dir)
@@ -69,9 +79,11 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
                     date_header=False,
                     timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                     timeout_graceful_shutdown=_GRACE_SECONDS,
+                    ssl_certfile=certificate,
+                    ssl_keyfile=private_key,
                 ),
                 waiters,
-                on_ready=lambda: announce(_url(listener)) if announce is not None else None,
+                on_ready=lambda: announce(url) if announce is not None else None,
             )
             if settings.exit_with_parent:
                 _watch_parent(server)
@@ -149,9 +161,23 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def _url(listener: socket.socket, settings: ServerSettings) -> str:
     host, port = listener.getsockname()[:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v2"
+    if settings.host in _EVERYWHERE:
+        host = socket.gethostname()  # others can't reach us under the address that stands for all
+    elif settings.tls is not None and settings.host == "localhost":
+        host = settings.host
+    return f"{'http' if settings.tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}/v2"
+
+
+def _check_tls(settings: ServerSettings) -> None:
+    """Try the certificate before anything is begun.
+
+    Raises:
+        OSError: If it can't be read; ``ssl.SSLError`` is one, too.
+    """
+    if settings.tls is not None:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*settings.tls)
 
 
 def _watch_parent(server: _Server) -> None:

@@ -41,6 +41,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
         data_dir: Folder for the server's database, audio and bookkeeping; made if it isn't there.
         host: Address to listen on.
         port: TCP port to listen on; 0 takes any free one.
+        tls: Files with the certificate (and its chain) and its private key, PEM, to serve https; ``None`` serves http.
         key: The Bearer key that clients must send. ``None`` accepts any key, which is only allowed when
             ``host`` is a loopback address.
         model: ``tiny.en`` (packaged weights), any other faster-whisper model name, or a folder with a model.
@@ -61,6 +62,7 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     host: str = "127.0.0.1"
     port: int = 0
+    tls: tuple[Path, Path] | None = None
     key: str | None = None
     model: str = "tiny.en"
     threads: int = 0

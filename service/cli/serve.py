@@ -2,70 +2,161 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import secrets
-from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from service.batch_server import KEY_VARIABLE
+from service.batch_server.options import OPTIONS, Option
+from service.batch_server.options import settings as settings_from
 from service.cli.context import say, settings_of
 from watcher.errors import UsageError
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from service.batch_server import ServerSettings
+    from service.cli.context import Settings
+
 __all__ = ["register"]
 
-KEY_VARIABLE = "DROPSCRIBE_SERVER_KEY"
+PORT = 8585
+# What the config says unless the command line does: the option, and the key of `[local]`.
+_CONFIGURED = {"model": "model", "threads": "threads", "idle_release": "idle_release"}
+_EPILOG = (
+    f"Clients send the key as `Authorization: Bearer KEY`. Set {KEY_VARIABLE} to use a key of your own; otherwise one "
+    "is made, printed, and kept for the next start. Logs go to standard error."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("serve")(serve)
+    app.command("serve", epilog=_EPILOG)(serve)
 
 
-def serve(
-    context: typer.Context,
-    host: Annotated[str, typer.Option("--host", metavar="H", help="Listen on this address.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="P", min=0, max=65535, help="0: any free one.")] = 8585,
-    key: Annotated[
-        str | None, typer.Option("--key", metavar="K", help=f"The API key to ask for; better given as {KEY_VARIABLE}.")
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", metavar="DIR", help="Keep jobs and audio here.")
-    ] = None,
-    model: Annotated[str | None, typer.Option("--model", metavar="M", help="A faster-whisper name or folder.")] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, help="Recognise so many jobs at a time.")] = 1,
-    limits: Annotated[str, typer.Option("--limits", help="none, or cloud: the cloud's published limits.")] = "none",
-) -> int:
+def serve(context: typer.Context, **values: Any) -> int:  # noqa: ANN401 - as OPTIONS say
     """Serve the Speechmatics Batch API from this machine, on local Whisper.
 
-    Point any Speechmatics client at the address that is printed. Without --key a random one is made and printed.
+    Any program that was written for Speechmatics works with it: give it the address and the key that are printed.
     """
-    from service.batch_server import CLOUD_LIMITS, Limits, ServerSettings  # noqa: PLC0415 - `--help` stays quick
-    from service.batch_server import serve as run_server  # noqa: PLC0415 - same
+    from service.batch_server import serve as run_server  # noqa: PLC0415 - `--help` stays quick
 
-    if limits not in {"none", "cloud"}:
-        raise UsageError(f"There are no limits called {limits!r}.", fix="Known: none, cloud.")
     settings = settings_of(context)
-    secret = key or os.environ.get(KEY_VARIABLE) or ""
-    shown_key = "the one you gave" if secret else ""
-    secret = secret or secrets.token_urlsafe(24)
-    local = settings.config.local
-    server = ServerSettings(
-        data_dir=data_dir or settings.paths.root / "server",
-        host=host,
-        port=port,
-        key=secret,
-        model=model or local.model,
-        threads=local.threads,
-        workers=workers,
-        idle_release=local.idle_release,
-        limits=CLOUD_LIMITS if limits == "cloud" else Limits(),
-    )
-
-    def announce(url: str) -> None:
-        say(f"Serving the Speechmatics Batch API at {url}\nKey: {shown_key or secret}\nCtrl-C stops.")
-
+    given = values.pop("key") or os.environ.get(KEY_VARIABLE)
+    for name, configured in _CONFIGURED.items():
+        if values[name] is None:
+            values[name] = getattr(settings.config.local, configured)
+    data_dir = values["data_dir"] = values["data_dir"] or _default_data_dir(settings)
+    defaults = {option.name: option.default for option in OPTIONS}
     try:
-        return run_server(server, announce=announce)
+        key = given or _kept_key(data_dir)
+        server = settings_from({**defaults, **values}, key=key)
     except ValueError as error:
         raise UsageError(str(error)) from None
+    except OSError as error:
+        raise UsageError(
+            f"{data_dir} can't be used: {error.strerror or error}.", fix="Name another: --data-dir"
+        ) from None
+
+    def announce(url: str) -> None:
+        say(_welcome(url, server, None if given else key))
+
+    return run_server(server, announce=announce)
+
+
+def _parameter(option: Option) -> inspect.Parameter:
+    """Say to Typer what an option is."""
+    kind: Any = option.kind
+    default = PORT if option.name == "port" else option.default
+    how: dict[str, Any] = {"help": option.help, "rich_help_panel": option.group, "metavar": option.metavar}
+    if option.choices:
+        kind = Literal[option.choices]
+    if option.kind in {int, float}:
+        how |= {"min": option.least, "max": option.most}
+    if option.name in _CONFIGURED:
+        default, how["show_default"] = None, f"[local] {_CONFIGURED[option.name]} of the config"
+    if option.name == "data_dir":
+        how["show_default"] = "server, in the state folder"
+    if option.repeatable:
+        kind = list[kind]
+    if default is None:
+        kind = kind | None
+    return inspect.Parameter(
+        option.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[kind, typer.Option(option.flag, **how)],
+    )
+
+
+_KEY = inspect.Parameter(
+    "key",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        str | None,
+        typer.Option(
+            "--key",
+            metavar="K",
+            help=f"The key that clients must send. Better given as {KEY_VARIABLE}: every user of this machine can read "
+            "a command line.",
+            rich_help_panel=OPTIONS[0].group,
+        ),
+    ],
+)
+serve.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # Typer reads it
+    [
+        inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
+        _KEY,
+        *(_parameter(option) for option in OPTIONS if not option.for_parents),
+    ]
+)
+
+
+def _default_data_dir(settings: Settings) -> Path:
+    return settings.paths.root / "server"
+
+
+def _kept_key(data_dir: Path) -> str:
+    """Return the key of the last start, or make one; only this user can read it."""
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = data_dir / "key"
+    try:
+        kept = path.read_text(encoding="ascii").strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        kept = ""
+    if kept:
+        return kept
+    made = secrets.token_urlsafe(24)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+        file.write(made + "\n")
+    return made
+
+
+def _welcome(url: str, server: ServerSettings, made_key: str | None) -> str:
+    """Say what a person with a program for Speechmatics needs next."""
+    from service.batch_server.access import is_loopback  # noqa: PLC0415 - `--help` stays quick
+
+    key = made_key or f"${KEY_VARIABLE}"
+    where = f"{made_key}   (kept in {server.data_dir / 'key'})" if made_key else "the one you gave"
+    lines = [
+        f"Serving the Speechmatics Batch API at {url}",
+        f"Model: {server.model}",
+        f"Key: {where}",
+        "",
+        "Try it:",
+        f'  curl -H "Authorization: Bearer {key}" -F data_file=@recording.mp3 \\',
+        """       -F 'config={"type": "transcription", "transcription_config": {"language": "en"}}' \\""",
+        f"       '{url}/jobs?wait=60&format=txt'",
+        "The official SDKs take both from the environment:",
+        f'  export SPEECHMATICS_API_KEY="{key}" SPEECHMATICS_BATCH_URL={url}',
+    ]
+    if server.tls is None and not is_loopback(server.host):
+        lines += [
+            "",
+            "Others on the network can read along: recordings and the key travel unencrypted. See --tls-cert.",
+        ]
+    return "\n".join([*lines, "", "Ctrl-C stops."])

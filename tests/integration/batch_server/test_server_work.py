@@ -1,17 +1,15 @@
 """Who works on what: several workers, turns between keys, and jobs that are deleted while they run."""
 
-import json
 import time
 
-import httpx
 import psutil
 
-from tests.integration.batch_server.test_server_process import until, workers
+from tests.integration.batch_server.test_server_process import GOOD, until, workers
 
 
 def busy(api):
     """The worker processes that have been recognising for a while."""
-    return [worker for worker in workers(api.server.pid) if sum(worker.cpu_times()[:2]) > 2.5]
+    return [worker for worker in workers(api.server.pid) if sum(worker.cpu_times()[:2]) > 2]
 
 
 def gone(process):
@@ -20,18 +18,18 @@ def gone(process):
 
 def test_two_workers_work_at_once_and_a_killed_one_is_replaced(start_server, make_long):
     api = start_server("--workers", "2")
-    recording = make_long(3)
+    recording = make_long(2)
     jobs = [api.submit(recording).json()["id"] for _ in range(2)]
-    first, second = until(lambda: len(found := busy(api)) == 2 and found, seconds=60)
+    first, second = until(lambda: len(found := busy(api)) == 2 and found)
     first.kill()
-    replaced = until(lambda: [w for w in workers(api.server.pid) if w not in (first, second)], seconds=60)
+    replaced = until(lambda: [w for w in workers(api.server.pid) if w not in (first, second)])
     assert len(replaced) == 1
     assert not gone(second)
     logs = []
     for job_id in jobs:
         job = api.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
         assert job["status"] == "done"
-        assert api.transcript(job, "txt").count("Dashwood") >= 3
+        assert api.transcript(job, "txt").count("Dashwood") >= 2
         logs.append(api.get(f"jobs/{job_id}/log").text)
     assert sorted("The recognising process died" in log for log in logs) == [False, True]
 
@@ -39,7 +37,7 @@ def test_two_workers_work_at_once_and_a_killed_one_is_replaced(start_server, mak
 def test_a_running_job_that_is_deleted_stops_at_once(start_server, make_long, recordings, tmp_path):
     api = start_server()
     job_id = api.submit(make_long(40)).json()["id"]
-    (worker,) = until(lambda: busy(api), seconds=60)
+    (worker,) = until(lambda: busy(api))
     assert api.delete(f"jobs/{job_id}", params={"force": "true"}).status_code == 200
     asked = time.monotonic()
     until(lambda: gone(worker))
@@ -61,27 +59,19 @@ def test_a_job_that_is_deleted_before_its_worker_is_ready_is_not_begun(start_ser
 def test_keys_have_their_turns_and_one_key_s_jobs_their_order(start_server, recordings):
     """Without a key of its own the server keeps the keys' jobs apart."""
     api = start_server(key="")
-    clip = (recordings / "leisure.flac").read_bytes()
-    config = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}})
+    many, single = {"Authorization": "Bearer many"}, {"Authorization": "Bearer single"}
 
     def submit(key):
-        answer = httpx.post(
-            f"{api.server.url}/jobs",
-            headers={"Authorization": f"Bearer {key}"},
-            files={"config": (None, config), "data_file": ("a.flac", clip)},
-            trust_env=False,
-        )
-        return answer.json()["id"]
+        files = {"config": (None, GOOD), "data_file": ("a.flac", (recordings / "leisure.flac").read_bytes())}
+        return api.post("jobs", files=files, headers=key).json()["id"]
 
     def ended(key, job_id):
-        url = f"{api.server.url}/jobs/{job_id}/log"
-        until(lambda: "Transcribed" in httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False).text)
-        log = httpx.get(url, headers={"Authorization": f"Bearer {key}"}, trust_env=False).text
-        return log.splitlines()[-1][:23]
+        assert api.get(f"jobs/{job_id}", params={"wait": 60}, headers=key).json()["job"]["status"] == "done"
+        return api.get(f"jobs/{job_id}/log", headers=key).text.splitlines()[-1][:23]
 
-    many = [submit("many") for _ in range(4)]
-    single = submit("single")
-    order = [ended("many", job_id) for job_id in many]
+    jobs = [submit(many) for _ in range(3)]
+    lonely = submit(single)
+    order = [ended(many, job_id) for job_id in jobs]
     assert order == sorted(order)
     # The first was begun before; at most one more has its turn before the other key's.
-    assert order[0] < ended("single", single) < order[2]
+    assert order[0] < ended(single, lonely) < order[2]
