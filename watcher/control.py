@@ -9,11 +9,11 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from watcher.describe import describe_entry, describe_hold, next_step, overall_state, shown
+from watcher.describe import describe_entry, describe_hold, doing, next_step, overall_state, shown
 from watcher.errors import ConfigError, UsageError
 from watcher.folders.marks import Marks
 from watcher.ledger import Ledger, config_key, display_name
-from watcher.models import PAUSE, EntryState
+from watcher.models import PAUSE, Engine, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from watcher.events import EventBus
     from watcher.folders import FolderStatus, FolderWatch
     from watcher.ledger import LedgerWorker
-    from watcher.models import Engine, Entry, OutputFormat, WatchFolder
+    from watcher.models import Entry, OutputFormat, WatchFolder
     from watcher.scheduler import Account, Scheduler
     from watcher.transcripts import TranscriptStore
 
@@ -81,7 +81,7 @@ class Control:
             "accounts": [self._describe_account(account, now) for account in self._accounts],
             "config_problem": self.config_problem,
             "folders": folders,
-            "active": [self._describe_active(entry) for entry in active],
+            "active": [self._describe_active(entry, active, now) for entry in active],
             "recent": [await self._describe_recent(entry) for entry in recent],
         }
 
@@ -233,11 +233,20 @@ class Control:
             "reason": account.pause_reason if paused else "",
         }
 
-    def _describe_active(self, entry: Entry) -> dict[str, Any]:
-        told = describe_entry(entry)
-        progress = next((a.progress[entry.id] for a in self._accounts if entry.id in a.progress), None)
-        told["progress"] = progress[0] / progress[1] if progress and progress[1] else None
-        return told
+    def _describe_active(self, entry: Entry, active: Sequence[Entry], now: float) -> dict[str, Any]:
+        sent, total = next((a.progress[entry.id] for a in self._accounts if entry.id in a.progress), (0, 0))
+        ahead = 0
+        if entry.state is EntryState.SUBMITTED and entry.engine is Engine.LOCAL:  # one at a time, oldest first
+            others = (e for e in active if e.state is EntryState.SUBMITTED and e.engine is Engine.LOCAL)
+            ahead = sum((other.changed_at, other.id) < (entry.changed_at, entry.id) for other in others)
+        return {
+            **describe_entry(entry),
+            "doing": doing(entry, sent=sent, total=total, ahead=ahead, now=now),
+            "progress": sent / total if total else None,
+            "sent": sent if total else None,
+            "total": total or None,
+            "ahead": ahead,
+        }
 
     async def _describe_recent(self, entry: Entry) -> dict[str, Any]:
         outputs = await self._ledger(Ledger.outputs, entry.id)

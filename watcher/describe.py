@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from watcher.ledger import Change, Hold
     from watcher.models import Entry, Output
 
-__all__ = ["describe_entry", "describe_hold", "next_step", "overall_state", "shown"]
+__all__ = ["describe_entry", "describe_hold", "doing", "minutes", "next_step", "overall_state", "shown"]
 
 
 def shown(path: Path) -> str:
@@ -56,6 +56,43 @@ def next_step(entry: Entry, *, twin: Entry | None = None, now: float = 0.0) -> s
             return "Nothing, until you decide."
         case _:
             return "Nothing, unless you ask: dropscribe retry FILE"
+
+
+def doing(entry: Entry, *, sent: int = 0, total: int = 0, ahead: int = 0, now: float) -> str:
+    """Say what is going on with an entry at this moment, in a few words.
+
+    No service tells how far a transcription is: how long it takes already, beside how long the recording is, must do.
+
+    Args:
+        entry: on its way.
+        sent: bytes that are uploaded.
+        total: bytes to upload; 0 while that isn't known.
+        ahead: how many jobs the service does first.
+        now: unix time.
+    """
+    match entry.state:
+        case EntryState.SUBMITTING if total:
+            return f"uploading, {sent / 1e6:.1f} of {total / 1e6:.1f} MB"
+        case EntryState.SUBMITTING:
+            return "about to be uploaded, or its answer is being looked for"
+        case EntryState.SUBMITTED if ahead:
+            return f"submitted, with {ahead} before it"
+        case EntryState.SUBMITTED:
+            length = entry.media.duration if entry.media else None
+            much = f" {minutes(length)} of sound" if length else ""
+            return f"transcribing{much}, {minutes(now - entry.changed_at)} since it was submitted"
+        case EntryState.TRANSCRIBED:
+            return "writing its transcript"
+        case _:
+            return "waiting"
+
+
+def minutes(seconds: float) -> str:
+    """A length of time as a clock has it: 0:07, 12:30, 1:02:03."""
+    whole = max(0, round(seconds))
+    hours, rest = divmod(whole, 3600)
+    head = f"{hours}:{rest // 60:02}" if hours else f"{rest // 60}"
+    return f"{head}:{rest % 60:02}"
 
 
 def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequence[Change] = ()) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.context import print_json, say, settings_of
+from service.cli.manual import Command, manual, new_group
 from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:
@@ -20,20 +21,37 @@ if TYPE_CHECKING:
 
 # What only one of these commands needs is imported there: `--help` is for people who wait for it.
 
-__all__ = ["app", "spec_of", "state_dir_of"]
+__all__ = ["app", "spec_of"]
 
-app = typer.Typer(
-    name="service",
-    no_args_is_help=True,
-    help="Run Dropscribe in the background, from every login on.\n\n"
-    "Linux: a systemd user unit. macOS: a launchd agent. Windows: a task at logon.",
-)
+app = new_group()
 
 _DRY_RUN = "Only show what would be written and run, exactly."
 _FORCE = "Also replace or remove files that were edited by hand."
+_REFUSED = {1: "The service manager refused, or can't be reached; what it said was printed."}
 
 
-@app.command()
+@app.callback()
+@manual(
+    ("dropscribe service install", "Run now, and at every login."),
+    ("dropscribe service status", "Does it run?"),
+    ("dropscribe service logs -f", "Follow its log."),
+    see=("run", "tray", "doctor"),
+)
+def service() -> None:
+    """Run Dropscribe in the background, from every login on.
+
+    Linux: a systemd user unit. macOS: a launchd agent. Windows: a task at logon.
+    """
+
+
+@app.command("install", cls=Command)
+@manual(
+    ("dropscribe service install", "Run now and at every login, with the tray icon."),
+    ("dropscribe service install --dry-run", "Only show what would be written and run."),
+    ("dropscribe service install --no-tray", "For a machine without a desktop."),
+    exits=_REFUSED,
+    see=("folders add", "service status", "service uninstall"),
+)
 def install(
     context: typer.Context,
     *,
@@ -49,7 +67,7 @@ def install(
     from service.background.steps import apply, describe  # noqa: PLC0415
 
     settings = settings_of(context)
-    start = start and bool(settings.config.folders)  # without a folder the daemon would end at once
+    folders = settings.config.folders  # a config that can't be used is told now, not by a service that doesn't start
     spec = spec_of(settings, tray=tray)
     background = _background(settings)
     _refuse_sudo()
@@ -64,18 +82,26 @@ def install(
     say("Dropscribe runs now, and from every login on." if start else "Dropscribe starts at login.")
     if tray and sys.platform.startswith("linux"):
         say("The tray icon comes at your next login; `dropscribe tray &` shows it now.")
-    if not settings.config.folders:
-        say("It has no folder to watch yet: `dropscribe folders add ~/Recordings`, then `dropscribe service start`.")
+    if not folders:
+        say("It has no folder to watch yet: `dropscribe folders add ~/Recordings`; it is taken up at once.")
 
 
-@app.command()
+@app.command("uninstall", cls=Command)
+@manual(
+    ("dropscribe service uninstall", "Remove it; config, ledger and transcripts stay."),
+    exits=_REFUSED,
+    see=("service stop", "service install"),
+)
 def uninstall(
     context: typer.Context,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_RUN)] = False,
     force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
-    """Stop Dropscribe, and remove what `install` wrote. Config and ledger stay."""
+    """Stop Dropscribe, and remove what `install` wrote.
+
+    Config, ledger and transcripts stay.
+    """
     from service.background.steps import FileChange, apply, describe  # noqa: PLC0415
 
     settings = settings_of(context)
@@ -90,10 +116,11 @@ def uninstall(
         say("The files were gone already.")
     elif not steps:
         say("Nothing was installed.")
-    say(f"Left as they are: your config {settings.config_file}, and the ledger in {state_dir_of(settings)}.")
+    say(f"Left as they are: your config {settings.config_file}, and the ledger in {settings.paths.root}.")
 
 
-@app.command()
+@app.command("start", cls=Command)
+@manual(("dropscribe service start", "Start it."), exits=_REFUSED, see=("service stop", "service status"))
 def start(context: typer.Context) -> None:
     """Start the installed daemon."""
     from service.background.steps import apply  # noqa: PLC0415
@@ -106,9 +133,13 @@ def start(context: typer.Context) -> None:
     say("Started.")
 
 
-@app.command()
+@app.command("stop", cls=Command)
+@manual(("dropscribe service stop", "Stop it for now."), exits=_REFUSED, see=("pause", "service uninstall"))
 def stop(context: typer.Context) -> None:
-    """Stop the daemon until the next login or `start`. Nothing is lost: it goes on where it was."""
+    """Stop the daemon until the next login or `start`.
+
+    Nothing is lost: it goes on where it was.
+    """
     from service.background.steps import apply  # noqa: PLC0415
 
     background = _background(settings_of(context))
@@ -117,20 +148,24 @@ def stop(context: typer.Context) -> None:
     say("Stopped.")
 
 
-@app.command()
+@app.command("status", cls=Command)
+@manual(
+    ("dropscribe service status", "Is it installed, does it run, and since when?"),
+    exits={1: "It doesn't run."},
+    see=("status", "service logs"),
+)
 def status(
     context: typer.Context,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say whether the service is installed and runs. Exit status 1 when it doesn't run."""
+    """Say whether the service is installed and runs."""
     from service.dashboard.client import ControlClient  # noqa: PLC0415
-    from watcher.paths import StatePaths  # noqa: PLC0415
 
     settings = settings_of(context)
     background = _background(settings)
     state = background.state()
-    daemon = ControlClient.from_state(StatePaths(state_dir_of(settings)))
+    daemon = ControlClient.from_state(settings.paths)
     if as_json:
         facts = {name: getattr(state, name) for name in ("installed", "running", "at_login", "pid", "detail")}
         print_json({"manager": background.name, **facts, "url": daemon and daemon.url})
@@ -140,11 +175,17 @@ def status(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command("logs", cls=Command)
+@manual(
+    ("dropscribe service logs -n 20", "The last twenty lines."),
+    ("dropscribe service logs -f", "Follow it until Ctrl-C."),
+    exits={1: "There is no log."},
+    see=("service status", "explain"),
+)
 def logs(
     context: typer.Context,
     *,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="How many of the last lines.")] = 100,
+    lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, help="How many of the last lines.")] = 100,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are added.")] = False,
 ) -> None:
     """Show the daemon's log."""
@@ -156,17 +197,6 @@ def logs(
             raise typer.Exit(1)
     else:
         _show_file(source, lines, follow=follow)
-
-
-def state_dir_of(settings: Settings) -> Path:
-    """The state directory in use; with a config that can't be read, the one it would be without."""
-    from watcher.errors import ConfigError  # noqa: PLC0415
-    from watcher.paths import default_state_dir  # noqa: PLC0415
-
-    try:
-        return settings.paths.root
-    except ConfigError:
-        return settings.state_option or default_state_dir()
 
 
 def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
@@ -181,7 +211,7 @@ def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
         config=settings.config_option,
         state_dir=settings.state_option,
         default_config=Path(os.path.abspath(settings.config_file)),  # noqa: PTH100 - resolve() follows links
-        used_state_dir=state_dir_of(settings),
+        used_state_dir=settings.paths.root,
         tray=tray,
     )
 
@@ -189,7 +219,7 @@ def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
 def _background(settings: Settings) -> Background:
     from service.background.base import background_of_this_machine  # noqa: PLC0415
 
-    return background_of_this_machine(state_dir_of(settings))
+    return background_of_this_machine(settings.paths.root)
 
 
 def _refuse_sudo() -> None:
@@ -208,9 +238,8 @@ def _require_installed(state: UnitState) -> None:
 def _refuse_second_daemon(settings: Settings, background: Background) -> None:
     """A daemon that somebody started by hand holds the ledger; the service would end with status 78."""
     from service.dashboard.client import ControlClient  # noqa: PLC0415
-    from watcher.paths import StatePaths  # noqa: PLC0415
 
-    daemon = ControlClient.from_state(StatePaths(state_dir_of(settings)))
+    daemon = ControlClient.from_state(settings.paths)
     if daemon is None:
         return
     state = background.state()

@@ -9,36 +9,88 @@ from typing import Annotated
 
 import typer
 
-from service.background import cli as background
-from service.cli import config as config_commands
-from service.cli import desktop, doctor, folders, jobs, keys, run, serve, transcribe
-from service.cli.context import Settings, say
-from service.tray.cli import tray
+from service.cli.context import Settings, say, settings_of
+from service.cli.manual import LazyGroup, manual, new_group
 from watcher.errors import DropscribeError
+from watcher.paths import default_config_file, default_state_dir
 
 __all__ = ["app", "run_app"]
 
-app = typer.Typer(
+
+class _Commands(LazyGroup):
+    """Every command; only the one that is called is imported."""
+
+    places = {  # noqa: RUF012 - constant
+        "run": "service.cli.run:run",
+        "status": "service.cli.jobs:status",
+        "jobs": "service.cli.jobs:jobs",
+        "show": "service.cli.jobs:show",
+        "explain": "service.cli.jobs:explain",
+        "retry": "service.cli.orders:retry",
+        "cancel": "service.cli.orders:cancel",
+        "pause": "service.cli.orders:pause",
+        "resume": "service.cli.orders:resume",
+        "transcribe": "service.cli.transcribe:transcribe",
+        "folders": "service.cli.folders:app",
+        "open": "service.cli.desktop:open_page",
+        "tray": "service.tray.cli:tray",
+        "service": "service.background.cli:app",
+        "login": "service.cli.keys:login",
+        "logout": "service.cli.keys:logout",
+        "config": "service.cli.config:app",
+        "doctor": "service.cli.doctor:doctor",
+        "serve": "service.cli.serve:serve",
+    }
+
+
+app = new_group(
     name="dropscribe",
-    help="Drop a recording into a folder; its transcript appears beside it.",
+    cls=_Commands,
     no_args_is_help=False,
     invoke_without_command=True,
-    pretty_exceptions_enable=False,
+    add_completion=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
 @app.callback(invoke_without_command=True)
+@manual(
+    ("dropscribe folders add ~/Recordings", "Keep a folder watched."),
+    ("dropscribe service install", "Run in the background, now and from every login on."),
+    ("dropscribe run ~/Recordings", "Only try it: watch a folder in this terminal, with no config."),
+    ("dropscribe transcribe -f txt,srt talk.mp3", "Transcribe one file now."),
+    ("dropscribe explain talk.mp3", "What happened to a file, what happens next, and why."),
+    ("dropscribe --install-completion", "Complete commands and options with the Tab key (bash, zsh, fish)."),
+    exits={
+        1: "Something failed, which was said; or a question was answered with no.",
+        78: "The config or the ledger can't be used, or another Dropscribe runs there.",
+        130: "You pressed Ctrl-C.",
+    },
+    files={
+        str(default_config_file()): "The config, if you need one.",
+        str(default_config_file().parent / "folders.d"): "A file for each folder that `dropscribe folders add` added.",
+        str(default_state_dir()): "The ledger, the transcripts as they came, and the local server's jobs.",
+    },
+    environment={
+        "SPEECHMATICS_API_KEY": "The API key of the cloud; wins over a kept one.",
+    },
+    see=("run --help", "service --help", "doctor"),
+)
 def start(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Use this config file.")] = None,
     state_dir: Annotated[
         Path | None, typer.Option("--state-dir", metavar="DIR", help="Keep ledger and jobs here.")
     ] = None,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Say more; twice for still more.")] = 0,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Say more; twice for still more.")
+    ] = 0,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
-    """Drop a recording into a folder; its transcript appears beside it."""
+    """Drop a recording into a folder; its transcript appears beside it.
+
+    Without a command, the next step is told. Every command explains itself: dropscribe COMMAND --help
+    """
     context.obj = Settings(config, state_dir, verbose)
     if version:
         from importlib.metadata import version as installed  # noqa: PLC0415 - only asked for here
@@ -46,7 +98,7 @@ def start(
         say(f"dropscribe {installed('dropscribe')}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        say(_next_step(context.obj))
+        say(_next_step(settings_of(context)))
 
 
 def _next_step(settings: Settings) -> str:
@@ -59,19 +111,6 @@ def _next_step(settings: Settings) -> str:
         "  Transcribe one file:     dropscribe transcribe FILE\n\n"
         "Nothing leaves this machine unless you choose the cloud. `dropscribe --help` shows every command."
     )
-
-
-run.register(app)
-jobs.register(app)
-transcribe.register(app)
-serve.register(app)
-keys.register(app)
-desktop.register(app)
-doctor.register(app)
-app.add_typer(folders.app, name="folders")
-app.add_typer(config_commands.app, name="config")
-app.add_typer(background.app, name="service")
-app.command("tray")(tray)
 
 
 def run_app(arguments: list[str]) -> int:

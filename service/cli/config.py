@@ -9,24 +9,37 @@ import tomli_w
 import typer
 
 from service.cli.context import print_json, say, settings_of
+from service.cli.manual import Command, manual, new_group
 
 if TYPE_CHECKING:
     from watcher.config import Config
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Find, check and show the config.", no_args_is_help=True)
+app = new_group()
 
 
-@app.command("path")
+@app.callback()
+@manual(("dropscribe config check", "Is it good?"), see=("doctor", "folders"))
+def config() -> None:
+    """Find, check and show the config."""
+
+
+@app.command("path", cls=Command)
+@manual(("dropscribe config path", "Where is it?"), see=("config show",))
 def path(context: typer.Context) -> None:
     """Print where the config is read from."""
     say(str(settings_of(context).config_file))
 
 
-@app.command("check")
+@app.command("check", cls=Command)
+@manual(
+    ("dropscribe config check", "Before you restart anything."),
+    exits={78: "The config can't be used; the line was said."},
+    see=("doctor", "config show"),
+)
 def check(context: typer.Context) -> None:
-    """Read the config; say what is wrong and in which line, or that it is good."""
+    """Say whether the config is good, or what is wrong where."""
     settings = settings_of(context)
     config = settings.config
     if not settings.config_file.exists():
@@ -38,12 +51,17 @@ def check(context: typer.Context) -> None:
     say(f"{settings.config_file} is good. It names {len(config.folders)} folder(s).")
 
 
-@app.command("show")
+@app.command("show", cls=Command)
+@manual(
+    ("dropscribe config show", "As TOML, in the form of a config file."),
+    exits={78: "The config can't be used; the line was said."},
+    see=("config check", "config path"),
+)
 def show(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Print every setting as it holds now, the defaults included."""
+    """Print every setting as it holds now."""
     data = _plain(settings_of(context).config)
     if as_json:
         print_json(data)

@@ -6,6 +6,8 @@ import json
 import os
 import re
 import sys
+import tomllib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +16,8 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import msgspec
 
 from watcher.config import Config, expand, load_config
-from watcher.paths import StatePaths, default_config_file
+from watcher.errors import ConfigError
+from watcher.paths import StatePaths, default_config_file, default_state_dir
 
 if TYPE_CHECKING:
     import typer
@@ -60,12 +63,37 @@ class Settings:
             return config
         return msgspec.structs.replace(config, state_dir=str(expand(str(self.state_option))))
 
+    @cached_property
+    def config_trouble(self) -> ConfigError | None:
+        """Why the config can't be used; None if it can."""
+        try:
+            self.config  # noqa: B018 - read for its error
+        except ConfigError as error:
+            return error
+        return None
+
     @property
     def paths(self) -> StatePaths:
-        """The state directory in use; with `--state-dir` it is known though the config is broken."""
+        """The state directory in use, as far as it can be told from a broken config too.
+
+        A slip in the config keeps nobody from asking the daemon that runs.
+        """
         if self.state_option is not None:
             return StatePaths(expand(str(self.state_option)))
-        return StatePaths(self.config.state_path)
+        return StatePaths(_named_state_dir(self.config_file) if self.config_trouble else self.config.state_path)
+
+
+def _named_state_dir(file: Path) -> Path:
+    """Find the state directory in a config that can't be used, line by line; its default if it isn't said."""
+    with suppress(OSError, UnicodeDecodeError):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.lstrip().startswith("["):  # the keys of a table follow
+                break
+            with suppress(tomllib.TOMLDecodeError):
+                named = tomllib.loads(line).get("state_dir")
+                if isinstance(named, str) and Path(named).expanduser().is_absolute():
+                    return expand(named)
+    return default_state_dir()
 
 
 def settings_of(context: typer.Context) -> Settings:

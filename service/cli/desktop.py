@@ -8,16 +8,18 @@ from typing import Annotated
 import typer
 
 from service.cli.context import say, settings_of
+from service.cli.manual import manual
 from service.cli.source import NotRunning
 
-__all__ = ["register"]
+__all__ = ["open_page"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("open")(open_page)
-
-
+@manual(
+    ("dropscribe open", "Show the page."),
+    ("dropscribe open --print", "Print the address, to open it in a browser of your choice."),
+    exits={1: "No daemon is running."},
+    see=("status", "tray"),
+)
 def open_page(
     context: typer.Context,
     show_address: Annotated[

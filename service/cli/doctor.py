@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.context import print_json, say, settings_of
+from service.cli.manual import manual
 from watcher.errors import DropscribeError
 from watcher.models import Engine
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from service.cli.context import Settings
     from watcher.config import Config
 
-__all__ = ["Finding", "register"]
+__all__ = ["Finding", "doctor"]
 
 _LOW_SPACE = 500_000_000
 _EARLIEST = 1_700_000_000.0
@@ -37,16 +38,20 @@ class Finding:
     fix: str = ""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("doctor")(doctor)
-
-
+@manual(
+    ("dropscribe doctor", "Look at everything."),
+    ("dropscribe doctor --json", "The findings for a program."),
+    exits={1: "Something is wrong; its fix was printed."},
+    see=("status", "explain", "config check"),
+)
 def doctor(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> int:
-    """Check config, folders, ledger, engine, keyring, disk and clock; each finding comes with its fix."""
+    """Look at all that can be wrong, and say how to mend it.
+
+    Config, folders, ledger, daemon, engine, keyring, disk and clock are looked at. Nothing is changed.
+    """
     findings = list(_examine(settings_of(context)))
     if as_json:
         print_json([vars(finding) for finding in findings])

@@ -16,21 +16,46 @@ import tomli_w
 import typer
 
 from service.cli.context import print_json, say, settings_of
+from service.cli.manual import Command, manual, new_group
 from watcher.config import FolderConfig, expand, folders_dir, parse_config
 from watcher.errors import UsageError
 from watcher.models import Engine, Existing
+from watcher.paths import default_config_file
 
 if TYPE_CHECKING:
     from service.cli.context import Settings
 
 __all__ = ["app"]
 
-app = typer.Typer(help="The folders that are watched.", no_args_is_help=True)
+app = new_group()
+_BAD_CONFIG = {78: "The config can't be used; the line was said."}
 
-Folder = Annotated[Path, typer.Argument(metavar="FOLDER")]
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A watch folder.")]
 
 
-@app.command("add")
+@app.callback()
+@manual(
+    ("dropscribe folders add ~/Recordings", "Watch a folder from now on."),
+    ("dropscribe folders list", "What is watched, and how."),
+    files={str(folders_dir(default_config_file())): "One file for each folder that was added; edit it as you like."},
+    see=("config show", "run"),
+)
+def folders() -> None:
+    """Add, list, pause and remove watch folders.
+
+    A running Dropscribe takes every change up by itself. What you wrote into the config by hand is never rewritten.
+    """
+
+
+@app.command("add", cls=Command)
+@manual(
+    ("dropscribe folders add ~/Recordings", "Text and JSON beside each recording, made on this machine."),
+    ("dropscribe folders add ~/Films -f srt,vtt", "Subtitles."),
+    ("dropscribe folders add ~/Reden --engine speechmatics --language de", "With the cloud, in German."),
+    ("dropscribe folders add ~/Archive --existing ignore", "Leave alone what is in it now."),
+    exits=_BAD_CONFIG,
+    see=("folders list", "service install", "login"),
+)
 def add(
     context: typer.Context,
     folder: Folder,
@@ -63,7 +88,8 @@ def add(
     say(f"Watching {path} ({engine or settings.config.engine}). Its settings: {file}")
 
 
-@app.command("list")
+@app.command("list", cls=Command)
+@manual(("dropscribe folders list", "A line for each."), exits=_BAD_CONFIG, see=("folders add", "status"))
 def list_folders(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
@@ -81,7 +107,8 @@ def list_folders(
         say("No folders yet. Add one: dropscribe folders add ~/Recordings")
 
 
-@app.command("remove")
+@app.command("remove", cls=Command)
+@manual(("dropscribe folders remove ~/Recordings", "Stop watching it."), exits=_BAD_CONFIG, see=("folders pause",))
 def remove(context: typer.Context, folder: Folder) -> None:
     """Stop watching a folder. Its recordings and transcripts stay."""
     settings = settings_of(context)
@@ -90,13 +117,19 @@ def remove(context: typer.Context, folder: Folder) -> None:
     say(f"Not watched any more: {expand(str(folder))}. Everything in it stays as it is.")
 
 
-@app.command("pause")
+@app.command("pause", cls=Command)
+@manual(
+    ("dropscribe folders pause ~/Recordings", "Find recordings, but submit none."),
+    exits=_BAD_CONFIG,
+    see=("folders resume", "pause"),
+)
 def pause(context: typer.Context, folder: Folder) -> None:
     """Submit nothing from this folder until it is resumed."""
     _set_paused(settings_of(context), expand(str(folder)), paused=True)
 
 
-@app.command("resume")
+@app.command("resume", cls=Command)
+@manual(("dropscribe folders resume ~/Recordings", "Go on."), exits=_BAD_CONFIG, see=("folders pause",))
 def resume(context: typer.Context, folder: Folder) -> None:
     """Go on with a paused folder."""
     _set_paused(settings_of(context), expand(str(folder)), paused=False)

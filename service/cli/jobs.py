@@ -1,43 +1,38 @@
-"""The commands that tell what is going on and take orders: from the running daemon, or else from the ledger."""
+"""The commands that tell what is going on: from the running daemon, or else from the ledger."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from service.cli.context import one_line, print_json, say, settings_of, shown
-from service.cli.source import Source, open_source
+from service.cli.manual import manual
+from service.cli.source import open_source
 from watcher.config import expand
-from watcher.errors import UsageError
+from watcher.errors import DropscribeError, UsageError
 from watcher.models import Engine, EntryState
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-__all__ = ["register"]
+__all__ = ["explain", "jobs", "show", "status"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_STATES_HELP = f"Only these; STATE is {', '.join(state.value.lower() for state in EntryState)}."
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A recording, or any other path.")]
-Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("status")(status)
-    app.command("jobs")(jobs)
-    app.command("show")(show)
-    app.command("explain")(explain)
-    app.command("retry")(retry)
-    app.command("cancel")(cancel)
-    app.command("pause")(pause)
-    app.command("resume")(resume)
-
-
+@manual(
+    ("dropscribe status", "The whole picture."),
+    ("dropscribe status --json", "The same for a program: counts by state, holds, folders, what runs."),
+    exits={78: "The ledger can't be used as it is."},
+    see=("jobs", "explain", "open", "doctor"),
+)
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say what Dropscribe is doing now, and what needs you."""
+    """Say what Dropscribe does now, and what needs you.
+
+    The running daemon answers; without one, the ledger does, as far as it knows.
+    """
     with open_source(settings_of(context)) as source:
         snapshot = source.status()
     if as_json:
@@ -52,8 +47,7 @@ def _status_lines(snapshot: dict[str, Any]) -> list[str]:
     lines = [f"Dropscribe is {_in_words(snapshot)}."]
     lines += [f"  {state.lower():<12}{number:>8,}" for state, number in counts.items()]
     for entry in snapshot.get("active", []):
-        share = f" {entry['progress']:.0%}" if entry.get("progress") is not None else ""
-        lines.append(f"now: {entry['state'].lower()}{share}  {entry['path']}")
+        lines.append(f"now: {entry['path']}: {entry['doing']}")
     for folder in snapshot.get("folders", []):
         how = f"{folder['state']}{', paused' if folder['paused'] else ''}"
         lines.append(
@@ -66,6 +60,15 @@ def _status_lines(snapshot: dict[str, Any]) -> list[str]:
             lines.append(f"waiting: {account['reason']}")
     if problem := snapshot.get("config_problem"):
         lines.append(f"config: {problem}")
+    return lines + _advice(snapshot, counts)
+
+
+def _advice(snapshot: dict[str, Any], counts: dict[str, int]) -> list[str]:
+    lines = []
+    if "pid" not in snapshot:
+        lines.append("Start it: dropscribe run (or, from every login on: dropscribe service install)")
+    elif not snapshot["folders"]:
+        lines.append("No folder is watched yet: dropscribe folders add ~/Recordings")
     if counts.get("HELD"):
         lines.append("Some recordings need your decision: dropscribe jobs --state held")
     if counts.get("FAILED"):
@@ -78,15 +81,19 @@ def _in_words(snapshot: dict[str, Any]) -> str:
     return words.get(snapshot["state"], str(snapshot["state"]))
 
 
+@manual(
+    ("dropscribe jobs --state failed", "What failed, why, and what to do."),
+    ("dropscribe jobs --search interview --limit 200", "The latest 200 with `interview` in their name."),
+    exits={78: "The ledger can't be used as it is."},
+    see=("status", "show", "retry"),
+)
 def jobs(
     context: typer.Context,
-    state: Annotated[
-        str | None, typer.Option("--state", metavar="STATE", help="Only these: waiting, failed, …")
-    ] = None,
+    state: Annotated[str | None, typer.Option("--state", metavar="STATE", help=_STATES_HELP)] = None,
     search: Annotated[
         str | None, typer.Option("--search", metavar="TEXT", help="Only names with this in them.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many at the most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many at the most.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List recordings, latest change first."""
@@ -117,12 +124,17 @@ def _parse_state(state: str | None) -> EntryState | None:
         raise UsageError(f"There is no state {state!r}.", fix=f"Known: {known}.") from None
 
 
+@manual(
+    ("dropscribe show talk.mp3", "Its state, outputs, and all that happened to it."),
+    exits={1: "Dropscribe doesn't know this recording.", 78: "The ledger can't be used as it is."},
+    see=("explain", "jobs"),
+)
 def show(context: typer.Context, file: File, as_json: AsJson = False) -> None:
-    """Show everything about one recording: state, outputs, history."""
+    """Show one recording: its state, outputs and history."""
     with open_source(settings_of(context)) as source:
         told = source.explain(expand(str(file)))
     if told["kind"] != "entry":
-        raise UsageError(f"{shown(file)}: {told['reason']}", fix=told["fix"])
+        raise DropscribeError(f"{shown(file)}: {told['reason']}", fix=told["fix"])
     if as_json:
         print_json(told)
         return
@@ -135,8 +147,17 @@ def show(context: typer.Context, file: File, as_json: AsJson = False) -> None:
     _print_history(told)
 
 
+@manual(
+    ("dropscribe explain talk.mp3", "Why there is no transcript yet."),
+    ("dropscribe explain notes.docx", "Why it is left alone."),
+    exits={78: "The ledger can't be used as it is."},
+    see=("show", "retry", "doctor"),
+)
 def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None:
-    """Say what happened to a file, what happens next, and why; also for files that are ignored."""
+    """Say what happened to a file, what comes next, and why.
+
+    Any path may be asked about, also one that is left alone.
+    """
     with open_source(settings_of(context)) as source:
         told = source.explain(expand(str(file)))
         stopped = _stopped(told, source.status()) if told.get("state") == EntryState.WAITING else []
@@ -166,49 +187,3 @@ def _print_history(told: dict[str, Any]) -> None:
     for change in told["history"]:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change["at"]))
         say(one_line(f"  {when}  {change['to'].lower():<12} {change['reason']}".rstrip()))
-
-
-def retry(context: typer.Context, files: Files) -> int:
-    """Try recordings again that failed, were skipped or cancelled, or are held (which may cost again)."""
-    return _order(context, files, lambda source, uid: source.retry(uid))
-
-
-def cancel(context: typer.Context, files: Files) -> int:
-    """Give up recordings that are not done yet."""
-    return _order(context, files, lambda source, uid: source.cancel(uid))
-
-
-def _order(context: typer.Context, files: list[Path], order: Callable[[Source, str], dict[str, Any]]) -> int:
-    bad = 0
-    with open_source(settings_of(context), orders=True) as source:
-        for file in files:
-            told = source.explain(expand(str(file)))
-            if told["kind"] != "entry":
-                say(f"{shown(file)}: {one_line(told['reason'] + ' ' + told['fix'])}".rstrip(), error=True)
-                bad += 1
-                continue
-            try:
-                told = order(source, told["uid"])
-            except UsageError as error:
-                say(one_line(str(error)), error=True)
-                bad += 1
-                continue
-            say(one_line(f"{told['path']} is {told['state'].lower()}. {told['next']}"))
-    return 1 if bad else 0
-
-
-def pause(
-    context: typer.Context,
-    minutes: Annotated[float | None, typer.Option("--minutes", min=0.1, help="Go on by itself after so long.")] = None,
-) -> None:
-    """Submit nothing until `dropscribe resume`; what runs at the service is still fetched."""
-    with open_source(settings_of(context), orders=True) as source:
-        source.pause(time.time() + minutes * 60 if minutes else None)
-    say("Paused. `dropscribe resume` goes on.")
-
-
-def resume(context: typer.Context) -> None:
-    """Go on after `dropscribe pause`."""
-    with open_source(settings_of(context), orders=True) as source:
-        source.resume()
-    say("Going on.")

@@ -11,33 +11,38 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.context import say, settings_of
+from service.cli.manual import manual
 from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:
     from service.cli.context import Settings
 
-__all__ = ["register"]
+__all__ = ["login", "logout"]
 
 
 class LoginFailed(DropscribeError):
     """The key was not kept."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    app.command("login")(login)
-    app.command("logout")(logout)
-
-
+@manual(
+    ("dropscribe login", "Ask for the key without showing it."),
+    ("dropscribe login < key.txt", "Read it from a file."),
+    ("dropscribe login --file", "Where there is no keyring: keep it in a file that only you may read."),
+    exits={
+        1: "The service refuses the key, or it can't be kept; nothing was changed.",
+        78: "The config can't be used.",
+    },
+    see=("logout", "folders add", "doctor"),
+)
 def login(
     context: typer.Context,
     file: Annotated[
         bool, typer.Option("--file", help="Keep the key in a file that only you may read, not in the keyring.")
     ] = False,
 ) -> None:
-    """Keep a Speechmatics API key, after trying it against the service.
+    """Keep a Speechmatics API key, once the service took it.
 
-    The key is asked for without showing it, or read from standard input: `dropscribe login < key.txt`.
+    It goes into the keyring of your desktop. Only folders with `engine = "speechmatics"` use it.
     """
     config = settings_of(context).config.speechmatics
     key = _ask()
@@ -70,6 +75,7 @@ def _tell_daemon(settings: Settings) -> None:
             client.lift(hold["name"])
 
 
+@manual(("dropscribe logout", "Forget the key."), exits={78: "The config can't be used."}, see=("login",))
 def logout(context: typer.Context) -> None:
     """Forget the API key that `dropscribe login` kept."""
     from service import keys  # noqa: PLC0415 - `--help` stays quick

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 __all__ = ["follow"]
 
 _LOOK = 0.25
-_WORDS = {"SUBMITTING": "uploading", "SUBMITTED": "transcribing", "TRANSCRIBED": "writing"}
 
 
 async def follow(control: Control) -> None:
@@ -49,7 +48,7 @@ def _show(progress: Progress, tasks: dict[str, TaskID], active: list[dict[str, A
         progress.remove_task(tasks.pop(uid))
     for entry in active:
         uid, share = entry["uid"], entry["progress"]
-        words = f"{_WORDS.get(entry['state'], '')} {one_line(entry['name'])}"
+        words = f"{one_line(entry['name'])}: {entry['doing']}"
         if uid not in tasks:
             tasks[uid] = progress.add_task(words, total=None)
         uploading = entry["state"] == "SUBMITTING" and share is not None

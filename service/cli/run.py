@@ -13,6 +13,7 @@ import msgspec
 import typer
 
 from service.cli.context import live_stderr, one_line, say, settings_of, shown
+from service.cli.manual import manual
 from watcher.config import Config, FolderConfig, expand
 from watcher.errors import UsageError
 from watcher.ledger import open_readonly
@@ -22,14 +23,17 @@ if TYPE_CHECKING:
     from service.cli.context import Settings
     from watcher.paths import StatePaths
 
-__all__ = ["register"]
+__all__ = ["run"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("run")(run)
-
-
+@manual(
+    ("dropscribe run", "Watch the folders of the config; changes of it are taken up."),
+    ("dropscribe run ~/Recordings", "Watch just this folder, with the defaults; no config is needed."),
+    ("dropscribe run ~/Recordings --once", "Transcribe what is there, then end; for cron and scripts."),
+    exits={1: "With --once: something was not transcribed.", 78: "The config or the ledger can't be used."},
+    environment={"SPEECHMATICS_API_KEY": "The API key for folders that use the cloud."},
+    see=("folders add", "service install", "status"),
+)
 def run(
     context: typer.Context,
     folders: Annotated[
@@ -37,13 +41,18 @@ def run(
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Do what is there, then exit.")] = False,
 ) -> int:
-    """Watch folders and write transcripts beside the recordings, until you press Ctrl-C.
+    """Watch folders and transcribe what is dropped, until Ctrl-C.
 
-    With FOLDER no config is needed. Without, the folders of the config are watched, and its changes are taken up.
-    With --once, what is in the folders now is transcribed; the exit status is 1 if something failed.
+    With FOLDER no config is needed. Without, the folders of the config are watched, and its changes are taken up:
+    if it names none yet, Dropscribe waits for the first `dropscribe folders add`.
     """
     settings = settings_of(context)
     config, file = _config_for(settings, folders or [])
+    if once and not config.folders:
+        raise UsageError(
+            "There is no folder to watch.",
+            fix="Name one: dropscribe run --once ~/Recordings — or keep one: dropscribe folders add ~/Recordings",
+        )
     return asyncio.run(_run(config, file, once=once, verbose=settings.verbose))
 
 
@@ -55,11 +64,6 @@ def _config_for(settings: Settings, folders: list[Path]) -> tuple[Config, Path |
         own = {expand(folder.path): folder for folder in config.folders}
         named = tuple(own.get(expand(str(f)), FolderConfig(path=str(expand(str(f))))) for f in folders)
         return msgspec.structs.replace(config, folders=named), None
-    if not config.folders:
-        raise UsageError(
-            "There is no folder to watch.",
-            fix="Name one: dropscribe run ~/Recordings — or keep one: dropscribe folders add ~/Recordings",
-        )
     return config, settings.config_file
 
 
@@ -80,14 +84,27 @@ async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -
 
     logs.configure(verbose=verbose, stream=live_stderr())
     terminal = sys.stderr.isatty()
-    if not once and terminal:
-        names = ", ".join(folder.path for folder in config.folders)
-        say(f"Watching {names}. Drop a recording in; Ctrl-C stops.", error=True)
+    if not once:
+        _greet(config, terminal=terminal)
     host = Host(config, config_file=file, once=once, observers=(follow,) if terminal else ())
     began = time.time()
     before = _counts(host.paths)
     await host.run()
     return _report(host.paths, before, began) if once else 0
+
+
+def _greet(config: Config, *, terminal: bool) -> None:
+    """Say what is watched; without a folder, say so in the log of a service, too."""
+    if terminal and config.folders:
+        names = ", ".join(folder.path for folder in config.folders)
+        say(f"Watching {names}. Drop a recording in; Ctrl-C stops.", error=True)
+    elif not config.folders:
+        say(
+            "There is no folder to watch yet. The first one is taken up as soon as you add it, for example with",
+            error=True,
+        )
+        say("  dropscribe folders add ~/Recordings", error=True)
+        say("Until then Dropscribe waits." + (" Ctrl-C stops." if terminal else ""), error=True)
 
 
 def _counts(paths: StatePaths) -> dict[EntryState, int]:

@@ -13,6 +13,7 @@ from service.batch_server import KEY_VARIABLE
 from service.batch_server.options import OPTIONS, Option
 from service.batch_server.options import settings as settings_from
 from service.cli.context import say, settings_of
+from service.cli.manual import manual
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,26 +22,26 @@ if TYPE_CHECKING:
     from service.batch_server import ServerSettings
     from service.cli.context import Settings
 
-__all__ = ["register"]
+__all__ = ["serve"]
 
 PORT = 8585
 # What the config says unless the command line does: the option, and the key of `[local]`.
 _CONFIGURED = {"model": "model", "threads": "threads", "idle_release": "idle_release"}
-_EPILOG = (
-    f"Clients send the key as `Authorization: Bearer KEY`. Set {KEY_VARIABLE} to use a key of your own; otherwise one "
-    "is made, printed, and kept for the next start. Logs go to standard error."
+
+
+@manual(
+    ("dropscribe serve", "For this machine's programs; address and key are printed."),
+    ("dropscribe serve --port 0 --model base.en", "On any free port, with a larger model."),
+    exits={1: "It can't listen there, or the model can't be used.", 78: "The config can't be used."},
+    environment={KEY_VARIABLE: "The key that clients must send."},
+    see=("run", "transcribe"),
 )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("serve", epilog=_EPILOG)(serve)
-
-
 def serve(context: typer.Context, **values: Any) -> int:  # noqa: ANN401 - as OPTIONS say
-    """Serve the Speechmatics Batch API from this machine, on local Whisper.
+    """Serve the Speechmatics Batch API on local Whisper.
 
     Any program that was written for Speechmatics works with it: give it the address and the key that are printed.
+    Clients send the key as `Authorization: Bearer KEY`. Unless you choose one, it is made, printed, and kept for the
+    next start. Logs go to standard error.
     """
     from service.batch_server import serve as run_server  # noqa: PLC0415 - `--help` stays quick
 

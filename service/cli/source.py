@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from watcher.describe import describe_entry, describe_hold, next_step, shown
+from service.cli.context import say
 from watcher.errors import DropscribeError
-from watcher.ledger import LedgerReader, open_readonly
+
+# The ledger and what tells of it are imported where no daemon answers: `dropscribe status` is for people who wait.
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from service.cli.context import Settings
     from service.dashboard.client import ControlClient
+    from watcher.ledger import LedgerReader
     from watcher.models import EntryState
 
 __all__ = ["LedgerSource", "NotRunning", "Source", "open_source"]
@@ -53,13 +55,18 @@ class Source(Protocol):
 def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]:
     """Reach the daemon; without one, read the ledger, unless there are orders to give.
 
+    A config that can't be used is told on standard error, and keeps nobody from an answer.
+
     Raises:
         NotRunning: there are orders to give and no daemon to take them.
-        LedgerError: there is no daemon, and no ledger that can be read.
+        LedgerError: there is no daemon, and the ledger can't be read.
     """
     from service.dashboard.client import ControlClient  # noqa: PLC0415 - only where a daemon is asked
 
     client = ControlClient.from_state(settings.paths)
+    if trouble := settings.config_trouble:
+        goes_on = " The running Dropscribe keeps the last good config." if client else ""
+        say(f"dropscribe: {trouble}{goes_on}", error=True)
     if client is not None:
         yield DaemonSource(client)
         return
@@ -68,6 +75,11 @@ def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]
             f"No Dropscribe is running on {settings.paths.root}.",
             fix="Start it: dropscribe run (or: dropscribe service start)",
         )
+    if not settings.paths.ledger.exists():
+        yield LedgerSource(None)
+        return
+    from watcher.ledger import open_readonly  # noqa: PLC0415 - see above
+
     ledger = open_readonly(settings.paths.ledger)
     try:
         yield LedgerSource(ledger)
@@ -112,25 +124,39 @@ class DaemonSource:
 
 
 class LedgerSource:
-    """Answers from the ledger alone; what only a running daemon knows is left out, and said so."""
+    """Answers from the ledger alone; what only a running daemon knows is left out, and said so.
 
-    def __init__(self, ledger: LedgerReader) -> None:
+    Args:
+        ledger: None before the daemon ran for the first time.
+    """
+
+    def __init__(self, ledger: LedgerReader | None) -> None:
         self._ledger = ledger
 
     def status(self) -> dict[str, Any]:
         """The picture without a daemon."""
+        if self._ledger is None:
+            return {"state": "not running, and has not run here yet", "counts": {}, "holds": []}
+        from watcher.describe import describe_hold  # noqa: PLC0415 - see above
+
         counts = {state.value: number for state, number in self._ledger.counts().items()}
         holds = [describe_hold(hold) for hold in self._ledger.holds(0.0)]
         return {"state": "not running; this is from its ledger", "counts": counts, "holds": holds}
 
     def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
         """Recordings, latest change first."""
+        if self._ledger is None:
+            return []
+        from watcher.describe import describe_entry  # noqa: PLC0415 - see above
+
         return [describe_entry(entry) for entry in self._ledger.entries(state=state, search=search, limit=limit)]
 
     def explain(self, path: Path) -> dict[str, Any]:
         """What the ledger knows of a path."""
-        entry = self._ledger.at_path(path)
-        if entry is None:
+        from watcher.describe import describe_entry, next_step, shown  # noqa: PLC0415 - see above
+
+        entry = self._ledger.at_path(path) if self._ledger else None
+        if self._ledger is None or entry is None:
             reason = "The ledger does not know it, and no daemon runs that could look at it."
             return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
         told = describe_entry(entry, self._ledger.outputs(entry.id), self._ledger.history(entry.id))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.context import live_stderr, one_line, say, settings_of, shown
+from service.cli.manual import manual
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError
 from watcher.models import Engine, OutputFormat
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
     from watcher.speechmatics import JobConfig
     from watcher.transcripts import TranscriptWriter
 
-__all__ = ["register"]
+__all__ = ["transcribe"]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command."""
-    app.command("transcribe")(transcribe)
-
-
+@manual(
+    ("dropscribe transcribe talk.mp3", "Write talk.txt beside it."),
+    ("dropscribe transcribe -f txt,srt -o subtitles *.mp4", "Text and subtitles of films, into a folder."),
+    ("dropscribe transcribe --engine speechmatics --language de rede.wav", "With the cloud, in German."),
+    exits={1: "One of them was not transcribed, which was said.", 78: "The config can't be used."},
+    environment={"SPEECHMATICS_API_KEY": "The API key, with `--engine speechmatics`."},
+    see=("run", "login"),
+)
 def transcribe(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings.")],
@@ -43,7 +47,10 @@ def transcribe(
     engine: Annotated[Engine | None, typer.Option("--engine", help="local, or speechmatics: the cloud.")] = None,
     language: Annotated[str | None, typer.Option("--language", metavar="L", help="What is spoken, e.g. en.")] = None,
 ) -> int:
-    """Transcribe recordings now, without a watch folder. Nothing that exists is overwritten."""
+    """Transcribe recordings now, without a watch folder.
+
+    The paths of what was written are printed, one a line. Nothing that exists is overwritten.
+    """
     wanted = _parse_formats(formats)
     settings = settings_of(context)
     job = dict(settings.config.transcription) | ({"language": language} if language else {})

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Pages", "answer_refusal"]
 
 _STATIC = {
+    "active.js": "text/javascript; charset=utf-8",
     "common.js": "text/javascript; charset=utf-8",
     "overview.js": "text/javascript; charset=utf-8",
     "recording.js": "text/javascript; charset=utf-8",

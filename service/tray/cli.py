@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.context import say, settings_of
+from service.cli.manual import manual
 
 if TYPE_CHECKING:
     from service.background.base import Background
@@ -16,36 +17,42 @@ if TYPE_CHECKING:
 __all__ = ["tray"]
 
 
+@manual(
+    ("dropscribe tray &", "Show it until you choose Quit."),
+    ("dropscribe tray --wait 120", "Wait two minutes for a panel that starts late."),
+    exits={1: "There is no display, or no panel that takes icons."},
+    see=("open", "status", "service install"),
+)
 def tray(
     context: typer.Context,
     *,
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait for a panel; at login it may come late.")] = 30.0,
+    wait: Annotated[
+        float, typer.Option(metavar="N", min=0, help="Seconds to wait for a panel; at login it may come late.")
+    ] = 30.0,
 ) -> None:
-    """Show the icon in the panel: what Dropscribe is doing, and a menu.
+    """Show an icon in the panel, with a menu.
 
     It is a process of its own. It stays when the daemon is stopped, and says so; quitting it stops nothing else.
     """
     # All of this takes longer to import than `--help` may take.
-    from service.background.cli import state_dir_of  # noqa: PLC0415
     from service.tray.app import TrayApp  # noqa: PLC0415
     from watcher import logs  # noqa: PLC0415
-    from watcher.paths import StatePaths  # noqa: PLC0415
 
     settings = settings_of(context)
     logs.configure(verbose=settings.verbose)
     background, spec = _service(settings)
-    app = TrayApp(StatePaths(state_dir_of(settings)), background=background, spec=spec, complain=_complain)
+    app = TrayApp(settings.paths, background=background, spec=spec, complain=_complain)
     app.run(patience=wait)
 
 
 def _service(settings: Settings) -> tuple[Background | None, ServiceSpec | None]:
     """Find what `Start at login` needs; without it the menu goes without that line."""
     from service.background.base import background_of_this_machine  # noqa: PLC0415
-    from service.background.cli import spec_of, state_dir_of  # noqa: PLC0415
+    from service.background.cli import spec_of  # noqa: PLC0415
     from watcher.errors import DropscribeError  # noqa: PLC0415
 
     try:
-        return background_of_this_machine(state_dir_of(settings)), spec_of(settings, tray=True)
+        return background_of_this_machine(settings.paths.root), spec_of(settings, tray=True)
     except DropscribeError:
         return None, None
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN = "the-token-of-this-test"
+_CALM = {"paused": False, "reason": "", "fix": ""}
 
 
 def snapshot(state: str = "idle", **more: Any) -> dict[str, Any]:
@@ -29,7 +30,7 @@ def snapshot(state: str = "idle", **more: Any) -> dict[str, Any]:
         "config_problem": "",
         "counts": {**counts, **more.pop("counts", {})},
         "holds": [],
-        "folders": [{"path": "/r/Interviews", "engine": "local", "state": "watching", "reason": "", "fix": ""}],
+        "folders": [{"path": "/r/Interviews", "engine": "local", "state": "watching", **_CALM}],
         "active": [],
         "recent": [],
         **more,

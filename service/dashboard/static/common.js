@@ -32,6 +32,11 @@ export function el(tag, set = {}, ...children) {
   return made;
 }
 
+/** A recording's name, as a link to its page. */
+export function nameOf({ uid, name }) {
+  return el("a", { className: "name", href: `/recordings/${encodeURIComponent(uid)}` }, name);
+}
+
 export function show(node, text) {
   if (node.textContent !== text) node.textContent = text;
   node.hidden = !text;

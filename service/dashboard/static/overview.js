@@ -1,8 +1,9 @@
 // The overview: what Dropscribe is doing, what needs a person, every recording, the folders.
 
 import {
-  $, STATES, ask, duration, el, listen, order, put, reconcile, say, seldom, show, trouble, whenText,
+  $, STATES, ask, duration, el, listen, nameOf, order, put, reconcile, say, seldom, show, trouble, whenText,
 } from "./common.js";
+import { showActive, uploaded } from "./active.js";
 
 const PAGE = 50;
 const MANY = 20; // entries that change at once, from which on the list is read anew
@@ -83,27 +84,11 @@ function lift(button, name) {
 
 function showNow(status, waiting) {
   const queue = waiting === 1 ? "1 recording waits." : `${waiting} recordings wait.`;
-  const nothing = status.folders.length ? "Drop a recording into a watch folder." : "";
+  const nothing = status.folders.length
+    ? "Drop a recording into a watch folder."
+    : "No folder is watched yet. Add one in a terminal: dropscribe folders add ~/Recordings";
   show($("now-text"), waiting ? queue : status.active.length ? "" : `Nothing to do. ${nothing}`);
-  reconcile($("active"), status.active, (entry) => entry.uid, makeActive, updateActive);
-}
-
-function makeActive(entry) {
-  const bar = el("progress", { max: 1, aria: { label: `Progress of ${entry.name}` } });
-  return el("li", {}, nameOf(entry), bar, el("span", { className: "side state" }));
-}
-
-function updateActive(node, entry) {
-  const state = node.querySelector(".state");
-  state.dataset.state = entry.state;
-  show(state, STATES[entry.state]);
-  progress(node, entry.progress);
-}
-
-function progress(node, done) {
-  const bar = node.querySelector("progress");
-  if (done === null || done === undefined) bar.removeAttribute("value");
-  else bar.value = done;
+  showActive(status.active);
 }
 
 function showFolders(folders) {
@@ -168,8 +153,6 @@ function showCount() {
 }
 
 const rowOf = (uid) => $("entries").querySelector(`[data-key="${CSS.escape(uid)}"]`);
-
-const nameOf = (entry) => el("a", { className: "name", href: `/recordings/${encodeURIComponent(entry.uid)}` }, entry.name);
 
 function makeRow(entry) {
   const orders = el("span", { className: "side" }, el("span", { className: "state" }));
@@ -239,9 +222,7 @@ const readChanged = seldom(async () => {
 
 function heard({ kind, data }) {
   if (kind === "progress") {
-    const row = $("active").querySelector(`[data-key="${CSS.escape(data.uid)}"]`);
-    if (row && data.total) progress(row, data.sent / data.total);
-    else statusSoon();
+    if (!uploaded(data)) statusSoon();
     return;
   }
   if (data.uid) {

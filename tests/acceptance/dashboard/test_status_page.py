@@ -39,12 +39,16 @@ def test_the_whole_story_of_a_recording_without_a_reload(page, running, plant):
     expect(active.locator(".state")).to_have_text("Uploading")
     running.call(plant.progress, entry, 25, 100)
     expect(active.locator("progress")).to_have_js_property("value", 0.25)
+    expect(active.locator(".note")).to_have_text("25 B of 100 B")
     running.call(plant.progress, entry, 100, 100)
     expect(active.locator("progress")).to_have_js_property("value", 1)
 
     entry = running.do(plant.submitted(entry))
     expect(active.locator(".state")).to_have_text("Transcribing")
     expect(active.locator("progress")).not_to_have_attribute("value", re.compile(".*"))
+    expect(active.locator(".note")).to_have_text(re.compile(r"0:12 long · submitted \d+:\d\d(:\d\d)? ago"))
+    before = active.locator(".note").text_content()
+    expect(active.locator(".note")).not_to_have_text(before)  # it counts on by itself
 
     running.do(plant.done(entry, HELLO))
     expect(row(page, "meeting.wav").locator(".state")).to_have_text("Done")
@@ -292,8 +296,12 @@ def test_text_can_be_read_in_light_and_dark(page, running, plant, scheme):
 
 def test_a_burst_is_read_as_a_whole_and_nothing_is_missing(page, running, plant, trouble):
     trouble.asked.clear()
-    for number in range(120):
-        running.do(plant.found(f"{number}.wav", seconds=0.01))
+
+    async def burst():  # in one go: a busy machine would draw single orders out until they are no burst
+        for number in range(120):
+            await plant.found(f"{number}.wav", seconds=0.01)
+
+    running.do(burst())
     expect(page.locator("#entries .name").first).to_have_text("119.wav")
     expect(page.locator("#now-text")).to_have_text("120 recordings wait.")
     assert len(trouble.asked) < 120

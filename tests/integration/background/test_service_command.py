@@ -90,11 +90,11 @@ def test_install_twice_and_uninstall_leaves_config_and_ledger(person):
     assert "Nothing was installed." in person.call("service", "uninstall").stdout
 
 
-def test_without_a_folder_nothing_is_started_and_the_next_step_is_told(person):
+def test_without_a_folder_the_daemon_waits_for_one_and_the_next_step_is_told(person):
     person.with_systemctl()
     done = person.call("service", "install")
     assert "dropscribe folders add" in done.stdout
-    assert not [call for call in person.asked.read_text().splitlines() if "start" in call]
+    assert [call for call in person.asked.read_text().splitlines() if "start" in call]
 
 
 def test_a_unit_that_was_edited_is_kept(person):

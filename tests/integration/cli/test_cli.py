@@ -60,7 +60,7 @@ def test_every_command_of_the_design_explains_itself(dropscribe, command):
     [
         (["frobnicate"], 2, "frobnicate"),
         (["run", "--frobnicate"], 2, "frobnicate"),
-        (["run"], 2, "no folder to watch"),
+        (["run", "--once"], 2, "no folder to watch"),
         (["run", "/no/such/folder"], 2, "mkdir -p '/no/such/folder'"),
         (["jobs", "--state", "lost"], 2, "waiting"),
         (["transcribe", "/no/such/file.wav"], 2, "/no/such/file.wav"),
@@ -76,6 +76,46 @@ def test_what_is_wrong_is_said_in_a_sentence(dropscribe, arguments, status, says
     assert found == status, out + err
     assert says in err
     assert "Traceback" not in err
+
+
+def test_before_the_first_run_questions_have_friendly_answers(dropscribe):
+    status, out, err = dropscribe("status")
+    assert (status, err) == (0, "")
+    assert "not running, and has not run here yet" in out
+    assert "Start it: dropscribe run" in out
+    assert dropscribe("jobs") == (0, "No recordings yet.\n", "")
+    status, out, _ = dropscribe("explain", "/x.wav")
+    assert status == 0
+    assert "no daemon runs that could look at it" in out
+    assert dropscribe("show", "/x.wav")[0] == 1
+    assert json.loads(dropscribe("status", "--json")[1])["counts"] == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('state_dir = "{state}"\ncolour = "red"\n', "line 2: unknown key 'colour'"),
+        ('state_dir = "{state}"\nengine = local\n', "config.toml"),
+        ('state_dir = "{state}"\n[[folders]]\npath = 3\n', "line 3"),
+    ],
+)
+def test_a_slip_in_the_config_keeps_nobody_from_the_daemon(tmp_path, monkeypatch, capsys, text, told):
+    from tests.support.control_server import ControlServer, snapshot
+
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    state = tmp_path / "state of mine"
+    config = tmp_path / "config.toml"
+    config.write_text(text.format(state=state))
+    with ControlServer(state / "control.json") as server:
+        server.now(snapshot("paused"))
+        assert main(["--config", str(config), "status"]) == 0
+        said = capsys.readouterr()
+        assert "Dropscribe is paused." in said.out
+        assert told in said.err
+        assert "The running Dropscribe keeps the last good config." in said.err
+        assert main(["--config", str(config), "pause"]) == 0
+        assert server.requests.get(timeout=10) == ("/api/pause", {"until": None})
+    assert main(["--config", str(config), "run", "--once"]) == 78
 
 
 def test_a_broken_config_names_its_line(dropscribe):

@@ -1,0 +1,51 @@
+// What is on its way: uploads by their bytes, transcriptions by the time they take, since no service tells more.
+
+import { $, STATES, duration, el, nameOf, reconcile, show, size } from "./common.js";
+
+let active = [];
+
+export function showActive(entries) {
+  active = entries;
+  reconcile($("active"), entries, (entry) => entry.uid, make, update);
+}
+
+/** Show an upload's progress; whether the recording is on show. */
+export function uploaded({ uid, sent, total }) {
+  const node = $("active").querySelector(`[data-key="${CSS.escape(uid)}"]`);
+  const entry = active.find((each) => each.uid === uid);
+  if (!node || !entry || !total) return false;
+  Object.assign(entry, { sent, total });
+  update(node, entry);
+  return true;
+}
+
+function make(entry) {
+  const bar = el("progress", { max: 1, aria: { label: `Progress of ${entry.name}` } });
+  return el("li", {}, nameOf(entry), el("span", { className: "note" }), bar, el("span", { className: "side state" }));
+}
+
+function update(node, entry) {
+  const state = node.querySelector(".state");
+  state.dataset.state = entry.state;
+  show(state, entry.ahead ? "Submitted" : STATES[entry.state]);
+  show(node.querySelector(".note"), note(entry));
+  const bar = node.querySelector("progress");
+  bar.hidden = entry.ahead > 0;
+  if (entry.total) bar.value = entry.sent / entry.total;
+  else bar.removeAttribute("value");
+}
+
+function note(entry) {
+  if (entry.state === "SUBMITTING" && entry.total) return `${size(entry.sent)} of ${size(entry.total)}`;
+  if (entry.state !== "SUBMITTED") return "";
+  if (entry.ahead) return entry.ahead === 1 ? "One recording is before it." : `${entry.ahead} recordings are before it.`;
+  const length = entry.duration ? `${duration(entry.duration)} long · ` : "";
+  return `${length}submitted ${duration(Math.max(0, Date.now() / 1000 - entry.changed_at))} ago`;
+}
+
+setInterval(() => {
+  for (const entry of active) {
+    const node = entry.state === "SUBMITTED" && $("active").querySelector(`[data-key="${CSS.escape(entry.uid)}"]`);
+    if (node) show(node.querySelector(".note"), note(entry));
+  }
+}, 1000);
