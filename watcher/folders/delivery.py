@@ -44,7 +44,7 @@ class Delivery:
         self._hint = hint
         self._queue: asyncio.Queue[Settled | Moved | None] = asyncio.Queue(_CAPACITY)
         self._handed_on: dict[Path, tuple[Version, float | None]] = {}
-        self._moves: dict[tuple[Path, Path], float] = {}
+        self._moves: dict[tuple[Path, Path], tuple[float, Path]] = {}
         self._progress = asyncio.Event()
 
     def __contains__(self, path: object) -> bool:
@@ -86,12 +86,18 @@ class Delivery:
         self._handed_on[item.path] = (item.size, item.mtime_ns, item.inode), None
         await self._queue.put(item)
 
-    async def moved(self, item: Moved) -> None:
-        """Hand on a move, once: nested folders hear of it twice."""
+    async def moved(self, item: Moved, heard_by: Path) -> None:
+        """Hand on a move, once: what moves between two folders is heard of by both of them.
+
+        Args:
+            item: the move.
+            heard_by: the watch folder that heard of it.
+        """
         now = self._clock.monotonic()
-        self._moves = {move: at for move, at in self._moves.items() if now - at < _SAME_MOVE}
-        if (item.old, item.new) not in self._moves:
-            self._moves[item.old, item.new] = now
+        self._moves = {move: (at, by) for move, (at, by) in self._moves.items() if now - at < _SAME_MOVE}
+        _, first = self._moves.get((item.old, item.new), (now, heard_by))
+        if first == heard_by:
+            self._moves[item.old, item.new] = now, heard_by
             self._moves.pop((item.new, item.old), None)
             self._handed_on.pop(item.old, None)
             await self._queue.put(item)
@@ -112,6 +118,11 @@ class Delivery:
             self._queue.get_nowait()
         self._queue.put_nowait(None)
         self.progressed()
+
+    def forget(self, path: Path) -> None:
+        """A file is gone: should it come back, it is new, even if it is the same."""
+        if self._handed_on.get(path, (None, None))[1] is not None:
+            del self._handed_on[path]
 
     def forget_below(self, folder: Path) -> None:
         """Forget what lies in a folder that is no longer watched."""

@@ -1,8 +1,8 @@
 """Linux: watchdog's inotify classes, made to tell what they keep to themselves.
 
 watchdog 7 rebuilds its watches after the kernel's queue overflowed, but tells nobody that events were lost; it
-passes over subfolders that the watch limit leaves unwatched; it doesn't notice that the root was unmounted or
-renamed; and it can't pair a move between two roots. Each is reported here.
+passes over subfolders that the watch limit or missing permission leaves unwatched; it doesn't notice that the root
+was unmounted or renamed; and it can't pair a move between two roots. Each is reported or made up for here.
 """
 
 from __future__ import annotations
@@ -66,15 +66,16 @@ if sys.platform == "linux":
         """Renames out of one root that may turn up in another, by the kernel's cookie for the pair."""
 
         def __init__(self) -> None:
-            self._paths: OrderedDict[int, tuple[_WatchGroup, bytes]] = OrderedDict()
+            self._paths: OrderedDict[int, list[tuple[_WatchGroup, bytes]]] = OrderedDict()
 
         def note(self, cookie: int, group: _WatchGroup, path: bytes) -> None:
-            self._paths[cookie] = group, path
+            self._paths.setdefault(cookie, []).append((group, path))
             if len(self._paths) > _MOST_DEPARTED:
                 self._paths.popitem(last=False)
 
-        def find(self, cookie: int) -> tuple[_WatchGroup, bytes] | None:
-            return self._paths.get(cookie)
+        def find(self, cookie: int) -> list[tuple[_WatchGroup, bytes]]:
+            """Who saw it leave: more than one where watch folders are nested."""
+            return self._paths.get(cookie, [])
 
     class _WatchGroup(InotifyWatchGroup):
         """All watches of one root."""
@@ -100,7 +101,16 @@ if sys.platform == "linux":
                 return
             if event.is_moved_from or event.is_moved_to:
                 self._follow(event)
+            elif event.mask & InotifyConstants.IN_ATTRIB and event.is_directory:
+                self._watch_again(event)
             super().on_event(event)
+
+        def _watch_again(self, event: InotifyEvent) -> None:
+            """A folder that could not be watched because it could not be read may be readable now."""
+            with self._lock:
+                path = self._build_event_source_path(event)
+                if self.is_active and self.is_recursive and path and path not in self._active_callbacks_by_path:
+                    self._add_all_callbacks(path)
 
         def _follow(self, event: InotifyEvent) -> None:
             departures = self._inotify_fd.departures if isinstance(self._inotify_fd, _Descriptor) else None
@@ -111,9 +121,10 @@ if sys.platform == "linux":
             if event.is_moved_from:
                 departures.note(event.cookie, self, path)
                 return
-            origin = departures.find(event.cookie)
-            if (origin is None or origin[0] is not self) and self.reports:
-                self.reports.arrived(path, origin[1] if origin else None, is_folder=event.is_directory)
+            origins = departures.find(event.cookie)
+            # What left from here too is paired by watchdog.
+            if self.reports and all(group is not self for group, _ in origins):
+                self.reports.arrived(path, origins[0][1] if origins else None, is_folder=event.is_directory)
 
         def _add_callback(self, path: bytes) -> None:
             descriptor = self._inotify_fd
@@ -121,6 +132,10 @@ if sys.platform == "linux":
                 # Not add_callback: it warns when a folder is met twice, which a busy tree does all the time.
                 with descriptor._lock:  # noqa: SLF001 - see above
                     watch = descriptor._get_or_create_watch(path, self.event_mask)  # noqa: SLF001 - see above
+                    if watch.wd < 0:
+                        # How watchdog tells that the folder may not be read; it would keep this as a watch.
+                        descriptor._watch_for_wd.pop(watch.wd, None)  # noqa: SLF001 - see above
+                        raise OSError(errno.EACCES, os.strerror(errno.EACCES))  # noqa: TRY301 - as all its others
                     watch.callbacks[self._id] = self
             except OSError as error:
                 if path == self.path:

@@ -80,13 +80,9 @@ class Root:
         self.rules = Filter(folder)
         self.marks = Marks(folder)
         settled = getattr(self, "settler", None)
-        patience = Patience(
-            settle=folder.settle,
-            closed=self._patience.closed,
-            incomplete=max(self._patience.incomplete, folder.settle),
-            longest=self._patience.longest,
-            closed_unsure=self._patience.closed_unsure,
-        )
+        given = self._patience
+        longest = {name: max(getattr(given, name), folder.settle) for name in ("incomplete", "abandoned")}
+        patience = dataclasses.replace(given, settle=folder.settle, **longest)
         if settled is None:
             self.settler = Settler(patience)
         else:

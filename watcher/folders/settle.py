@@ -5,8 +5,9 @@ A recording is whole when
 - the OS said that its writer closed it and it has been quiet for a moment since, or it has been quiet for
   `settle` seconds; and
 - nobody holds it open for writing, where the platform can tell; and
-- its container isn't visibly cut short. One that stays so for `patience` seconds is let through as
-  incomplete, so that it ends as an explained failure instead of waiting for ever.
+- its container isn't visibly cut short. A recorder that crashed leaves one that stays so: when nobody has it open
+  and nobody wrote to it for long, what there is of it is let through, marked as cut short; and
+- times that tell only whole seconds are older than such a second: a change within it would not be noticed.
 
 A writer that pauses and goes on teaches us its rhythm: from then on the quiet must be twice its longest pause.
 """
@@ -35,7 +36,8 @@ class Patience:
         settle: quiet needed when nobody said that the file was closed.
         closed: quiet needed after it was closed, when its container says that it is all there.
         closed_unsure: quiet needed after it was closed, when its container doesn't say.
-        incomplete: quiet after which a container that is cut short is given up on.
+        incomplete: quiet after which a container that is cut short, and that nobody has open, gets no longer.
+        abandoned: the same where nobody can tell whether it is open: on a share, or on macOS.
         longest: no rhythm of a writer asks for more quiet than this.
         trusted_age: how much older than `settle` a file's times must be to be believed without watching it
             for that long. Zero on a local disk; more on a share, whose clock may be wrong.
@@ -45,6 +47,7 @@ class Patience:
     closed: float = 0.2
     closed_unsure: float = 1.0
     incomplete: float = 60.0
+    abandoned: float = 600.0
     longest: float = 120.0
     trusted_age: float = 0.0
 
@@ -131,6 +134,8 @@ class Candidate:
 _LOOKS_AT_WRITERS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between looks at a file that somebody has open for writing. The OS tells most closes anyway."""
 _ROUNDING = 0.001
+_SECOND = 1_000_000_000
+_COARSEST = 2.0
 _RARELY = 5.0
 """Seconds between looks at a file that needs long quiet: it may be finished before that is over."""
 
@@ -163,12 +168,27 @@ def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: 
     needed = _quiet_needed(candidate, seen, patience)
     quiet = _quiet(candidate, seen, patience, compared=compared, now=now, wall=wall)
     if quiet < needed - _ROUNDING:
-        why = f"It has not been quiet for {needed:g} s yet"
-        why += ", and its container is not complete." if seen.complete is False else "."
+        why = f"It has not been quiet for {needed:g} s yet."
+        if seen.complete is False:
+            why = f"Its container is not complete. What is there is taken once it has been quiet for {needed:g} s."
         return Decision(Outcome.WAIT, why, wait=min(needed - quiet, _RARELY))
+    if (blurred := _blurred(seen.sighting, wall)) > 0:
+        return Decision(Outcome.WAIT, "Its file system tells times too roughly to be sure yet.", wait=blurred)
     if seen.complete is False:
         return Decision(Outcome.CUT_SHORT, "Its container is cut short, and nobody goes on writing it.")
     return Decision(Outcome.WHOLE)
+
+
+def _blurred(found: Sighting, wall: float) -> float:
+    """Seconds until a file that changes again gets other times than it has now, for sure.
+
+    FAT tells times in steps of 2 s, some servers of NFS in steps of 1 s. Content that is replaced by other of the
+    same length within such a step would look as if it were in the ledger already.
+    """
+    if found.mtime_ns % _SECOND:
+        return 0.0
+    age = wall - found.mtime_ns / _SECOND
+    return _COARSEST - age if 0 <= age < _COARSEST else 0.0
 
 
 def _note(candidate: Candidate, found: Sighting, patience: Patience, now: float) -> bool:
@@ -191,7 +211,8 @@ def _note(candidate: Candidate, found: Sighting, patience: Patience, now: float)
 
 def _quiet_needed(candidate: Candidate, seen: Observation, patience: Patience) -> float:
     if seen.complete is False:
-        return max(patience.incomplete, candidate.rhythm)
+        free = seen.written_by_others is False
+        return max(patience.incomplete if free else patience.abandoned, candidate.rhythm)
     closed = patience.closed if seen.complete else patience.closed_unsure
     return max(min(closed, patience.settle) if candidate.closed else patience.settle, candidate.rhythm)
 

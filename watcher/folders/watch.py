@@ -256,10 +256,11 @@ class FolderWatch:
                     owner.want_scan(path.parent)
         elif hint.kind is HintKind.DELETED:
             root.forget(hint.path)
+            self._delivery.forget(hint.path)
         elif hint.kind in _FOLDERS:
             self._folder(root, hint)
         elif hint.kind is HintKind.MOVED and hint.old is not None:
-            await self._move(root, hint.old, hint.path)
+            await self._move(root, hint.old, hint.path, heard_by=hint.root)
         else:
             if hint.kind in {HintKind.CREATED, HintKind.ARRIVED}:
                 root.arrived(hint.path)
@@ -285,7 +286,7 @@ class FolderWatch:
             _log.warning("too many events at once, some were lost; scanning", folder=str(root.path))
         root.want_scan(attach=hint.kind is not HintKind.OVERFLOW)
 
-    async def _move(self, root: Root, old: Path, new: Path) -> None:
+    async def _move(self, root: Root, old: Path, new: Path, *, heard_by: Path) -> None:
         before = self._owner(old)
         accepted = root.verdict(new).accepted
         if before is root and root.rules.accepts_name(old.relative_to(root.path)):
@@ -298,7 +299,7 @@ class FolderWatch:
             # What had this name is gone: a download's placeholder, or the version that is replaced.
             root.settler.forget(new)
             if before is not None and accepted and before.rules.accepts_name(old.relative_to(before.path)):
-                await self._delivery.moved(Moved(root.folder, old, new))
+                await self._delivery.moved(Moved(root.folder, old, new), heard_by)
         if before is not None:
             before.forget(old)
         self._notice(root, new, closed=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import TYPE_CHECKING
 
 from watcher.errors import NotARecording, RecordingError, SourceChanged, Unreadable
 from watcher.folders import Filter, fingerprint
 from watcher.ledger import NewEntry
 from watcher.logs import get_logger
-from watcher.models import EntryState, Existing, Fingerprint
+from watcher.models import EntryState, Existing, Fingerprint, MediaInfo
 from watcher.scheduler.presence import exists
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from watcher.folders import Settled
     from watcher.media import Prober
-    from watcher.models import MediaInfo
 
 __all__ = ["examine"]
 
@@ -66,6 +66,9 @@ def _entry(settled: Settled, media: MediaInfo | RecordingError, digest: Fingerpr
         return _unread(settled, media.message, media.fix)
     if isinstance(digest, Unreadable):
         return _unread(settled, digest.message, digest.fix)
+    if isinstance(media, MediaInfo) and not settled.complete:
+        # Its header promises more than there is: nothing to hold the service to.
+        media = dataclasses.replace(media, duration=None)
     state, reason, fix = _judge(settled, media)
     folder = settled.folder
     return NewEntry(
@@ -89,14 +92,14 @@ def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntrySt
         return EntryState.SKIPPED, media.message, media.fix
     if isinstance(media, RecordingError):
         return EntryState.FAILED, media.message, media.fix
-    if not settled.complete:
-        reason = f"{path} is cut short, and nobody went on writing it."
-        return EntryState.FAILED, reason, "Copy it again; or transcribe what is there: dropscribe retry FILE"
     if bad := Filter(folder).duration_verdict(media.duration):
         return EntryState.SKIPPED, bad.reason, bad.fix
     if settled.was_there_before and folder.existing is Existing.IGNORE:
         reason = "It was there before the folder was first watched."
         return EntryState.SKIPPED, reason, "To transcribe it all the same: dropscribe retry FILE"
+    if not settled.complete:
+        # A recorder that crashed. A copy that broke off looks the same; the whole, when it comes, is other content.
+        return EntryState.WAITING, f"{path} is cut short; nobody goes on writing it, so what is there is taken.", ""
     return EntryState.WAITING, "", ""
 
 

@@ -17,7 +17,7 @@ from watcher.logs import get_logger
 from watcher.models import EntryState
 from watcher.scheduler.examine import examine
 from watcher.scheduler.loops import keep_going
-from watcher.scheduler.presence import exists, has_left
+from watcher.scheduler.presence import exists, has_left, went_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -141,10 +141,10 @@ class Intake:
         """The OS said that a recording was renamed: its entry follows. What can't be done here, a scan does."""
         try:
             entry = await self._ledger(Ledger.at_path, moved.old)
-            if entry is None or await asyncio.to_thread(exists, moved.old):
+            if entry is None or not _is_same_job(entry, moved.folder):
                 return
-            there = await self._ledger(Ledger.at_path, moved.new)
-            if there is None and _is_same_job(entry, moved.folder):
+            taken = await self._ledger(Ledger.at_path, moved.new) is not None
+            if await asyncio.to_thread(went_to, entry, moved.new, taken=taken):
                 await self._relocate(entry, moved.folder.path, moved.new, entry.fingerprint)
         except LedgerDamaged:
             raise

@@ -1,6 +1,7 @@
 """Downloads, renames and moves: what was there is followed, what comes is taken whole."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -114,3 +115,44 @@ async def test_a_folder_moved_between_two_watch_folders_moves_each_recording(des
         await d.until(lambda: d.moved == [(root / "x/a.wav", other / "y/a.wav")])
         (other / "y/later.wav").write_bytes(wav())
         await d.until_settled(other / "y/later.wav")
+
+
+async def test_the_same_move_may_happen_again(desk, root):
+    """As when a recorder rotates its files; of a move inside a nested watch folder both hear, but it is one."""
+    inner = root / "inner"
+    inner.mkdir()
+    async with desk(root, inner) as d:
+        for times in (1, 2):
+            (inner / "a.wav").write_bytes(wav(100 * times))
+            await d.until(lambda times=times: len(d.settled) == times)
+            (inner / "a.wav").replace(inner / "b.wav")
+            await d.until(lambda times=times: d.moved == [(inner / "a.wav", inner / "b.wav")] * times)
+        await d.nothing_left()
+        assert len(d.items) == 4
+
+
+async def test_what_comes_back_before_the_ledger_has_it_is_handed_on_again(desk, root, tmp_path):
+    async with desk(root) as d:
+        d.remembers = False
+        (root / "a.wav").write_bytes(wav())
+        await d.until_settled(root / "a.wav")
+        (root / "a.wav").rename(tmp_path / "away.wav")
+        (tmp_path / "away.wav").rename(root / "a.wav")
+        await d.until(lambda: len(d.settled) == 2)
+
+
+async def test_content_that_is_replaced_within_one_tick_of_a_rough_clock_is_noticed(desk, root):
+    """FAT tells mtimes in steps of two seconds, and a recorder's files may all have the same length."""
+    path = root / "a.wav"
+    new = root / "new.tmp"
+    async with desk(root) as d:
+        path.write_bytes(wav())
+        tick = int(path.stat().st_mtime) * 10**9
+        os.utime(path, ns=(tick, tick))
+        await d.until(lambda: d.watch.pending() == 1)
+        new.write_bytes(wav())
+        os.utime(new, ns=(tick, tick))
+        new.replace(path)
+        await d.until_settled(path)
+        assert d.settled[-1].inode == path.stat().st_ino
+        assert len(d.settled) == 1

@@ -207,3 +207,6 @@ def test_what_may_not_be_read_is_told_and_the_rest_goes_on(process, root):
     finally:
         (root / "secret").chmod(0o755)
     watching.until(lambda: str(root / "secret/a.wav") in watching.settled)
+    # It could not be watched before; now it is, though no scan is due for minutes.
+    (root / "secret/later.wav").write_bytes(wav())
+    watching.until(lambda: str(root / "secret/later.wav") in watching.settled)

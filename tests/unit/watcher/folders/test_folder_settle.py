@@ -11,7 +11,7 @@ from watcher.folders.settle import Observation, Outcome, Patience, Settler
 from watcher.folders.sightings import Sighting
 
 PATH = Path("/r/a.wav")
-WALL = 1_700_000_000.0
+WALL = 1_700_000_000.25  # not a whole second: those are special
 
 
 def sighting(size, at, inode=1, ctime=None):
@@ -128,6 +128,26 @@ def test_a_container_cut_short_waits_and_is_then_given_up_on():
         assert "not complete" in decision.reason
     assert decision.outcome is Outcome.CUT_SHORT
     assert world.now == pytest.approx(60.0, abs=0.1)
+
+
+def test_where_nobody_tells_who_writes_a_container_cut_short_waits_much_longer():
+    world = World(incomplete=60.0, abandoned=600.0)
+    world.settler.notice(PATH, 0.0, closed=True)
+    while (decision := world.next_look().look(100, 0.0, complete=False, writing=None)).outcome is Outcome.WAIT:
+        pass
+    assert decision.outcome is Outcome.CUT_SHORT
+    assert world.now == pytest.approx(600.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("told", "settled_at"), [(-0.25, 1.75), (0.0, 0.2), (-1.25, 0.75), (-2.25, 0.2), (40.75, 0.2)])
+def test_a_time_in_whole_seconds_must_be_past_before_it_is_believed(told, settled_at):
+    """Two seconds after a whole second nothing can get that time any more; a clock that is ahead is not waited for."""
+    world = World()
+    world.settler.notice(PATH, 0.0, closed=True)
+    while (decision := world.next_look().look(100, told)).outcome is Outcome.WAIT:
+        assert "roughly" in decision.reason
+    assert decision.outcome is Outcome.WHOLE
+    assert world.now == pytest.approx(settled_at, abs=0.03)
 
 
 def test_a_container_that_becomes_complete_settles_soon():
