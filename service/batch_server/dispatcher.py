@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final, ParamSpec, Protocol, TypeVar
@@ -24,6 +25,7 @@ T = TypeVar("T")
 MAX_CRASHES: Final = 2
 _TROUBLE_SECONDS: Final = 30.0
 _DISK_SECONDS: Final = 2.0
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 _log = structlog.stdlib.get_logger("batch_server.dispatcher")
 
@@ -152,6 +154,9 @@ class Dispatcher:
             except task.ModelUnavailable as error:
                 await self._reject(job, "model", str(error))
             except Exception as error:  # noqa: BLE001 - whatever it was, the job's owner must hear of it
+                if getattr(error, "errno", None) in _FULL:
+                    await self._wait_for_disk(job.id, error)
+                    continue
                 _log.exception("recognition failed", job=job.id)
                 await self._reject(job, "worker", f"Recognition failed: {type(error).__name__}: {error}")
             else:

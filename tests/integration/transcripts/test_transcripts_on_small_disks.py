@@ -4,34 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import contextmanager
 
 import pytest
 
+from tests.support.small_disks import mounted
 from watcher.errors import NoSpace, NotWritable
 from watcher.models import OutputFormat
 from watcher.transcripts import TranscriptStore, TranscriptWriter
 
 TXT, JSON = OutputFormat.TXT, OutputFormat.JSON_V2
 SMALL, LARGE = b"Good morning.\n", os.urandom(60_000)
-
-
-@contextmanager
-def mounted(folder, options):
-    """A small tmpfs; skips where this machine doesn't let the test mount one."""
-    folder.mkdir()
-    try:
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        pytest.skip("there is no `mount` on this machine")
-    if done.returncode:
-        pytest.skip(f"this user can't mount a tmpfs: {done.stderr.strip()}")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 def names(folder):
