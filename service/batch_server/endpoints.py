@@ -1,5 +1,6 @@
 """The API's paths. Each method answers one of them; the documented behaviour is that of the Batch API v2."""
 
+import asyncio
 import datetime as dt
 import errno
 import sqlite3
@@ -44,8 +45,9 @@ from service.batch_server.waiting import Waiters, wait
 _MEDIA_TYPES = {
     "json-v2": "application/vnd.speechmatics.v2+json",
     "txt": "text/plain; charset=utf-8",
-    "srt": "application/x-subrip; charset=utf-8",
+    "srt": "text/plain; charset=utf-8",  # the API documents no type of its own for subtitles
 }
+_FILE_EXPIRED = "File Expired"
 
 _log = structlog.stdlib.get_logger("batch_server.endpoints")
 
@@ -174,7 +176,8 @@ class Endpoints:
             limit=queries.limit(request.query_params),
             with_deleted=queries.flag(request.query_params, "include_deleted"),
         )
-        return json_response({"jobs": [job_details(job) for job in jobs]})
+        # Without a limit there may be many, and others want their answers meanwhile.
+        return await asyncio.to_thread(lambda: json_response({"jobs": [job_details(job) for job in jobs]}))
 
     async def get(self, request: Request) -> Response:
         """``GET /jobs/{jobid}``."""
@@ -187,19 +190,19 @@ class Endpoints:
         if form not in _MEDIA_TYPES:
             self._owner(request, self._gets)
             raise FormatNotSupported(f"There is no transcript format {form!r}; there are {', '.join(_MEDIA_TYPES)}")
-        job = await self._awaited(request)
+        job = await self._awaited(request, expired=_FILE_EXPIRED)
         if job.status == "running":
             raise NotReady(f"Job {job.id} is still running")
         if job.status == "rejected":
             raise NoTranscript(" ".join(error.message for error in job.errors) or None)
         content = await self._database.run(self._store.transcript, job.id)
         if content is None:
-            raise JobExpired(f"The transcript of job {job.id} was removed", error="File Expired")
+            raise JobExpired(f"The transcript of job {job.id} was removed", error=_FILE_EXPIRED)
         return Response(_rendered(content, form), media_type=_MEDIA_TYPES[form])
 
     async def log(self, request: Request) -> Response:
         """``GET /jobs/{jobid}/log``."""
-        job = await self._job(request)
+        job = await self._job(request, expired=_FILE_EXPIRED)
         text = await self._database.run(self._store.log, job.id)
         if not text:
             raise LogNotAvailable(f"Job {job.id} has no log")
@@ -227,24 +230,22 @@ class Endpoints:
         rows = await self._database.run(self._store.usage, owner, since.isoformat(), until.isoformat())
         return json_response(report([Sum(*row) for row in rows], since, until))
 
-    async def _job(self, request: Request) -> Job:
-        """Find the job that a path names, if it is the asker's and still there."""
+    async def _job(self, request: Request, *, expired: str = JobExpired.error) -> Job:
+        """Find the job that a path names, if it is the asker's and still there; ``expired`` is the error if it was."""
         owner = self._owner(request, self._gets)
         job_id = request.path_params["jobid"]
         job = await self._database.run(self._store.get, job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(f"There is no job {job_id}")
-        _check_present(job)
+        _check_present(job, expired)
         return job
 
-    async def _awaited(self, request: Request) -> Job:
+    async def _awaited(self, request: Request, *, expired: str = JobExpired.error) -> Job:
         """Find the job that a path names, as it is when it has ended or the request's ``wait`` is over."""
-        job = await self._job(request)
+        job = await self._job(request, expired=expired)
         seconds = queries.wait_seconds(request.query_params, longest=self._limits.wait_seconds)
-        if seconds is None:
-            return job
-        job = await self._wait_for_end(job, seconds)
-        _check_present(job)
+        job = await self._wait_for_end(job, self._limits.default_wait_seconds if seconds is None else seconds)
+        _check_present(job, expired)
         return job
 
     async def _wait_for_end(self, job: Job, seconds: float) -> Job:
@@ -271,11 +272,11 @@ def _reason(error: Exception) -> str:
     return "its disk is full" if full else (getattr(error, "strerror", None) or str(error))
 
 
-def _check_present(job: Job) -> None:
+def _check_present(job: Job, expired: str) -> None:
     if job.status == "deleted":
         raise JobNotFound(f"Job {job.id} was deleted")
     if job.status == "expired":
-        raise JobExpired(f"Job {job.id} was removed after its retention period")
+        raise JobExpired(f"Job {job.id} was removed after its retention period", error=expired)
 
 
 def _rendered(content: bytes, form: str) -> bytes:

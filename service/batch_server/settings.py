@@ -19,6 +19,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         gets_per_second: Other requests that one key may make per second; beyond it 429.
         concurrent_jobs: Unfinished jobs that one key may have at once; beyond it 429.
         wait_seconds: What a client's ``wait`` is capped to, in seconds.
+        default_wait_seconds: How long ``GET /jobs/{jobid}`` and its transcript wait for a job that runs, when the
+            client says nothing about it; the API documents two seconds "currently".
     """
 
     upload_bytes: int = 4 * GIGABYTE
@@ -28,6 +30,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     gets_per_second: float | None = None
     concurrent_jobs: int | None = None
     wait_seconds: float = 60.0
+    default_wait_seconds: float = 2.0
 
 
 # https://docs.speechmatics.com/speech-to-text/batch/limits: the published limits of the cloud.

@@ -71,7 +71,7 @@ def test_a_waiting_request_is_answered_when_the_job_ends(api, recordings):
 
     def poll():
         with httpx.Client(base_url=api.base_url, headers=api.headers, trust_env=False) as client:
-            while client.get(f"jobs/{job_id}").json()["job"]["status"] == "running":
+            while client.get(f"jobs/{job_id}", params={"wait": 0}).json()["job"]["status"] == "running":
                 pass
             ended.append(time.monotonic())
 
@@ -86,11 +86,23 @@ def test_a_waiting_request_is_answered_when_the_job_ends(api, recordings):
 
 def test_a_transcript_that_is_not_ready_is_not_found(api, recordings):
     job_id = api.submit(recordings / "dashwood.flac").json()["id"]
-    response = api.get(f"jobs/{job_id}/transcript")
+    response = api.get(f"jobs/{job_id}/transcript", params={"wait": 0})
     assert response.status_code == 404
     assert response.json()["error"] == "Transcription not ready"
     spec.assert_valid(response.json(), "ErrorResponse")
     assert api.get(f"jobs/{job_id}/transcript", params={"wait": 60}).status_code == 200
+
+
+def test_without_a_wait_the_answer_comes_when_the_job_ends_or_after_a_moment(api, make_long):
+    job_id = api.submit(make_long(20)).json()["id"]
+    for path, status in ((f"jobs/{job_id}", 200), (f"jobs/{job_id}/transcript", 404)):
+        started = time.monotonic()
+        assert api.get(path, params={"wait": 0}).status_code == status
+        at_once = time.monotonic() - started
+        started = time.monotonic()
+        assert api.get(path).status_code == status
+        assert at_once < 1.9 < time.monotonic() - started
+    assert api.delete(f"jobs/{job_id}", params={"force": "true"}).status_code == 200
 
 
 def test_a_repeated_reference_answers_with_the_first_job(api, recordings):
@@ -190,6 +202,23 @@ def test_jobs_are_listed_newest_first_in_pages(api, recordings):
     cursor = newest["jobs"][-1]["created_at"]
     older = api.get("jobs", params={"limit": 1, "created_before": cursor}).json()["jobs"]
     assert [job["id"] for job in older] == [made[0]]
+
+
+def test_jobs_that_come_at_once_are_paged_without_gap_or_repetition(start_server):
+    from concurrent.futures import ThreadPoolExecutor
+
+    api = start_server()
+    with ThreadPoolExecutor(8) as pool:
+        made = {answer.json()["id"] for answer in pool.map(lambda _: api.submit(b"no recording"), range(40))}
+    for digits in (9, 6, 3):  # the cursor as a client may write it, from nanoseconds to milliseconds
+        found, cursor = [], None
+        while jobs := api.get("jobs", params={"limit": 7, "created_before": cursor} if cursor else {"limit": 7}).json()[
+            "jobs"
+        ]:
+            found += [job["id"] for job in jobs]
+            moment = jobs[-1]["created_at"].removesuffix("Z")
+            cursor = f"{moment:0<29}"[: 20 + digits] + "Z"
+        assert (len(found), set(found)) == (40, made)
 
 
 def test_the_log_tells_what_happened(api, recordings):

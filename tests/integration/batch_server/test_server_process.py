@@ -119,7 +119,7 @@ def test_a_job_that_kills_its_worker_twice_is_rejected_and_the_next_is_done(star
             if worker.pid not in killed and len(worker.open_files()) >= 0 and worker.num_threads() > 1:
                 killed.add(worker.pid)
                 worker.kill()
-        return api.get(f"jobs/{job_id}").json()["job"]["status"] != "running"
+        return api.get(f"jobs/{job_id}", params={"wait": 0}).json()["job"]["status"] != "running"
 
     until(kill_new_worker)
     job = api.get(f"jobs/{job_id}").json()["job"]
@@ -153,9 +153,15 @@ def test_finished_jobs_expire(start_server, recordings):
         return api.get(f"jobs/{job_id}").status_code == 410
 
     until(expired)
-    response = api.get(f"jobs/{job_id}/transcript")
-    assert (response.status_code, response.json()["error"]) == (410, "Job Expired")
-    spec.assert_valid(response.json(), "ErrorResponse")
+    for method, path, error in [
+        ("GET", "", "Job Expired"),
+        ("DELETE", "", "Job Expired"),
+        ("GET", "/transcript", "File Expired"),
+        ("GET", "/log", "File Expired"),
+    ]:
+        response = api.request(method, f"jobs/{job_id}{path}")
+        assert (response.status_code, response.json()["error"]) == (410, error)
+        spec.assert_valid(response.json(), "ErrorResponse")
     assert api.get("jobs").json() == {"jobs": []}
 
 
