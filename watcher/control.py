@@ -207,7 +207,8 @@ class Control:
         if entry.state is EntryState.WAITING:
             twin = await self._ledger(Ledger.twin_in_flight, entry)
         told = describe_entry(entry, outputs, history)
-        told["next"] = next_step(entry, twin=twin, now=self._clock.now())
+        cleanups = await self._ledger(Ledger.cleanups, entry.id)
+        told["next"] = next_step(entry, twin=twin, cleanups=cleanups, now=self._clock.now())
         return told
 
     def _describe_folder(self, status: FolderStatus) -> dict[str, Any]:

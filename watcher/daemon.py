@@ -131,6 +131,7 @@ class Daemon:
                 preparer=preparer,
                 deliverer=deliverer,
                 folder_of=self._folder_of,
+                settings_of=self._settings_of,
                 clock=self._clock,
                 chance=self._chance,
                 bus=self.bus,

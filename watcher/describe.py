@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from watcher.ledger import Change, Hold
+    from watcher.ledger import Change, Cleanup, Hold
     from watcher.models import Entry, Output
 
 __all__ = ["describe_entry", "describe_hold", "doing", "minutes", "next_step", "overall_state", "shown"]
@@ -35,9 +35,18 @@ def overall_state(counts: dict[EntryState, int], holds: Sequence[Hold], *, folde
     return "working" if any(counts[state] for state in EntryState if state.is_active) else "idle"
 
 
-def next_step(entry: Entry, *, twin: Entry | None = None, now: float = 0.0) -> str:
-    """Say what happens next with an entry, in a sentence."""
+def next_step(entry: Entry, *, twin: Entry | None = None, cleanups: Sequence[Cleanup] = (), now: float = 0.0) -> str:
+    """Say what happens next with an entry, in a sentence.
+
+    Args:
+        entry: the one.
+        twin: of the same content, for which it waits.
+        cleanups: what is left to do after its transcript.
+        now: unix time.
+    """
     match entry.state:
+        case EntryState.DONE if cleanups:
+            return " ".join(_left_to_do(cleanup) for cleanup in cleanups)
         case EntryState.WAITING if twin is not None:
             return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
         case EntryState.WAITING if entry.next_attempt_at > now:
@@ -93,6 +102,11 @@ def minutes(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     head = f"{hours}:{rest // 60:02}" if hours else f"{rest // 60}"
     return f"{head}:{rest % 60:02}"
+
+
+def _left_to_do(cleanup: Cleanup) -> str:
+    what = "Its job is deleted at the service" if cleanup.kind == "job" else f"It is put away ({cleanup.what})"
+    return f"{what} as soon as that is possible.{f' {cleanup.reason}' if cleanup.reason else ''}"
 
 
 def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequence[Change] = ()) -> dict[str, Any]:

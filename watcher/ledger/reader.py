@@ -228,9 +228,9 @@ class LedgerReader:
         rows = self._rows("claimed_outputs", low=low, high=low + b"\xff", entry_id=entry_id)
         return [Path(os.fsdecode(row["path"])) for row in rows]
 
-    def due_cleanups(self, now: float, *, limit: int = 100) -> list[Cleanup]:
+    def due_cleanups(self, now: float, *, kind: str | None = None, limit: int = 100) -> list[Cleanup]:
         """Return what is left to do after transcripts and can be tried now, what waits longest first."""
-        return [to_cleanup(row) for row in self._rows("due_cleanups", now=now, limit=limit)]
+        return [to_cleanup(row) for row in self._rows("due_cleanups", now=now, kind=kind, limit=limit)]
 
     def cleanups(self, entry_id: int) -> list[Cleanup]:
         """Return what is left to do after an entry's transcript."""

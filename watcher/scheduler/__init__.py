@@ -1,7 +1,8 @@
 """What happens with an entry of the ledger, in the order in which it meets these modules.
 
 `intake` puts it in; `scheduler` claims it; `submit` uploads it and commits before the tail is sent; `reconcile`
-settles lost answers; `track` waits for the job; `deliver` writes the transcript. `retry` decides about failures,
+settles lost answers; `track` waits for the job; `deliver` writes the transcript; `cleanup` deletes the job and puts the
+recording away, where that was asked for. `retry` decides about failures,
 `holds` about what stops submission, `recovery` takes up what was left in the middle, and `loops` goes on whatever
 happens.
 """

@@ -1,17 +1,11 @@
-"""From a job that is done to outputs on disk: fetch, keep, publish, and tidy up after."""
+"""From a job that is done to outputs on disk: fetch, keep, publish."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 from typing import TYPE_CHECKING
 
-import send2trash
-
-from watcher import speechmatics as sm
 from watcher.errors import (
-    DropscribeError,
     LedgerDamaged,
     NotWritable,
     OutputError,
@@ -97,16 +91,8 @@ class Deliverer:
             await asyncio.to_thread(self._store.put, entry.uid, originals)
         except OSError as error:
             raise describe_os_error(error, doing=f"keep the transcript of {entry.path}") from error
-        entry = await self._ledger(Ledger.transcribed, entry, now=self._clock.now())
-        if account.delete_after_download:
-            await self._delete(client, job_id)
-        return entry
-
-    async def _delete(self, client: AsyncClient, job_id: str) -> None:
-        try:
-            await client.delete_job(job_id)
-        except sm.SpeechmaticsError as error:
-            _log.warning("the remote job could not be deleted", job=job_id, why=str(error))
+        now, delete_job = self._clock.now(), account.delete_after_download
+        return await self._ledger(Ledger.transcribed, entry, now=now, delete_job=delete_job)
 
     async def publish(self, entry: Entry) -> Entry:
         """Write the outputs beside the recording: TRANSCRIBED → DONE.
@@ -132,9 +118,9 @@ class Deliverer:
             return await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=reason, gone=True)
         claimed = await self._ledger(Ledger.claimed_outputs, entry.id, self._folder_of(entry), entry.path.stem)
         outputs = await asyncio.to_thread(self._write, entry, originals, claimed)
-        entry = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now())
-        await self._tidy_up(entry)
-        return entry
+        settings = self._settings_of(entry)
+        after = settings.after if settings else "keep"
+        return await self._ledger(Ledger.done, entry, outputs, now=self._clock.now(), after=after)
 
     async def publish_or_say_why(self, entry: Entry) -> None:
         """Publish; where that can't be done now, say why in the ledger and leave it for later.
@@ -188,7 +174,7 @@ class Deliverer:
     def _was_replaced(self, entry: Entry) -> bool:
         """Whether other content is at the path now. A file that is gone was not replaced."""
         try:
-            found = os.stat(entry.path, follow_symlinks=False)  # noqa: PTH116 - Path.stat can't say it as plainly
+            found = entry.path.lstat()
         except OSError:
             return False
         if (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns):
@@ -208,36 +194,3 @@ class Deliverer:
             return self._writer.publish(entry.path, folder, contents, claimed=claimed)
         except OSError as error:
             raise describe_os_error(error, doing=f"write the transcript of {entry.path}") from error
-
-    async def _tidy_up(self, entry: Entry) -> None:
-        """Do with the recording what `after` says, now that every output is on disk."""
-        settings = self._settings_of(entry)
-        if settings is None or settings.after == "keep":
-            return
-        try:
-            await asyncio.to_thread(self._apply_after, entry, settings)
-        except (OSError, send2trash.TrashPermissionError, DropscribeError) as error:
-            _log.warning("the recording stays where it is", file=str(entry.path), after=settings.after, why=str(error))
-
-    def _apply_after(self, entry: Entry, settings: WatchFolder) -> None:
-        found = entry.path.lstat()
-        if (found.st_size, found.st_mtime_ns) != (entry.fingerprint.size, entry.fingerprint.mtime_ns):
-            raise OutputError(f"{entry.path} changed after it was transcribed.")
-        if settings.after == "delete":
-            entry.path.unlink()
-        elif settings.after == "trash":
-            send2trash.send2trash(entry.path)
-        else:
-            self._move_aside(entry, settings.path / os.path.expanduser(settings.after.removeprefix("move:")))  # noqa: PTH111 - joined to a Path
-
-    def _move_aside(self, entry: Entry, folder: Path) -> None:
-        target = folder / entry.path.relative_to(entry.root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Made with O_EXCL first: between a look and a move, somebody else could put a file there.
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        try:
-            shutil.move(entry.path, target)
-        except BaseException:
-            if entry.path.exists():
-                target.unlink(missing_ok=True)
-            raise

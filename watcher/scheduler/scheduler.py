@@ -10,6 +10,7 @@ from watcher.errors import LedgerDamaged, OutputError
 from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
+from watcher.scheduler.cleanup import Cleaner
 from watcher.scheduler.holds import Holds
 from watcher.scheduler.loops import keep_going, wait_for
 from watcher.scheduler.recovery import Recovery
@@ -54,6 +55,7 @@ class Scheduler:
         preparer: Preparer,
         deliverer: Deliverer,
         folder_of: Callable[[Entry], Path],
+        settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
         chance: random.Random,
         bus: EventBus,
@@ -76,6 +78,7 @@ class Scheduler:
         self._recovery = Recovery(
             ledger, accounts, self.holds, under_way=self._under_way, settled=self.wake, clock=clock
         )
+        self._cleaner = Cleaner(ledger, accounts, settings_of=settings_of, clock=clock, chance=chance)
         gate = Gate(stopped=self._is_stopped, folder_of=folder_of, writer=writer)
         self._submitter = Submitter(ledger, gate, preparer, self.holds, clock=clock, chance=chance, bus=bus)
         self._trackers = {
@@ -92,6 +95,8 @@ class Scheduler:
         await self._begin()
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_going("publishing", self._publish))
+            group.create_task(keep_going("deleting jobs", lambda: self._cleaner.look("job")))
+            group.create_task(keep_going("putting recordings away", lambda: self._cleaner.look("source")))
             for account in self._accounts:
                 name = account.name
                 group.create_task(self._submit_all(account))
@@ -138,6 +143,7 @@ class Scheduler:
         for tracker in self._trackers.values():
             tracker.look()
         self._publish_now.set()
+        self._cleaner.wake()
 
     def stop_claiming(self) -> None:
         """Begin no further upload; those that run may finish."""
@@ -171,6 +177,8 @@ class Scheduler:
         if self._uploads or any(name in accounts and not self._is_stuck(accounts[name]) for name in away):
             return False
         if await self._ledger(Ledger.due_to_publish, now, limit=1):
+            return False
+        if await self._ledger(Ledger.due_cleanups, now, limit=1):
             return False
         for account in self._accounts:
             if not self._is_stuck(account) and await self._is_awaited(account, now):

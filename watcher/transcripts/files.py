@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 from watcher.transcripts import noreplace
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
     from pathlib import Path
     from types import TracebackType
 
@@ -164,12 +164,20 @@ class TempFile:
     Args:
         files: the file system.
         folder: where; the folder that the content is meant for, so that it can get its name there at once.
-        data: its content.
+        data: its content, whole or in pieces.
         mode: permission bits, to which the umask applies.
         durable: whether to wait for the disk.
     """
 
-    def __init__(self, files: Files, folder: Path, data: bytes, *, mode: int = 0o666, durable: bool = True) -> None:
+    def __init__(
+        self,
+        files: Files,
+        folder: Path,
+        data: bytes | Iterable[bytes],
+        *,
+        mode: int = 0o666,
+        durable: bool = True,
+    ) -> None:
         self._files = files
         self._folder = folder
         self._data = data
@@ -210,7 +218,8 @@ class TempFile:
     def _fill(self) -> None:
         if self._descriptor is None:
             raise ValueError("not created")
-        self._files.write(self._descriptor, self._data)
+        for piece in (self._data,) if isinstance(self._data, bytes) else self._data:
+            self._files.write(self._descriptor, piece)
         if self._durable:
             self._files.fsync(self._descriptor)
         if _WINDOWS:  # an open file could not be renamed

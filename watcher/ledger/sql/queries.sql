@@ -233,7 +233,11 @@ WHERE entry_id = :entry_id AND kind = :kind;
 SELECT * FROM cleanups WHERE entry_id = :entry_id ORDER BY kind;
 
 -- name: due_cleanups
-SELECT * FROM cleanups WHERE due_at <= :now OR due_at > :now + 7200 ORDER BY due_at, entry_id LIMIT :limit;
+-- Until the outputs are written, the job is kept: should the stored transcript be damaged, it is fetched again.
+SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
+WHERE (due_at <= :now OR due_at > :now + 7200) AND (:kind IS NULL OR kind = :kind)
+  AND entries.state IN ('DONE', 'FAILED', 'SKIPPED', 'CANCELLED')
+ORDER BY due_at, entry_id LIMIT :limit;
 
 -- name: next_cleanup_at
 SELECT min(due_at) FROM cleanups WHERE due_at > :now;

@@ -1,0 +1,163 @@
+"""A recording is put away so that it is whole at one place or the other, wherever a step fails or is the last."""
+
+import errno
+import hashlib
+import os
+
+import pytest
+
+from tests.support.faulty_files import Fault, FaultyFiles, Killed, at
+from watcher.errors import NotWritable, RecordingError, SourceChanged
+from watcher.models import Engine, Entry, EntryState, Fingerprint, Output, OutputFormat, WatchFolder
+from watcher.scheduler import put_away as module
+from watcher.scheduler.put_away import put_away
+from watcher.transcripts.files import Files
+
+CONTENT = b"a recording" * 1000
+MTIME = 1_700_000_000_123_456_789
+
+
+def record(folder):
+    (folder / "sub").mkdir(parents=True)
+    (folder / "sub" / "a.wav").write_bytes(CONTENT)
+    os.utime(folder / "sub" / "a.wav", ns=(MTIME, MTIME))
+    (folder / "sub" / "a.txt").write_text("words")
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return record(tmp_path / "in")
+
+
+def put(folder, after, *, files=None):
+    entry = entry_of(folder)
+    outputs = [Output(folder / "sub" / "a.txt", OutputFormat.TXT, "")]
+    return put_away(entry, after, WatchFolder(folder), outputs, files=files or Files())
+
+
+def entry_of(folder):
+    """The entry of the recording as `record` made it."""
+    digest = Fingerprint(len(CONTENT), MTIME, hashlib.sha256(CONTENT).hexdigest())
+    path, formats = folder / "sub" / "a.wav", (OutputFormat.TXT,)
+    return Entry(1, "uid", folder, path, EntryState.DONE, digest, Engine.LOCAL, {}, "key", formats, 0.0, 0.0)
+
+
+def places(folder):
+    """Where the recording is, whole."""
+    found = [folder / "sub" / "a.wav", folder / "done" / "sub" / "a.wav"]
+    return [path for path in found if path.exists() and path.read_bytes() == CONTENT]
+
+
+FILE_SYSTEMS = {
+    "the same": {},
+    "without a rename that doesn't replace": {"no_rename": True},
+    "without links either": {"no_rename": True, "no_links": True},
+}
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_it_is_moved_with_its_folders_and_its_time(folder, kind):
+    before = (folder / "sub" / "a.wav").lstat()
+    said = put(folder, "move:done", files=FaultyFiles(**FILE_SYSTEMS[kind]))
+    target = folder / "done" / "sub" / "a.wav"
+    assert said == f"The recording was moved to {target}."
+    assert places(folder) == [target]
+    assert (target.lstat().st_mtime_ns, target.lstat().st_mode) == (before.st_mtime_ns, before.st_mode)
+    assert os.listdir(target.parent) == ["a.wav"]
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("error", [None, errno.EIO, errno.ENOSPC, errno.EROFS])
+def test_wherever_a_step_fails_it_is_whole_and_the_next_try_ends_it(tmp_path, kind, when, error):
+    number = 0
+    while True:
+        root = record(tmp_path / str(number))
+        files = FaultyFiles(at(number, Fault(error, after=when == "after")), **FILE_SYSTEMS[kind])
+        try:
+            put(root, "move:done", files=files)
+        except (Killed, OSError):
+            pass
+        struck = len(files.steps) > number
+        assert places(root), f"lost at step {number}, {files.steps[-1]}"
+        put(root, "move:done", files=FaultyFiles(**FILE_SYSTEMS[kind]))
+        assert places(root) == [root / "done" / "sub" / "a.wav"], f"after step {number}, {files.steps}"
+        # What could not be removed at once is hidden, and goes with the next recording that comes there.
+        left = [name for name in os.listdir(root / "done" / "sub") if not name.startswith(".dropscribe-")]
+        assert left == ["a.wav"], f"after step {number}, {files.steps}"
+        if not struck:
+            break
+        number += 1
+    assert number >= 3
+
+
+def test_nothing_that_stands_at_the_new_place_is_replaced(folder):
+    target = folder / "done" / "sub" / "a.wav"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(b"another one")
+    for kind in FILE_SYSTEMS:
+        with pytest.raises(RecordingError, match="already"):
+            put(folder, "move:done", files=FaultyFiles(**FILE_SYSTEMS[kind]))
+    assert target.read_bytes() == b"another one"
+    assert places(folder) == [folder / "sub" / "a.wav"]
+
+
+def test_an_equal_recording_with_another_time_is_another_one(folder):
+    target = folder / "done" / "sub" / "a.wav"
+    target.parent.mkdir(parents=True)
+    target.write_bytes(CONTENT)
+    os.utime(target, ns=(1, 1))
+    with pytest.raises(RecordingError, match="already"):
+        put(folder, "move:done")
+    assert len(places(folder)) == 2
+
+
+@pytest.mark.parametrize("after", ["delete", "trash", "move:done"])
+def test_a_recording_that_changed_stays(folder, after):
+    source = folder / "sub" / "a.wav"
+    source.write_bytes(b"a new take")
+    with pytest.raises(SourceChanged):
+        put(folder, after)
+    assert source.read_bytes() == b"a new take"
+
+
+@pytest.mark.parametrize("after", ["delete", "trash", "move:done"])
+def test_it_stays_while_an_output_is_missing(folder, after):
+    (folder / "sub" / "a.txt").unlink()
+    with pytest.raises(RecordingError, match=r"a\.txt"):
+        put(folder, after)
+    assert places(folder) == [folder / "sub" / "a.wav"]
+
+
+def test_a_folder_that_is_not_there_says_nothing(folder, tmp_path):
+    folder.rename(tmp_path / "unplugged")
+    with pytest.raises(NotWritable):
+        put(folder, "delete")
+
+
+def test_what_changes_during_a_long_copy_is_not_removed(folder, monkeypatch):
+    real = module._copy
+
+    def slow_copy(entry, target, files):
+        real(entry, target, files)
+        entry.path.write_bytes(b"a new take")
+
+    monkeypatch.setattr(module, "_copy", slow_copy)
+    with pytest.raises(SourceChanged):
+        put(folder, "move:done", files=FaultyFiles(no_rename=True))
+    assert (folder / "sub" / "a.wav").read_bytes() == b"a new take"
+    assert places(folder) == [folder / "done" / "sub" / "a.wav"]
+
+
+def test_it_is_deleted_once_and_a_second_time_finds_it_gone(folder):
+    assert "deleted" in put(folder, "delete")
+    assert not places(folder)
+    assert "not at its path" in put(folder, "delete")
+
+
+def test_the_trash_gets_it(folder, monkeypatch):
+    binned = []
+    monkeypatch.setattr(module.send2trash, "send2trash", lambda path: binned.append(path.name) or path.unlink())
+    assert "trash" in put(folder, "trash")
+    assert binned == ["a.wav"]

@@ -1,0 +1,148 @@
+"""What is left to do once a transcript is safe: its job at the service is deleted, its recording put away.
+
+The ledger knows of each from the very commit that made the transcript safe until it is done or given up, so that a
+crash in between leaves nothing undone; the entry's history says what came of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import send2trash
+
+from watcher import speechmatics as sm
+from watcher.errors import DropscribeError, EngineUnavailable, RecordingError
+from watcher.ledger import Ledger
+from watcher.logs import get_logger
+from watcher.scheduler.account import KEY_BACK
+from watcher.scheduler.loops import wait_for
+from watcher.scheduler.put_away import put_away
+from watcher.scheduler.retry import backoff
+from watcher.transcripts.files import Files
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+    from typing import Literal
+
+    from watcher.clock import Clock
+    from watcher.ledger import Cleanup, LedgerWorker
+    from watcher.models import Entry, WatchFolder
+    from watcher.scheduler.account import Account
+
+__all__ = ["Cleaner"]
+
+_log = get_logger("cleanup")
+_IDLE_LOOK = 30.0
+_KEPT_FOR = 7 * 86400.0
+"""Seconds after which the service removes a job by itself."""
+
+
+class Later(DropscribeError):
+    """A cleanup can't be carried out now."""
+
+
+class Cleaner:
+    """Carries out what the ledger says is left to do.
+
+    Args:
+        ledger: has it.
+        accounts: all of them.
+        settings_of: the watch folder of an entry, as the config has it now.
+        clock: the time.
+        chance: spreads delays.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerWorker,
+        accounts: Sequence[Account],
+        *,
+        settings_of: Callable[[Entry], WatchFolder | None],
+        clock: Clock,
+        chance: random.Random,
+    ) -> None:
+        self._ledger = ledger
+        self._accounts = {account.name: account for account in accounts}
+        self._settings_of = settings_of
+        self._clock = clock
+        self._chance = chance
+        self._files = Files()
+        self._wakes = {"job": asyncio.Event(), "source": asyncio.Event()}
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        for event in self._wakes.values():
+            event.set()
+
+    async def look(self, kind: Literal["job", "source"]) -> None:
+        """Carry out what is due of one kind; then wait until something is."""
+        self._wakes[kind].clear()
+        now = self._clock.now()
+        due = await self._ledger(Ledger.due_cleanups, now, kind=kind)
+        for cleanup in due:
+            await self._carry_out(cleanup)
+        if not due:
+            later = await self._ledger(Ledger.next_cleanup_at, now) or now + _IDLE_LOOK
+            await wait_for(self._wakes[kind], max(0.05, min(_IDLE_LOOK, later - now)))
+
+    async def _carry_out(self, cleanup: Cleanup) -> None:
+        entry = await self._ledger(Ledger.entry, cleanup.entry_id)
+        try:
+            said = await (self._delete_job(cleanup, entry) if cleanup.kind == "job" else self._put_away(cleanup, entry))
+        except Later as error:
+            now = self._clock.now()
+            _log.info("left for later", file=str(entry.path), why=error.message)
+            due_at = now + backoff(cleanup.tries + 1, self._chance.random())
+            await self._ledger(Ledger.clean_later, cleanup, now=now, due_at=due_at, reason=error.message)
+            return
+        _log.debug("cleaned up", file=str(entry.path), what=said)
+        await self._ledger(Ledger.cleaned, cleanup, now=self._clock.now(), said=said)
+
+    async def _put_away(self, cleanup: Cleanup, entry: Entry) -> str:
+        """Do what `after` says; returns what became of the recording."""
+        folder = self._settings_of(entry)
+        if folder is None or folder.after != cleanup.what:
+            return f"The recording stays where it is: its folder's `after` is not {cleanup.what} any more."
+        if entry.path != cleanup.path:
+            return "The recording stays where it is: it was moved meanwhile."
+        outputs = await self._ledger(Ledger.outputs, entry.id)
+        try:
+            return await asyncio.to_thread(put_away, entry, cleanup.what, folder, outputs, files=self._files)
+        except RecordingError as error:
+            return f"The recording stays where it is: {error.message}"
+        except DropscribeError as error:
+            raise Later(f"Not yet done with the recording ({cleanup.what}): {error.message}") from error
+        except (OSError, send2trash.TrashPermissionError) as error:
+            why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+            raise Later(f"Not yet done with the recording ({cleanup.what}): {why}.") from error
+
+    async def _delete_job(self, cleanup: Cleanup, entry: Entry) -> str:
+        """Delete a job at the service; returns what became of it."""
+        try:
+            return await self._delete_now(cleanup, entry)
+        except Later as error:
+            if self._clock.now() - cleanup.since > _KEPT_FOR:
+                return f"{error.message} It is given up: the service removes jobs by itself after 7 days."
+            raise
+
+    async def _delete_now(self, cleanup: Cleanup, entry: Entry) -> str:
+        account = self._accounts.get(cleanup.account or "")
+        if account is None:
+            raise Later(f"Its job can't be deleted at {cleanup.account}: the config does not lead there any more.")
+        visible = True
+        try:
+            client = await account.connector.connect()
+            visible = account.any_key or entry.key_digest in {None, account.key_of(client)}
+            await client.delete_job(cleanup.what)
+        except sm.NotFound as error:
+            if not error.from_api:
+                raise Later(f"Its job could not be deleted at the service: {error}") from error
+            if not visible:
+                raise Later(f"Its job can't be deleted with the present API key. {KEY_BACK}.") from error
+        except sm.Gone:
+            pass
+        except (sm.SpeechmaticsError, EngineUnavailable) as error:
+            raise Later(f"Its job could not be deleted at the service: {error}") from error
+        return "Its job was deleted at the service."
