@@ -58,7 +58,7 @@ format: $(DEV)  ## format the code and mend what lint can mend
 bench: $(DEV)  ## the figures, side by side in one run (ARGS="daemon server" chooses)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-chaos: $(DEV)  ## kill the daemon ten thousand times (ARGS="--kills 500 --seed 1"); takes hours
+chaos: $(DEV)  ## kill the daemon ten thousand times (ARGS="--kills 500 --seed 1"); half an hour or more
 	@$(BIN)/python -m tests.acceptance.chaos $(ARGS)
 
 lock: $(DEV)  ## pin the newest versions that fit pyproject.toml

@@ -33,7 +33,7 @@ def read_entries(ledger_file):
         connection.close()
 
 
-def assert_promises(jobs, ledger_file, *, sources, ended=True, retried=()):
+def assert_promises(jobs, ledger_file, *, sources, ended=True, retried=(), put_away=None):
     """Hold a state directory and what the oracle billed against what is promised.
 
     Args:
@@ -42,10 +42,13 @@ def assert_promises(jobs, ledger_file, *, sources, ended=True, retried=()):
         sources: `fingerprints` of the recordings (and of people's own files) from before the run.
         ended: whether every entry must have come to its end.
         retried: digests that a person asked to submit again; they may be billed twice.
+        put_away: where `after` puts recordings, by their paths; None: they are deleted.
     """
-    changed = {path for path, digest in sources.items() if _digest(path) != digest}
+    put_away = put_away or {}
+    changed = {path for path, digest in sources.items() if path not in put_away and _digest(path) != digest}
     assert not changed, f"touched: {changed}"
     entries = read_entries(ledger_file)
+    _assert_put_away({path: sources[path] for path in put_away}, put_away, entries)
     _assert_history(ledger_file, entries)
     billed = collections.Counter(
         (job["sha256"], config_key(Engine.SPEECHMATICS, job["config"]["transcription_config"]))
@@ -62,6 +65,19 @@ def assert_promises(jobs, ledger_file, *, sources, ended=True, retried=()):
     recordings = {path for path in sources if path.suffix in {".wav", ".mp3"}}
     assert recordings <= present, f"lost: {recordings - present}"
     _assert_outputs(ledger_file, entries)
+
+
+def _assert_put_away(digests, places, entries):
+    """A recording is whole at its old place or its new one; it leaves the old one only if it is DONE."""
+    done = {entry.path for entry in entries if entry.state is EntryState.DONE}
+    for path, digest in digests.items():
+        if path.exists():
+            assert _digest(path) == digest, f"touched: {path}"
+            assert path not in done, f"{path} was not put away"
+            continue
+        assert path in done, f"{path} was put away, but has no transcript"
+        target = places[path]
+        assert target is None or _digest(target) == digest, f"{path} is not whole at {target}"
 
 
 def _assert_history(ledger_file, entries):

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_fifty_kills(part, capsys):
     seed = random.SystemRandom().randrange(10**6) * 4 + part
-    tally = run_rounds(50, seed)
+    tally = run_rounds(50, seed, workers=2)
     with capsys.disabled():
         sys.stdout.write(f"\nchaos: seed {seed}: {tally}\n")
     assert tally.kills >= 50

@@ -84,7 +84,7 @@ def test_wherever_a_step_fails_it_is_whole_and_the_next_try_ends_it(tmp_path, ki
         put(root, "move:done", files=FaultyFiles(**FILE_SYSTEMS[kind]))
         assert places(root) == [root / "done" / "sub" / "a.wav"], f"after step {number}, {files.steps}"
         # What could not be removed at once is hidden, and goes with the next recording that comes there.
-        left = [name for name in os.listdir(root / "done" / "sub") if not name.startswith(".dropscribe-")]
+        left = [path.name for path in (root / "done" / "sub").iterdir() if not path.name.startswith(".dropscribe-")]
         assert left == ["a.wav"], f"after step {number}, {files.steps}"
         if not struck:
             break
@@ -96,9 +96,9 @@ def test_nothing_that_stands_at_the_new_place_is_replaced(folder):
     target = folder / "done" / "sub" / "a.wav"
     target.parent.mkdir(parents=True)
     target.write_bytes(b"another one")
-    for kind in FILE_SYSTEMS:
+    for lacking in FILE_SYSTEMS.values():
         with pytest.raises(RecordingError, match="already"):
-            put(folder, "move:done", files=FaultyFiles(**FILE_SYSTEMS[kind]))
+            put(folder, "move:done", files=FaultyFiles(**lacking))
     assert target.read_bytes() == b"another one"
     assert places(folder) == [folder / "sub" / "a.wav"]
 
