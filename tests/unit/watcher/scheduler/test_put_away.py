@@ -1,5 +1,6 @@
 """A recording is put away so that it is whole at one place or the other, wherever a step fails or is the last."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -64,7 +65,7 @@ def test_it_is_moved_with_its_folders_and_its_time(folder, kind):
     assert said == f"The recording was moved to {target}."
     assert places(folder) == [target]
     assert (target.lstat().st_mtime_ns, target.lstat().st_mode) == (before.st_mtime_ns, before.st_mode)
-    assert os.listdir(target.parent) == ["a.wav"]
+    assert [path.name for path in target.parent.iterdir()] == ["a.wav"]
 
 
 @pytest.mark.parametrize("kind", FILE_SYSTEMS)
@@ -75,10 +76,8 @@ def test_wherever_a_step_fails_it_is_whole_and_the_next_try_ends_it(tmp_path, ki
     while True:
         root = record(tmp_path / str(number))
         files = FaultyFiles(at(number, Fault(error, after=when == "after")), **FILE_SYSTEMS[kind])
-        try:
+        with contextlib.suppress(Killed, OSError):
             put(root, "move:done", files=files)
-        except (Killed, OSError):
-            pass
         struck = len(files.steps) > number
         assert places(root), f"lost at step {number}, {files.steps[-1]}"
         put(root, "move:done", files=FaultyFiles(**FILE_SYSTEMS[kind]))
