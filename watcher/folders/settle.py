@@ -5,8 +5,8 @@ A recording is whole when
 - the OS said that its writer closed it and it has been quiet for a moment since, or it has been quiet for
   `settle` seconds; and
 - nobody holds it open for writing, where the platform can tell; and
-- its container isn't visibly cut short. A recorder that crashed leaves one that stays so: when nobody has it open
-  and nobody wrote to it for long, what there is of it is let through, marked as cut short; and
+- its container isn't visibly cut short. A copy that broke off leaves one that stays so: when nobody has it open
+  and nobody wrote to it for long, it is let through as cut short, so that it ends as an explained failure; and
 - times that tell only whole seconds are older than such a second: a change within it would not be noticed.
 
 A writer that pauses and goes on teaches us its rhythm: from then on the quiet must be twice its longest pause.
@@ -170,7 +170,7 @@ def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: 
     if quiet < needed - _ROUNDING:
         why = f"It has not been quiet for {needed:g} s yet."
         if seen.complete is False:
-            why = f"Its container is not complete. What is there is taken once it has been quiet for {needed:g} s."
+            why = f"Its container is not complete. It is given up on once it has been quiet for {needed:g} s."
         return Decision(Outcome.WAIT, why, wait=min(needed - quiet, _RARELY))
     if (blurred := _blurred(seen.sighting, wall)) > 0:
         return Decision(Outcome.WAIT, "Its file system tells times too roughly to be sure yet.", wait=blurred)

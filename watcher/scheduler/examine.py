@@ -92,14 +92,15 @@ def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntrySt
         return EntryState.SKIPPED, media.message, media.fix
     if isinstance(media, RecordingError):
         return EntryState.FAILED, media.message, media.fix
+    if not settled.complete:
+        # A copy that broke off, or a recorder that crashed: half a recording is never taken for a whole one.
+        reason = f"{path} is cut short, and nobody goes on writing it."
+        return EntryState.FAILED, reason, "Copy it again; or transcribe what is there: dropscribe retry FILE"
     if bad := Filter(folder).duration_verdict(media.duration):
         return EntryState.SKIPPED, bad.reason, bad.fix
     if settled.was_there_before and folder.existing is Existing.IGNORE:
         reason = "It was there before the folder was first watched."
         return EntryState.SKIPPED, reason, "To transcribe it all the same: dropscribe retry FILE"
-    if not settled.complete:
-        # A recorder that crashed. A copy that broke off looks the same; the whole, when it comes, is other content.
-        return EntryState.WAITING, f"{path} is cut short; nobody goes on writing it, so what is there is taken.", ""
     return EntryState.WAITING, "", ""
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.daemon_bench import until, write_recording
 from tests.support.fault_server import Fault
+from watcher import daemon
 from watcher.config import FolderConfig
 from watcher.errors import LedgerDamaged
 from watcher.ledger import Ledger
@@ -83,6 +84,24 @@ async def test_where_the_job_is_gone_a_person_decides_about_paying_again(bench, 
             await control.retry(held.uid)
             await until((other / "b.srt").exists)
         assert len(it.server.jobs) == 2
+
+
+async def test_half_a_recording_is_not_submitted_unless_a_person_says_so(bench, monkeypatch):
+    monkeypatch.setattr(daemon, "_ONCE_INCOMPLETE", 0.05)
+    async with bench() as it:
+        whole = it.record("a.wav").read_bytes()
+        (it.inbox / "a.wav").write_bytes(whole[: len(whole) // 2])
+        await it.run()
+        broken = it.entry("a.wav")
+        assert (broken.state, len(it.server.jobs)) == (S.FAILED, 0)
+        assert "cut short" in broken.reason
+        async with it.running() as control:
+            await control.retry(broken.uid)
+            await until(lambda: it.state_of("a.wav") is S.DONE)
+        (it.inbox / "a.wav").write_bytes(whole)
+        await it.run()
+        assert (it.state_of("a.wav"), len(it.server.jobs)) == (S.DONE, 2)
+        assert (it.inbox / "a.wav.txt").exists(), "the transcript of the half stays, too"
 
 
 async def test_a_renamed_recording_is_followed_and_not_paid_again(bench):
