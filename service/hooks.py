@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import httpx
 
     from watcher.control import Control
-    from watcher.models import WatchFolder
+    from watcher.models import OutputFormat, WatchFolder
 
 __all__ = ["Finished", "Hooks", "Limits", "Outcome", "environment_for", "judge_status", "next_try", "webhook_body"]
 
@@ -70,14 +70,14 @@ class Finished:
         uid: of the entry.
         source: the recording.
         folder: the watch folder it is in.
-        outputs: the transcript's files by format, e.g. `txt`.
+        outputs: the transcript's files by format.
         done_at: unix time.
     """
 
     uid: str
     source: Path
     folder: Path
-    outputs: Mapping[str, str]
+    outputs: Mapping[OutputFormat, Path]
     done_at: float
 
 
@@ -105,7 +105,10 @@ def environment_for(finished: Finished, base: Mapping[str, str]) -> dict[str, st
     `DROPSCRIBE_OUTPUT_JSON_V2`, …
     """
     kept = {name: value for name, value in base.items() if name not in _WITHHELD and not name.startswith("DROPSCRIBE_")}
-    outputs = {f"DROPSCRIBE_OUTPUT_{form.upper().replace('-', '_')}": path for form, path in finished.outputs.items()}
+    outputs = {
+        f"DROPSCRIBE_OUTPUT_{form.value.upper().replace('-', '_')}": str(path)
+        for form, path in finished.outputs.items()
+    }
     places = {"DROPSCRIBE_SOURCE": str(finished.source), "DROPSCRIBE_FOLDER": str(finished.folder)}
     return {**kept, **places, "DROPSCRIBE_UID": finished.uid, **outputs}
 
@@ -118,7 +121,7 @@ def webhook_body(finished: Finished) -> dict[str, Any]:
         "name": shown(finished.source).rpartition("/")[2],
         "source": shown(finished.source),
         "folder": shown(finished.folder),
-        "outputs": dict(finished.outputs),
+        "outputs": {form.value: shown(path) for form, path in finished.outputs.items()},
         "done_at": finished.done_at,
     }
 
@@ -221,11 +224,10 @@ class Hooks:
         if not any(folder.on_done or folder.webhook for folder in self._folders()):
             return
         try:
-            entry, told = await control.model(uid), await control.entry(uid)
+            entry, outputs = await control.model(uid), await control.outputs(uid)
         except (KeyError, DropscribeError) as error:
             log.warning("hook_skipped", uid=uid, why=str(error))
             return
-        outputs = {output["format"]: output["path"] for output in told["outputs"]}
         self.start(Finished(uid, entry.path, entry.root, outputs, at))
 
     def _spawn(self, attempt: Callable[[], Awaitable[Outcome]], finished: Finished, name: str) -> None:

@@ -12,7 +12,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from service.accounts import CloudConnector, cloud_account, local_account
-from service.background.notify import Notifier
+from service.background.notify import Notifier, status_line
 from service.hooks import Hooks
 from service.local_server import LocalServer
 from service.notifications import Notifications
@@ -36,6 +36,7 @@ __all__ = ["Host"]
 
 _log = get_logger("host")
 _CONFIG_LOOK = 2.0
+_STATUS_PAUSE = 1.0
 
 
 class Host:
@@ -139,6 +140,7 @@ class Host:
                     notifications = Notifications(lambda: self._config.notifications)
                     group.create_task(notifications.follow(control))
                 group.create_task(_feed_watchdog(self._notifier))
+                group.create_task(_tell_manager(self._notifier, control))
                 self._notifier.ready()
                 group.create_task(asyncio.Event().wait())
 
@@ -198,6 +200,22 @@ async def _feed_watchdog(notifier: Notifier) -> None:
     while True:
         notifier.watchdog()
         await asyncio.sleep(notifier.watchdog_interval / 2)
+
+
+async def _tell_manager(notifier: Notifier, control: Control) -> None:
+    """Keep the service manager's status line true, looking now and then while things happen."""
+    if not notifier.is_listening:
+        return
+    ended = False
+    while not ended:
+        with control.bus.subscribe() as events:  # anew each time: what happened during the pause is told together
+            notifier.status(status_line(await control.snapshot()))
+            ended = True
+            async for event in events:
+                if event.kind != "progress":
+                    ended = False
+                    break
+        await asyncio.sleep(_STATUS_PAUSE)
 
 
 async def _see_to(observer: Awaitable[None]) -> None:

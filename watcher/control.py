@@ -9,7 +9,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from watcher.describe import describe_entry, describe_hold, doing, next_step, overall_state, shown
+from watcher.describe import describe_entry, describe_hold, doing, hindrances, next_step, overall_state, shown
 from watcher.errors import ConfigError, UsageError
 from watcher.folders.marks import Marks
 from watcher.ledger import Ledger, config_key, display_name
@@ -122,6 +122,15 @@ class Control:
         told = await self._watch.explain(path)
         return {"kind": told.phase.value, "path": shown(path), "reason": told.reason, "fix": told.fix}
 
+    async def outputs(self, uid: str) -> dict[OutputFormat, Path]:
+        """Where the outputs of an entry are, by format: real paths, whatever their bytes.
+
+        Raises:
+            KeyError: there is no entry with this id.
+        """
+        entry = await self._find(uid)
+        return {output.format: output.path for output in await self._ledger(Ledger.outputs, entry.id)}
+
     # Orders
 
     async def pause(self, until: float | None = None) -> None:
@@ -203,12 +212,16 @@ class Control:
     async def _tell(self, entry: Entry) -> dict[str, Any]:
         outputs = await self._ledger(Ledger.outputs, entry.id)
         history = await self._ledger(Ledger.history, entry.id)
-        twin = None
+        now = self._clock.now()
+        twin, stopped = None, []
         if entry.state is EntryState.WAITING:
             twin = await self._ledger(Ledger.twin_in_flight, entry)
+            paused = any(folder.paused for folder in self._folders() if folder.path == entry.root)
+            stopped = hindrances(entry, await self._ledger(Ledger.holds, now), folder_paused=paused)
+            stopped += [a.pause_reason for a in self._accounts if a.engine is entry.engine and a.is_paused(now)]
         told = describe_entry(entry, outputs, history)
         cleanups = await self._ledger(Ledger.cleanups, entry.id)
-        told["next"] = next_step(entry, twin=twin, cleanups=cleanups, now=self._clock.now())
+        told["next"] = next_step(entry, twin=twin, stopped=stopped, cleanups=cleanups, now=now)
         return told
 
     def _describe_folder(self, status: FolderStatus) -> dict[str, Any]:

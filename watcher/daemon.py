@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from watcher.clock import Clock, SystemClock
 from watcher.control import Control
-from watcher.describe import shown
+from watcher.describe import about_it, shown
 from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch, Patience, Sighting
 from watcher.ledger import Ledger, LedgerWorker, display_name, open_ledger
@@ -255,9 +255,10 @@ class Daemon:
         """Tell everyone about entries that moved."""
         for entry in moved:
             log = _log.warning if entry.state in {EntryState.FAILED, EntryState.HELD} else _log.info
-            log(entry.state.value.lower(), file=shown(entry.path), **({"why": entry.reason} if entry.reason else {}))
+            reason = about_it(entry.reason, entry.path)
+            log(entry.state.value.lower(), file=shown(entry.path), **({"why": reason} if reason else {}))
             data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
-            data |= {"path": shown(entry.path), "reason": entry.reason, "fix": entry.fix}
+            data |= {"path": shown(entry.path), "reason": reason, "fix": entry.fix}
             self.bus.publish(Event("entry", self._clock.now(), data))
         if self._scheduler and any(not entry.state.is_active or entry.state in _READY for entry in moved):
             self._scheduler.wake()

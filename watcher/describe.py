@@ -18,7 +18,17 @@ if TYPE_CHECKING:
     from watcher.ledger import Change, Cleanup, Hold
     from watcher.models import Entry, Output
 
-__all__ = ["describe_entry", "describe_hold", "doing", "minutes", "next_step", "overall_state", "shown"]
+__all__ = [
+    "about_it",
+    "describe_entry",
+    "describe_hold",
+    "doing",
+    "hindrances",
+    "minutes",
+    "next_step",
+    "overall_state",
+    "shown",
+]
 
 
 def shown(path: Path) -> str:
@@ -35,18 +45,45 @@ def overall_state(counts: dict[EntryState, int], holds: Sequence[Hold], *, folde
     return "working" if any(counts[state] for state in EntryState if state.is_active) else "idle"
 
 
-def next_step(entry: Entry, *, twin: Entry | None = None, cleanups: Sequence[Cleanup] = (), now: float = 0.0) -> str:
+def about_it(sentence: str, path: Path) -> str:
+    """Shorten a sentence about a file for where its path is shown beside it: `It is empty.`, not `/a.wav is empty.`."""
+    for name in (str(path), shown(path)):
+        if sentence.startswith(f"{name} "):
+            return f"It{sentence.removeprefix(name)}"
+    return sentence
+
+
+def hindrances(entry: Entry, holds: Sequence[Hold], *, folder_paused: bool = False) -> list[str]:
+    """Say what keeps a waiting entry from being submitted: holds of all or of its engine, its paused folder."""
+    engine = f"account:{entry.engine.value}"
+    mine = (hold for hold in holds if ":" not in hold.name or hold.name.split()[0] == engine)
+    reasons = [f"{hold.reason} {hold.fix}".strip() for hold in mine]
+    paused = f"Its folder is paused. dropscribe folders resume '{shown(entry.root)}'"
+    return [*reasons, paused] if folder_paused else reasons
+
+
+def next_step(
+    entry: Entry,
+    *,
+    twin: Entry | None = None,
+    stopped: Sequence[str] = (),
+    cleanups: Sequence[Cleanup] = (),
+    now: float = 0.0,
+) -> str:
     """Say what happens next with an entry, in a sentence.
 
     Args:
-        entry: the one.
-        twin: of the same content, for which it waits.
+        entry: any.
+        twin: an entry with the same content that is on its way already.
+        stopped: what keeps it from being submitted.
         cleanups: what is left to do after its transcript.
         now: unix time.
     """
     match entry.state:
         case EntryState.DONE if cleanups:
             return " ".join(_left_to_do(cleanup) for cleanup in cleanups)
+        case EntryState.WAITING if stopped:
+            return f"It is submitted once nothing stops it. {' '.join(stopped)}"
         case EntryState.WAITING if twin is not None:
             return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
         case EntryState.WAITING if entry.next_attempt_at > now:
@@ -118,7 +155,7 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
         "path": shown(entry.path),
         "folder": shown(entry.root),
         "state": entry.state.value,
-        "reason": entry.reason,
+        "reason": about_it(entry.reason, entry.path),
         "fix": entry.fix,
         "engine": entry.engine.value,
         "size": entry.fingerprint.size,
@@ -132,7 +169,12 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
         "formats": [form.value for form in entry.formats],
         "outputs": [{"format": o.format.value, "path": shown(o.path)} for o in outputs],
         "history": [
-            {"at": c.at, "from": c.origin.value if c.origin else None, "to": c.target.value, "reason": c.reason}
+            {
+                "at": c.at,
+                "from": c.origin.value if c.origin else None,
+                "to": c.target.value,
+                "reason": about_it(c.reason, entry.path),
+            }
             for c in history
         ],
     }

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Notifier"]
+__all__ = ["Notifier", "status_line"]
 
 
 class Notifier:
@@ -88,6 +88,23 @@ class Notifier:
             except OSError:
                 sent = False
         return sent
+
+
+def status_line(snapshot: dict[str, Any]) -> str:
+    """Put the daemon's state into the line that `systemctl status` shows.
+
+    Args:
+        snapshot: from `watcher.control.Control.snapshot`.
+    """
+    counts = snapshot["counts"]
+    under_way = sum(counts[state] for state in ("SUBMITTING", "SUBMITTED", "TRANSCRIBED"))
+    folders = len(snapshot["folders"])
+    parts = [f"Watching {folders} folder{'' if folders == 1 else 's'}" if folders else "No folder to watch yet"]
+    figures = {"on their way": under_way, "waiting": counts["WAITING"], "done": counts["DONE"]}
+    figures |= {"failed": counts["FAILED"], "to be decided": counts["HELD"]}
+    parts += [f"{number} {what}" for what, number in figures.items() if number]
+    reasons = [hold["reason"] for hold in snapshot["holds"]] + [snapshot["config_problem"]]
+    return "; ".join([*parts, *(reason.rstrip(".") for reason in reasons if reason)])
 
 
 def _status(text: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from service.cli.manual import manual
 from service.cli.source import open_source
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError
-from watcher.models import Engine, EntryState
+from watcher.models import EntryState
 
 __all__ = ["explain", "jobs", "show", "status"]
 
@@ -160,7 +160,6 @@ def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None
     """
     with open_source(settings_of(context)) as source:
         told = source.explain(expand(str(file)))
-        stopped = _stopped(told, source.status()) if told.get("state") == EntryState.WAITING else []
     if as_json:
         print_json(told)
         return
@@ -170,17 +169,6 @@ def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None
     say(one_line(f"{told['path']} is {told['state'].lower()}. {told['reason']} {told['fix']}".rstrip()))
     _print_history(told)
     say(one_line(f"Next: {told['next']}"))
-    for reason in stopped:
-        say(one_line(f"But not now: {reason}".rstrip()))
-
-
-def _stopped(told: dict[str, Any], snapshot: dict[str, Any]) -> list[str]:
-    """Say what keeps a waiting recording from being submitted: a hold of its engine or of all, its paused folder."""
-    mine = ("account:speechmatics", "account:local")[told["engine"] == Engine.LOCAL]
-    holds = (h for h in snapshot.get("holds", []) if h["name"].startswith(mine) or ":" not in h["name"])
-    reasons = [f"{hold['reason']} {hold['fix']}" for hold in holds]
-    paused = [f["path"] for f in snapshot.get("folders", []) if f["paused"] and f["path"] == told["folder"]]
-    return reasons + [f"Its folder is paused. dropscribe folders resume '{path}'" for path in paused]
 
 
 def _print_history(told: dict[str, Any]) -> None:

@@ -119,6 +119,8 @@ def _counts(paths: StatePaths) -> dict[EntryState, int]:
 
 def _report(paths: StatePaths, before: dict[EntryState, int], began: float) -> int:
     """Say what came of a `run --once`; returns the exit status."""
+    from watcher.describe import about_it  # noqa: PLC0415 - heavy, and `--help` doesn't need it
+
     after = _counts(paths)
     done = after[EntryState.DONE] - before[EntryState.DONE]
     left = [state for state in EntryState if state.is_active]
@@ -129,7 +131,7 @@ def _report(paths: StatePaths, before: dict[EntryState, int], began: float) -> i
         ledger.close()
     bad = [entry for entry in bad if entry.changed_at >= began or entry.state in left]
     for entry in bad:
-        why = one_line(f"{entry.reason} {entry.fix}".strip())
+        why = one_line(f"{about_it(entry.reason, entry.path)} {entry.fix}".strip())
         say(f"{entry.state.value.lower()}: {shown(entry.path)}: {why}", error=True)
     say(f"{done} transcribed, {len(bad)} not.", error=True)
     return 1 if bad else 0

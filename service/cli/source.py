@@ -153,14 +153,14 @@ class LedgerSource:
 
     def explain(self, path: Path) -> dict[str, Any]:
         """What the ledger knows of a path."""
-        from watcher.describe import describe_entry, next_step, shown  # noqa: PLC0415 - see above
+        from watcher.describe import describe_entry, hindrances, next_step, shown  # noqa: PLC0415 - see above
 
         entry = self._ledger.at_path(path) if self._ledger else None
         if self._ledger is None or entry is None:
             reason = "The ledger does not know it, and no daemon runs that could look at it."
             return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
         told = describe_entry(entry, self._ledger.outputs(entry.id), self._ledger.history(entry.id))
-        coming = next_step(entry)
+        coming = next_step(entry, stopped=hindrances(entry, self._ledger.holds(0.0)))
         if entry.state.is_active:
             coming = f"No daemon runs now. Once it does: {coming[:1].lower()}{coming[1:]}"
         return {"kind": "entry", **told, "next": coming}

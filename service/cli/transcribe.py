@@ -86,6 +86,7 @@ async def _transcribe(
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     from watcher import logs  # noqa: PLC0415
+    from watcher.describe import about_it  # noqa: PLC0415
     from watcher.media import Prober  # noqa: PLC0415
     from watcher.scheduler import Preparer  # noqa: PLC0415
     from watcher.transcripts import TranscriptWriter  # noqa: PLC0415
@@ -108,7 +109,7 @@ async def _transcribe(
                     say(shown(written))
             except DropscribeError as error:
                 bad += 1
-                say(f"{shown(file)}: {one_line(str(error))}", error=True)
+                say(f"{shown(file)}: {one_line(about_it(str(error), file))}", error=True)
     return 1 if bad else 0
 
 

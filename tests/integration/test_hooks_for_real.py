@@ -12,13 +12,13 @@ import pytest
 
 from service.hooks import Finished, Hooks, Limits
 from watcher.events import Event, EventBus
-from watcher.models import WatchFolder
+from watcher.models import OutputFormat, WatchFolder
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="the commands are POSIX")]
 
 
 def finished(folder):
-    return Finished("u1", folder / "a $HOME `id`.wav", folder, {"txt": str(folder / "a.txt")}, 1.0)
+    return Finished("u1", folder / "a $HOME `id`.wav", folder, {OutputFormat.TXT: folder / "a.txt"}, 1.0)
 
 
 async def no_wait(_seconds):
@@ -45,6 +45,18 @@ async def test_a_command_gets_its_arguments_as_they_are_and_the_paths(tmp_path, 
         str(tmp_path), "$HOME; `id` {}", f"{tmp_path}/a $HOME `id`.wav", f"{tmp_path}/a.txt",
     ]  # fmt: skip
     assert "hook_done" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes for a name")
+async def test_a_command_finds_a_transcript_whose_name_is_not_utf_8(tmp_path):
+    source, output = (tmp_path / os.fsdecode(b"Gespr\xe4ch" + suffix) for suffix in (b".wav", b".txt"))
+    output.write_text("Hello.")
+    program = script(tmp_path, 'cp "$DROPSCRIBE_OUTPUT_TXT" copy; basename "$DROPSCRIBE_SOURCE" > name')
+    hooks = Hooks(lambda: (WatchFolder(path=tmp_path, on_done=(program,)),), sleep=no_wait)
+    hooks.start(Finished("u1", source, tmp_path, {OutputFormat.TXT: output}, 1.0))
+    await asyncio.wait_for(hooks.drain(), 60)
+    assert (tmp_path / "copy").read_text() == "Hello."
+    assert (tmp_path / "name").read_bytes() == b"Gespr\xe4ch.wav\n"
 
 
 async def test_a_command_that_fails_is_tried_again_and_its_words_are_logged(tmp_path, capsys):
@@ -180,9 +192,9 @@ class Running:
 
         return Entry
 
-    async def entry(self, uid):
+    async def outputs(self, uid):
         assert uid == "u1"
-        return {"outputs": [{"format": "txt", "path": str(self.folder / "a.txt")}]}
+        return {OutputFormat.TXT: self.folder / "a.txt"}
 
 
 async def test_only_finished_entries_set_hooks_off_and_they_end_with_the_daemon(tmp_path):

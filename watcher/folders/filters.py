@@ -172,7 +172,7 @@ class Filter:
         if suffix in TEMPORARY or _TEMPORARY_NAMES.fullmatch(name):
             return _no("temporary", "Its name is that of a file which is still being made.", "Rename it.")
         if suffix in OURS:
-            return _no("transcript", f"{suffix} files are transcripts, not recordings.")
+            return _no("transcript", f"It holds text, not sound: {suffix} files are left alone.")
         if verdict := self._by_globs_of_folder(text):
             return verdict
         if self._folder.include:

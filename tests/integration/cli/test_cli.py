@@ -1,6 +1,5 @@
 """The command line, in the test's own process, without a daemon."""
 
-import contextlib
 import io
 import json
 import re
@@ -221,43 +220,3 @@ def test_the_log_goes_where_standard_error_points_now(monkeypatch):
     stream.write("transcribed\n")
     assert display.getvalue() == "transcribed\n"
     assert not stream.isatty()
-
-
-@pytest.mark.parametrize(
-    ("held", "paused", "says"),
-    [
-        ([], (), []),
-        (["pause"], (), ["But not now: pause!"]),
-        (["account:speechmatics https://x/v2"], (), ["But not now: account:speechmatics https://x/v2!"]),
-        (["account:local"], (), []),
-        ([], ("/cloud",), ["But not now: Its folder is paused. dropscribe folders resume '/cloud'"]),
-        ([], ("/other",), []),
-    ],
-)
-def test_explain_says_what_keeps_a_waiting_recording_back(dropscribe, monkeypatch, held, paused, says):
-    told = {
-        "kind": "entry",
-        "path": "/cloud/a.wav",
-        "folder": "/cloud",
-        "engine": "speechmatics",
-        "state": "WAITING",
-        "reason": "",
-        "fix": "",
-        "history": [],
-        "next": "It is submitted as soon as it is its turn.",
-    }
-
-    class Daemon:
-        def explain(self, _path):
-            return told
-
-        def status(self):
-            return {
-                "holds": [{"name": name, "reason": f"{name}!", "fix": ""} for name in held],
-                "folders": [{"path": path, "paused": path in paused} for path in ("/cloud", "/other")],
-            }
-
-    monkeypatch.setattr("service.cli.jobs.open_source", lambda _settings: contextlib.nullcontext(Daemon()))
-    status, out, _ = dropscribe("explain", "/cloud/a.wav")
-    assert status == 0
-    assert out.splitlines()[1:] == ["Next: It is submitted as soon as it is its turn.", *says]

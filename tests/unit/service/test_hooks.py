@@ -5,12 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.hooks import Finished, Limits, Outcome, environment_for, judge_status, next_try, webhook_body
+from watcher.models import OutputFormat
 
 DONE = Finished(
     uid="u1",
     source=Path("/r/Interviews/Anna; rm -rf $HOME.wav"),
     folder=Path("/r"),
-    outputs={"txt": "/r/Interviews/Anna.txt", "json-v2": "/r/Interviews/Anna.json"},
+    outputs={
+        OutputFormat.TXT: Path("/r/Interviews/Anna.txt"),
+        OutputFormat.JSON_V2: Path("/r/Interviews/Anna.json"),
+    },
     done_at=12.5,
 )
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from watcher.describe import doing, minutes
+from watcher.describe import about_it, describe_entry, doing, hindrances, minutes, next_step
+from watcher.ledger import Hold
 from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, OutputFormat
 
 
-def entry(state, *, duration=1860.0):
+def entry(state, *, duration=1860.0, **more):
     return Entry(
         id=1,
         uid="u",
@@ -23,6 +24,7 @@ def entry(state, *, duration=1860.0):
         media=MediaInfo("mp3", "mp3", duration, 2, 44100),
         changed_at=1000.0,
         added_at=1000.0,
+        **more,
     )
 
 
@@ -47,3 +49,36 @@ def test_an_unknown_length_and_a_clock_that_was_set_back_are_no_trouble():
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (754, "12:34"), (3723, "1:02:03")])
 def test_times_read_as_on_a_clock(seconds, text):
     assert minutes(seconds) == text
+
+
+PAUSE = Hold("pause", 0.0, None, "You paused it.", "dropscribe resume")
+CLOUD = Hold("account:speechmatics https://x/v2", 0.0, None, "The key is refused.", "dropscribe login")
+LOCAL = Hold("account:local", 0.0, None, "The model is broken.", "")
+
+
+@pytest.mark.parametrize(
+    ("holds", "paused", "says"),
+    [
+        ([], False, []),
+        ([PAUSE], False, ["You paused it. dropscribe resume"]),
+        ([CLOUD], False, []),
+        ([LOCAL, CLOUD], False, ["The model is broken."]),
+        ([], True, ["Its folder is paused. dropscribe folders resume '/r'"]),
+    ],
+)
+def test_what_keeps_a_waiting_recording_back_is_said(holds, paused, says):
+    waiting = entry(EntryState.WAITING)
+    found = hindrances(waiting, holds, folder_paused=paused)
+    assert found == says
+    coming = next_step(waiting, stopped=found)
+    assert coming.startswith("It is submitted once nothing stops it." if says else "It is submitted as soon as")
+    assert all(reason in coming for reason in says)
+
+
+def test_a_path_is_not_repeated_where_it_is_shown():
+    failed = entry(EntryState.FAILED, reason="/r/talk.mp3 is empty (0 bytes).", fix="Copy it again.")
+    assert describe_entry(failed)["reason"] == "It is empty (0 bytes)."
+    assert about_it("/r/talk.mp3x is empty.", failed.path) == "/r/talk.mp3x is empty."
+    odd = Path("/r/a\udcff.wav")
+    assert about_it("/r/a\ufffd.wav has no sound track.", odd) == "It has no sound track."
+    assert about_it(f"{odd} has no sound track.", odd) == "It has no sound track."

@@ -4,7 +4,8 @@ import sys
 
 import pytest
 
-from service.background.notify import Notifier
+from service.background.notify import Notifier, status_line
+from tests.support.control_server import snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sd_notify is Linux")
 
@@ -74,3 +75,22 @@ def test_the_watchdog_is_only_ours_if_it_names_us(environment, seconds):
     found = Notifier.from_environment({"NOTIFY_SOCKET": "/s", **environment}, pid=7)
     assert found.watchdog_interval == seconds
     assert Notifier.from_environment(environment, pid=7).watchdog_interval is None
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        (snapshot(), "Watching 1 folder"),
+        (snapshot(folders=[]), "No folder to watch yet"),
+        (
+            snapshot("working", counts={"WAITING": 12, "SUBMITTING": 1, "SUBMITTED": 3, "DONE": 40, "FAILED": 1}),
+            "Watching 1 folder; 4 on their way; 12 waiting; 40 done; 1 failed",
+        ),
+        (
+            snapshot("paused", holds=[{"name": "pause", "reason": "You paused it.", "fix": ""}]),
+            "Watching 1 folder; You paused it",
+        ),
+    ],
+)
+def test_the_status_line_says_it_all(told, line):
+    assert status_line(told) == line
