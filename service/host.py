@@ -155,14 +155,17 @@ class Host:
         if file is None:
             return
         seen = _stamp(file)
+        exists = file.exists()
         while True:
             await asyncio.sleep(_CONFIG_LOOK)
             found = _stamp(file)
             if found == seen:
                 continue
             seen = found
+            exists = exists or file.exists()
             try:
-                config = self._settle_state(load_config(file))
+                # Without a config the defaults hold; one that was there and is gone is a slip, or is being replaced.
+                config = self._settle_state(load_config(file, required=exists))
             except ConfigError as error:
                 _log.warning("the config is broken; the last good one stays in force", why=str(error))
                 control.config_problem = f"{error} The last good config stays in force."
