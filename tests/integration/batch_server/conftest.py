@@ -1,5 +1,6 @@
 """A real server process with the real model, shared by all tests that don't need one of their own."""
 
+import contextlib
 import json
 import shutil
 import tempfile
@@ -74,19 +75,19 @@ def api(shared_server):
 
 @pytest.fixture
 def start_server(tmp_path):
-    """Start servers of a test's own, with extra options; all of them are stopped at its end."""
-    running = []
+    """Start servers of a test's own, with extra options; all of them are stopped at its end, or by `stop`."""
+    with contextlib.ExitStack() as running:
 
-    def start(*options, data_dir=None, key="own-key"):
-        manager = embedded_server(data_dir or tmp_path / "data", key=key, options=("--threads", "1", *options))
-        api = Api(manager.__enter__())
-        running.append((manager, api))
-        return api
+        def start(*options, data_dir=None, key="own-key"):
+            one = running.enter_context(contextlib.ExitStack())
+            server = one.enter_context(
+                embedded_server(data_dir or tmp_path / "data", key=key, options=("--threads", "1", *options))
+            )
+            api = one.enter_context(Api(server))
+            api.stop = one.close
+            return api
 
-    yield start
-    for manager, api in reversed(running):
-        api.close()
-        manager.__exit__(None, None, None)
+        yield start
 
 
 @pytest.fixture
