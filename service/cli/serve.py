@@ -152,7 +152,7 @@ def _welcome(url: str, server: ServerSettings, made_key: str | None) -> str:
         f'  curl -H "Authorization: Bearer {key}" -F data_file=@recording.mp3 \\',
         """       -F 'config={"type": "transcription", "transcription_config": {"language": "en"}}' \\""",
         f"       '{url}/jobs?wait=60&format=txt'",
-        "The official SDKs take both from the environment:",
+        "The official SDK, speechmatics-batch, takes both from the environment:",
         f'  export SPEECHMATICS_API_KEY="{key}" SPEECHMATICS_BATCH_URL={url}',
     ]
     if server.tls is None and not is_loopback(server.host):
