@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.describe import describe_entry, describe_hold, doing, hindrances, next_step, overall_state, shown
 from watcher.errors import ConfigError, UsageError
+from watcher.folders import Phase
 from watcher.folders.marks import Marks
 from watcher.ledger import Ledger, config_key, display_name
 from watcher.models import PAUSE, Engine, EntryState
+from watcher.scheduler.presence import exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -114,13 +117,21 @@ class Control:
         """One answer for any path: what happened to it, what happens next, and why."""
         entry = await self._ledger(Ledger.at_path, path)
         if entry is not None:
-            return {"kind": "entry", **await self._tell(entry)}
+            there = await asyncio.to_thread(exists, path)
+            return {"kind": "entry", **await self._tell(entry), "there": there}
         source = await self._ledger(Ledger.of_output, path)
         if source is not None:
             reason = f"It is a transcript that Dropscribe wrote for {display_name(source.path)}."
             return {"kind": "output", "path": shown(path), "reason": reason, "fix": "", "entry": source.uid}
         told = await self._watch.explain(path)
-        return {"kind": told.phase.value, "path": shown(path), "reason": told.reason, "fix": told.fix}
+        answer = {"kind": told.phase.value, "path": shown(path), "rule": told.rule, "since": told.since}
+        reason = told.reason
+        if told.phase is Phase.SETTLING and told.since is not None:
+            reason += f" So it is since {datetime.fromtimestamp(told.since).astimezone():%H:%M:%S}."
+        if told.phase is Phase.MISSING and (last := await self._ledger(Ledger.once_at_path, path)):
+            reason += f" A recording that was there is {last.state.lower()}. {last.reason}".rstrip()
+            answer["entry"] = last.uid
+        return {**answer, "reason": reason, "fix": told.fix}
 
     async def outputs(self, uid: str) -> dict[OutputFormat, Path]:
         """Where the outputs of an entry are, by format: real paths, whatever their bytes.
@@ -218,11 +229,19 @@ class Control:
             twin = await self._ledger(Ledger.twin_in_flight, entry)
             paused = any(folder.paused for folder in self._folders() if folder.path == entry.root)
             stopped = hindrances(entry, await self._ledger(Ledger.holds, now), folder_paused=paused)
-            stopped += [a.pause_reason for a in self._accounts if a.engine is entry.engine and a.is_paused(now)]
+            stopped += [reason for a in self._accounts if a.engine is entry.engine and (reason := await self._busy(a))]
         told = describe_entry(entry, outputs, history)
         cleanups = await self._ledger(Ledger.cleanups, entry.id)
         told["next"] = next_step(entry, twin=twin, stopped=stopped, cleanups=cleanups, now=now)
         return told
+
+    async def _busy(self, account: Account) -> str:
+        """Say why an account takes no recording at the moment; empty if it does."""
+        if account.is_paused(self._clock.now()):
+            return account.pause_reason
+        if await self._ledger(Ledger.count_in_flight, account.engine) >= account.max_running:
+            return f"As many recordings as it takes at a time ({account.max_running}) are at work."
+        return ""
 
     def _describe_folder(self, status: FolderStatus) -> dict[str, Any]:
         folder = next((f for f in self._folders() if f.path == status.path), None)

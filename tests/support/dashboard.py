@@ -169,8 +169,8 @@ class Plant:
         """The service has its job."""
         self.account.progress.pop(entry.id, None)
         attempt = await self.ledger(Ledger.latest_attempt, entry.id)
-        await self.ledger(Ledger.arm, attempt, now=self.clock.now())
-        entry = await self.ledger(Ledger.accept, attempt, f"job-{entry.id}", now=self.clock.now())
+        await self.ledger(Ledger.arm, attempt, now=self.clock.now(), key="")
+        entry = await self.ledger(Ledger.accept, attempt, f"job-{entry.id}", now=self.clock.now(), key="")
         self.announce(entry)
         return entry
 

@@ -66,6 +66,10 @@ class LedgerReader:
         """Return the current entry of the recording at `path`."""
         return self._entry("entry_by_path", path=os.fsencode(path))
 
+    def once_at_path(self, path: Path) -> Entry | None:
+        """Return the latest entry of a recording that was at `path`, superseded ones included. Reads all rows."""
+        return self._entry("entry_once_at_path", path=os.fsencode(path))
+
     def of_output(self, path: Path) -> Entry | None:
         """Return the entry one of whose outputs is at `path`."""
         return self._entry("entry_by_output", path=os.fsencode(path))

@@ -19,6 +19,9 @@ SELECT * FROM entries WHERE uid = :uid;
 -- name: entry_by_path
 SELECT * FROM entries WHERE path = :path AND current = 1;
 
+-- name: entry_once_at_path
+SELECT * FROM entries WHERE path = :path ORDER BY id DESC LIMIT 1;
+
 -- name: entry_by_output
 SELECT entries.* FROM entries JOIN outputs ON outputs.entry_id = entries.id WHERE outputs.path = :path LIMIT 1;
 
