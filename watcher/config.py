@@ -7,18 +7,17 @@ are errors.
 
 from __future__ import annotations
 
-import enum
 import os
 import re
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from watcher.errors import ConfigError
 from watcher.models import Engine, Existing, OutputFormat, WatchFolder
 from watcher.paths import default_state_dir
+from watcher.tables import TableReader
 
 __all__ = [
     "Config",
@@ -36,7 +35,6 @@ __all__ = [
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Natural = Annotated[int, msgspec.Meta(ge=0)]
-T = TypeVar("T", bound=msgspec.Struct)
 
 
 class SpeechmaticsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -170,18 +168,11 @@ def parse_config(text: str, *, file: object = "config") -> Config:
     Raises:
         ConfigError: it can't be used; names the line.
     """
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        number = int(line[1]) if line else max(1, text.rstrip().count("\n") + 1)
-        what = re.sub(r" ?\(at .*\)$", "", str(error))
-        raise ConfigError(f"not valid TOML: {what}.", file=file, line=number) from None
-    reader = _Reader(text, file)
-    config = reader.convert(raw, Config, ())
+    reader = TableReader(text, file)
+    config = reader.read(Config)
     for number, folder in enumerate(config.folders):
-        reader.check_folder(folder, ("folders", number))
-    reader.check_language(raw, config)
+        _check_folder(reader, folder, ("folders", number))
+    _check_language(reader, config)
     if config.state_dir is not None and not _is_absolute(config.state_dir):
         raise reader.error(f"'state_dir': {config.state_dir!r} is relative.", ("state_dir",), fix="Begin with / or ~/.")
     return config
@@ -210,117 +201,33 @@ def _refuse_duplicates(folders: list[FolderConfig], file: Path) -> None:
         seen.add(path)
 
 
-class _Reader:
-    """Turns TOML tables into structs, and finds the line of what is wrong."""
+def _check_folder(reader: TableReader, folder: FolderConfig, path: tuple[str | int, ...]) -> None:
+    """Check what types alone can't say."""
+    if not _is_absolute(folder.path):
+        fix = "A folder must mean the same everywhere: begin with / or ~/ (on Windows: with a drive)."
+        raise reader.error(f"'path': {folder.path!r} is relative.", (*path, "path"), fix=fix)
+    if not folder.formats:
+        raise reader.error("'formats' is empty: no transcript would be written.", (*path, "formats"))
+    if len(set(folder.formats)) != len(folder.formats):
+        raise reader.error("'formats' names one twice.", (*path, "formats"))
+    known = folder.after in {"keep", "trash", "delete"} or (folder.after.startswith("move:") and folder.after[5:])
+    if not known:
+        fix = 'It is "keep", "trash", "delete" or "move:DIR".'
+        raise reader.error(f"'after': {folder.after!r} is unknown.", (*path, "after"), fix=fix)
+    if folder.webhook is not None and not re.match(r"https?://[^/]", folder.webhook):
+        raise reader.error("'webhook' is not an http(s) address.", (*path, "webhook"))
 
-    def __init__(self, text: str, file: object) -> None:
-        self._lines = text.splitlines()
-        self._file = file
 
-    def error(self, message: str, path: tuple[str | int, ...], fix: str = "") -> ConfigError:
-        return ConfigError(message, file=self._file, line=self._line_of(path), fix=fix)
-
-    def convert(self, raw: dict[str, Any], model: type[T], path: tuple[str | int, ...]) -> T:
-        """Convert a table, its sub-tables first, so that an error's place is known exactly."""
-        fields = {field.name for field in msgspec.structs.fields(model)}
-        values: dict[str, Any] = {}
-        hints = get_type_hints(model, include_extras=True)
-        for key, value in raw.items():
-            here = (*path, key)
-            if key not in fields:
-                raise self.error(f"unknown key '{key}'.", here, fix=_suggest(key, fields))
-            values[key] = self._value(value, hints[key], here)
-        try:
-            return msgspec.convert(values, model)
-        except msgspec.ValidationError as error:
-            raise self.error(f"{_plain(error)}.", path) from None
-
-    def _value(self, value: Any, hint: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any TOML value
-        if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and isinstance(value, dict):
-            return self.convert(value, hint, path)
-        if path == ("folders",) and isinstance(value, list) and all(isinstance(item, dict) for item in value):
-            return tuple(self.convert(item, FolderConfig, (*path, n)) for n, item in enumerate(value))
-        try:
-            return msgspec.convert(value, hint)
-        except msgspec.ValidationError as error:
-            fix = f"Known here: {', '.join(known)}." if (known := _choices(hint)) else ""
-            raise self.error(f"'{path[-1]}': {_plain(error)}.", path, fix=fix) from None
-
-    def check_folder(self, folder: FolderConfig, path: tuple[str | int, ...]) -> None:
-        """Check what types alone can't say."""
-        if not _is_absolute(folder.path):
-            fix = "A folder must mean the same everywhere: begin with / or ~/ (on Windows: with a drive)."
-            raise self.error(f"'path': {folder.path!r} is relative.", (*path, "path"), fix=fix)
-        if not folder.formats:
-            raise self.error("'formats' is empty: no transcript would be written.", (*path, "formats"))
-        if len(set(folder.formats)) != len(folder.formats):
-            raise self.error("'formats' names one twice.", (*path, "formats"))
-        known = folder.after in {"keep", "trash", "delete"} or (folder.after.startswith("move:") and folder.after[5:])
-        if not known:
-            fix = 'It is "keep", "trash", "delete" or "move:DIR".'
-            raise self.error(f"'after': {folder.after!r} is unknown.", (*path, "after"), fix=fix)
-        if folder.webhook is not None and not re.match(r"https?://[^/]", folder.webhook):
-            raise self.error("'webhook' is not an http(s) address.", (*path, "webhook"))
-
-    def check_language(self, raw: dict[str, Any], config: Config) -> None:
-        """`transcription` goes to the service as it is; only its language is needed here."""
-        tables: list[tuple[dict[str, Any], tuple[str | int, ...]]] = [(config.transcription, ("transcription",))]
-        tables += [(f.transcription, ("folders", n, "transcription")) for n, f in enumerate(config.folders)]
-        for table, path in tables:
-            if not isinstance(table.get("language", "en"), str):
-                raise self.error("'language' is a string such as \"en\".", (*path, "language"))
-        if "transcription" in raw and "language" not in config.transcription:
-            config.transcription["language"] = "en"
-
-    def _line_of(self, path: tuple[str | int, ...]) -> int | None:
-        """Find the line on which the key of `path` is set, or else its table begins."""
-        best: int | None = None
-        depth = 0
-        table: list[str | int] = []
-        seen_folders = -1
-        for number, line in enumerate(self._lines, 1):
-            text = line.strip()
-            if header := re.match(r"\[\[?\s*([^\]]+?)\s*\]\]?", text):
-                names = [name.strip().strip("\"'") for name in header[1].split(".")]
-                if text.startswith("[["):
-                    seen_folders += names == ["folders"]
-                table = [*names[:1], seen_folders, *names[1:]] if names[0] == "folders" else list(names)
-                here = table
-            elif key := re.match(r"""["']?([\w-]+)["']?\s*=""", text):
-                here = [*table, key[1]]
-            else:
-                continue
-            if tuple(here) == path[: len(here)] and len(here) > depth:
-                best, depth = number, len(here)
-        return best
+def _check_language(reader: TableReader, config: Config) -> None:
+    """`transcription` goes to the service as it is; only its language is needed here."""
+    tables: list[tuple[dict[str, Any], tuple[str | int, ...]]] = [(config.transcription, ("transcription",))]
+    tables += [(f.transcription, ("folders", n, "transcription")) for n, f in enumerate(config.folders)]
+    for table, path in tables:
+        if not isinstance(table.get("language", "en"), str):
+            raise reader.error("'language' is a string such as \"en\".", (*path, "language"))
+    if "transcription" in reader.raw and "language" not in config.transcription:
+        config.transcription["language"] = "en"
 
 
 def _is_absolute(path: str) -> bool:
     return os.path.isabs(os.path.expanduser(path))  # noqa: PTH111, PTH117 - may be any text
-
-
-def _choices(hint: Any) -> list[str]:  # noqa: ANN401 - any type hint
-    """List the values that a hint allows, where it is a list of choices."""
-    if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return [str(member.value) for member in hint]
-    if get_origin(hint) is Literal:
-        return [str(value) for value in get_args(hint)]
-    return next((found for part in get_args(hint) if (found := _choices(part))), [])
-
-
-def _plain(error: msgspec.ValidationError) -> str:
-    text = str(error).split(" - at `")[0]
-    names = {"`str`": "text", "`bool`": "true or false", "`int`": "a whole number", "`float`": "a number"}
-    names |= {"`array`": "a list", "`object`": "a table", "`null`": "nothing"}
-    for name, plain in names.items():
-        text = text.replace(name, plain)
-    if text.startswith("Invalid enum value"):
-        text = text.replace("Invalid enum value", "unknown value")
-    return text[:1].lower() + text[1:]
-
-
-def _suggest(key: str, known: set[str]) -> str:
-    import difflib  # noqa: PLC0415 - only for an error message
-
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(sorted(known))}."

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import tomllib
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +24,7 @@ import msgspec
 from watcher.errors import ConfigError
 from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.models import OutputFormat  # noqa: TC001 - msgspec needs it at run time
+from watcher.tables import TableReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,17 +71,12 @@ def parse_overrides(text: str, *, file: object) -> Overrides:
     """Read the text of a `.dropscribe.toml`.
 
     Raises:
-        ConfigError: it can't be used.
+        ConfigError: it can't be used; names the line.
     """
-    try:
-        overrides = msgspec.convert(tomllib.loads(text), Overrides)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"not valid TOML: {error}.", file=file, fix="Correct it; recordings wait.") from None
-    except msgspec.ValidationError as error:
-        known = ", ".join(Overrides.__struct_fields__)
-        raise ConfigError(f"{error}.", file=file, fix=f"It may hold: {known}. Recordings wait.") from None
+    reader = TableReader(text, file)
+    overrides = reader.read(Overrides)
     if overrides.formats is not None and not overrides.formats:
-        raise ConfigError("'formats' is empty: no transcript would be written.", file=file, fix="Name one.")
+        raise reader.error("'formats' is empty: no transcript would be written.", ("formats",), fix="Name one.")
     return overrides
 
 
@@ -156,6 +151,7 @@ def _load(file: Path, size: int) -> Overrides | ConfigError:
     try:
         return parse_overrides(file.read_text(encoding="utf-8"), file=file)
     except ConfigError as error:
+        error.fix = f"{error.fix} Recordings below it wait.".strip()
         return error
     except (OSError, UnicodeDecodeError) as error:
         return ConfigError(f"can't be read: {error}.", file=file, fix="Recordings below it wait.")

@@ -170,9 +170,9 @@ def test_overrides_hold_from_their_folder_down(tmp_path):
         "language",
     ],
 )
-def test_what_others_may_not_decide_or_is_wrong_is_refused_with_the_file_named(text):
-    with pytest.raises(ConfigError, match=r"share/\.dropscribe\.toml"):
-        parse_overrides(text, file="share/.dropscribe.toml")
+def test_what_others_may_not_decide_or_is_wrong_is_refused_with_file_and_line(text):
+    with pytest.raises(ConfigError, match=r"share/\.dropscribe\.toml, line 2: "):
+        parse_overrides(f"# ours\n{text}\n", file="share/.dropscribe.toml")
 
 
 def test_broken_overrides_stop_what_is_below_until_they_are_mended(tmp_path):
