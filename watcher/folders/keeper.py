@@ -205,6 +205,8 @@ class Keeper:
                     self._delivery.hint(sighting.path)
             while self._delivery.is_full and len(root.settler.candidates) > _PLENTY:
                 await self._delivery.progress(1.0)
+        # Read now, so that a mistake is told before a recording comes.
+        await root.run(root.marks.check, scan.overridden)
         return missed
 
     def _is_fresh(self, sighting: Sighting) -> bool:

@@ -15,6 +15,7 @@ what happens to the source:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from watcher.models import OutputFormat  # noqa: TC001 - msgspec needs it at run
 from watcher.tables import TableReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from watcher.models import WatchFolder
@@ -110,16 +112,24 @@ class Marks:
         Raises:
             ConfigError: a `.dropscribe.toml` on the way down to it can't be used.
         """
-        if folder not in self._settings:
-            self._settings[folder] = self._work_out(folder)
-        settings = self._settings[folder]
+        settings = self._settings.get(folder)
+        if settings is None:
+            settings = self._settings[folder] = self._work_out(folder)
         if isinstance(settings, ConfigError):
             raise settings
         return settings
 
+    def check(self, folders: Iterable[Path]) -> None:
+        """Read the settings that hold in these folders, so that `problems` can tell. Blocking."""
+        for file in [file for file in self._given if not os.path.lexists(file)]:
+            self._given.pop(file, None)
+        for folder in folders:
+            with contextlib.suppress(ConfigError):
+                self.settings(folder)
+
     def problems(self) -> list[str]:
         """Say which `.dropscribe.toml` can't be used, among those that were looked at."""
-        return sorted({str(error) for _, error in self._given.values() if isinstance(error, ConfigError)})
+        return sorted({str(error) for _, error in self._given.copy().values() if isinstance(error, ConfigError)})
 
     def _work_out(self, folder: Path) -> WatchFolder | ConfigError:
         try:

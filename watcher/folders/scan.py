@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from watcher.folders.filters import IGNORE_FILE
+from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.folders.sightings import Sighting
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ class Scan:
         stops_at: whether a folder belongs to another watch folder.
         seen: how many recordings were found so far.
         problems: what couldn't be read.
+        overridden: folders with settings of their own.
     """
 
     root: Path
@@ -39,6 +40,7 @@ class Scan:
     stops_at: Callable[[Path], bool]
     seen: int = 0
     problems: list[str] = field(default_factory=list)
+    overridden: list[Path] = field(default_factory=list)
 
     def batches(self, start: Path | None = None) -> Iterator[list[Sighting]]:
         """Yield what may be recordings, some hundred at a time.
@@ -77,6 +79,8 @@ class Scan:
             entries = list(listing)
         if any(entry.name == IGNORE_FILE for entry in entries):
             return
+        if any(entry.name == OVERRIDES_FILE for entry in entries):
+            self.overridden.append(Path(folder))
         relative = PurePath(folder).relative_to(self.root)
         above = "" if relative == PurePath() else relative.as_posix() + "/"
         for entry in entries:
