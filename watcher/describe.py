@@ -80,16 +80,10 @@ def next_step(
         now: unix time.
     """
     match entry.state:
+        case EntryState.WAITING:
+            return _before_submission(entry, twin, stopped, now)
         case EntryState.DONE if cleanups:
             return " ".join(_left_to_do(cleanup) for cleanup in cleanups)
-        case EntryState.WAITING if stopped:
-            return f"It is submitted once nothing stops it. {' '.join(stopped)}"
-        case EntryState.WAITING if twin is not None:
-            return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
-        case EntryState.WAITING if entry.next_attempt_at > now:
-            return f"It is tried again in {entry.next_attempt_at - now:.0f} s."
-        case EntryState.WAITING:
-            return "It is submitted as soon as it is its turn."
         case EntryState.SUBMITTING:
             return "It is being uploaded, or its answer is being looked for."
         case EntryState.SUBMITTED:
@@ -139,6 +133,16 @@ def minutes(seconds: float) -> str:
     hours, rest = divmod(whole, 3600)
     head = f"{hours}:{rest // 60:02}" if hours else f"{rest // 60}"
     return f"{head}:{rest % 60:02}"
+
+
+def _before_submission(entry: Entry, twin: Entry | None, stopped: Sequence[str], now: float) -> str:
+    if stopped:
+        return f"It is submitted once nothing stops it. {' '.join(stopped)}"
+    if twin is not None:
+        return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
+    if entry.next_attempt_at > now:
+        return f"It is tried again in {entry.next_attempt_at - now:.0f} s."
+    return "It is submitted as soon as it is its turn."
 
 
 def _left_to_do(cleanup: Cleanup) -> str:
