@@ -77,6 +77,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield from _local_engine(config)
     yield from _cloud(config)
     yield from _machine(settings)
+    yield from _desktop()
 
 
 def _folders(config: Config) -> Iterator[Finding]:
@@ -201,6 +202,13 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     port = settings.config.dashboard.port
     if port and not _can_listen(port):
         yield Finding("note", f"status page: port {port} is taken (by Dropscribe itself if it is running)")
+
+
+def _desktop() -> Iterator[Finding]:
+    from service.tray.desktop import menu_hint  # noqa: PLC0415 - light start
+
+    hint = menu_hint()
+    yield Finding("note" if hint else "ok", f"tray icon: it has {'no' if hint else 'a'} menu here", hint)
 
 
 def _can_listen(port: int) -> bool:

@@ -8,17 +8,33 @@ import subprocess
 import sys
 import threading
 import webbrowser
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["CannotOpen", "open_page", "open_path"]
+__all__ = ["CannotOpen", "menu_hint", "open_page", "open_path"]
 
 
 class CannotOpen(Exception):
     """Nothing could be opened; says what, and why."""
+
+
+def menu_hint() -> str:
+    """Say what the icon's menu needs here that isn't installed; empty where it has one.
+
+    On Linux the menu is drawn by GTK, through PyGObject; with plain X11 a click opens the page.
+    """
+    hint = ""
+    if sys.platform == "linux" and find_spec("gi") is None:
+        hint = (
+            "The icon has no menu yet: a click opens the page. For a menu, install PyGObject for this Python "
+            f"({sys.executable} -m pip install PyGObject) and your system's GTK for it (Debian: gir1.2-gtk-3.0 "
+            "gir1.2-ayatanaappindicator3-0.1)."
+        )
+    return hint
 
 
 def open_page(url: str) -> None:

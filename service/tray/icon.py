@@ -114,7 +114,8 @@ class TrayIcon:
             # pystray has begun a thread that waits for its loop, and the process would wait for that one.
             with contextlib.suppress(Exception):
                 icon._mark_ready()  # noqa: SLF001 - nothing else ends that thread
-            raise _cannot_show(error) from error
+            if not self._stopping.is_set():  # GTK's backend fails at its end where nothing shows notifications
+                raise _cannot_show(error) from error
         finally:
             gone.set()
             ready.set()

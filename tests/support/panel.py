@@ -48,9 +48,11 @@ class Panel:
     Args:
         icon: size of the icons, in pixels.
         colour: of the panel.
+        screen: its size in pixels.
     """
 
-    def __init__(self, *, icon: int = 32, colour: str = "#e8e8e8") -> None:
+    def __init__(self, *, icon: int = 32, colour: str = "#e8e8e8", screen: str = "640x240") -> None:
+        self._screen = screen
         self._folder = Path(tempfile.mkdtemp(prefix="dropscribe-panel-"))
         (self._folder / "tint2rc").write_text(_TINT2.format(icon=icon, height=icon + 8, colour=colour))
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -64,7 +66,7 @@ class Panel:
 
     def __enter__(self) -> Self:
         read, write = os.pipe()
-        argv = ["Xvfb", "-displayfd", str(write), "-screen", "0", "640x240x24", "-nolisten", "tcp", "-noreset"]
+        argv = ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{self._screen}x24", "-nolisten", "tcp", "-noreset"]
         self._start("Xvfb", argv, pass_fds=(write,))
         os.close(write)
         with os.fdopen(read) as number:

@@ -4,6 +4,7 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -78,7 +79,9 @@ def test_install_twice_and_uninstall_leaves_config_and_ledger(person):
     recordings.mkdir()
     assert person.call("folders", "add", str(recordings)).returncode == 0
     before = person.files()
-    assert "from every login on" in person.call("service", "install").stdout
+    said = person.call("service", "install").stdout
+    assert "from every login on" in said
+    assert ("gir1.2-gtk-3.0" in said) == (find_spec("gi") is None)  # what the icon's menu needs
     again = person.call("service", "install", "--no-tray")
     assert again.returncode == 0
     assert person.files() == before | {UNIT}

@@ -1,0 +1,108 @@
+"""The icon's menu as GTK draws it: opened, walked through and clicked on a real panel."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.control_server import ControlServer, snapshot
+from tests.support.panel import Panel, missing, until
+
+_DEBIAN = Path("/usr/lib/python3/dist-packages/gi")
+_GTK = "import gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk"
+
+
+@pytest.fixture(scope="module")
+def gtk(tmp_path_factory):
+    """A folder that lets this Python import PyGObject, its own or Debian's; skips where there is neither."""
+    if sys.platform != "linux" or missing() or shutil.which("dbus-run-session") is None:
+        pytest.skip(f"not installed (Debian packages): {missing() or 'dbus'}")
+    folder = tmp_path_factory.mktemp("gi")
+    if _DEBIAN.is_dir():
+        (folder / "gi").symlink_to(_DEBIAN)
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run([sys.executable, "-c", _GTK], env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no GTK for this Python (Debian: python3-gi gir1.2-gtk-3.0): {done.stderr.strip()[-100:]}")
+    return folder
+
+
+class Menu:
+    """The tray in a D-Bus session of its own, on a panel."""
+
+    def __init__(self, panel, gtk, folder):
+        self.panel = panel
+        self.log = folder / "tray.log"
+        path = os.pathsep.join([str(Path(__file__).parents[3]), str(gtk)])
+        environment = {**panel.environment, "PYSTRAY_BACKEND": "gtk", "PYTHONPATH": path, "NO_AT_BRIDGE": "1"}
+        environment["PATH"] = f"{folder}{os.pathsep}{environment['PATH']}"
+        argv = [sys.executable, "-m", "service.cli.app", "--state-dir", str(folder / "state"), "tray"]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                ["dbus-run-session", "--", *argv], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def press(self, *keys):
+        self.panel.ask("xdotool", "key", "--delay", "150", *keys)  # as a person presses them
+
+    def open(self):
+        """Open the menu with the mouse; the icon is the only one, at the left of the panel."""
+
+        click = ("xdotool", "mousemove", "22", "340", "click", "3")
+        until(lambda: self.panel.ask("xdotool", "search", "--name", "^Dropscribe:"), "no icon came")
+        self.panel.ask(*click)
+        until(lambda: menus(self.panel), lambda: f"no menu came: {self.log.read_text()}")
+
+
+def menus(panel):
+    """The windows of open menus, which GTK names after the program."""
+    tree = panel.ask("xwininfo", "-root", "-tree")
+    windows = re.findall(r'^ +(0x\w+) "app.py": \("app.py" "App.py"\)', tree, re.MULTILINE)
+    return [w for w in windows if "Map State: IsViewable" in panel.ask("xwininfo", "-id", w)]
+
+
+@pytest.fixture
+def panel():
+    with Panel(icon=32, screen="800x360") as running:
+        yield running
+
+
+def test_the_menu_is_drawn_and_does_what_it_says(panel, gtk, tmp_path):
+    transcript = tmp_path / "Gespräch mit Jörg & Söhne_2.txt"
+    transcript.write_text("Guten Tag.")
+    opener = tmp_path / "xdg-open"
+    opener.write_text(f'#!/bin/sh\nprintf "%s" "$1" > "{tmp_path}/opened"\n')
+    opener.chmod(0o755)
+    recent = [{"uid": "u", "name": "Gespräch mit Jörg & Söhne_2.wav", "outputs": [str(transcript)], "done_at": 1.0}]
+
+    def closed():
+        return not menus(panel)
+
+    told = snapshot("working", counts={"WAITING": 12}, recent=recent)
+    with ControlServer(tmp_path / "state" / "control.json", status=told) as server:
+        menu = Menu(panel, gtk, tmp_path)
+        try:
+            until(lambda: server.listeners, lambda: f"the tray does not listen: {menu.log.read_text()}")
+            menu.open()
+            menu.press("Down", "Down", "Down", "Down", "Right", "Return")  # Pause, For an hour
+            order, body = server.requests.get(timeout=20)
+            assert order == "/api/pause"
+            assert body["until"] > 0
+            until(closed, "the menu stays open")
+            menu.open()
+            menu.press("Down", "Down", "Right", "Return")  # Recent transcripts, the first
+            until((tmp_path / "opened").exists, "the transcript was not opened")
+            until(lambda: (tmp_path / "opened").read_text() == str(transcript), "another file was opened")
+            until(closed, "the menu stays open")
+            menu.open()
+            menu.press("Up", "Return")  # Quit this icon
+            assert menu.process.wait(timeout=30) == 0, menu.log.read_text()
+        finally:
+            menu.process.terminate()
+            menu.process.wait(timeout=15)
+    said = [line for line in menu.log.read_text().splitlines() if not line.startswith("dbus-daemon")]
+    assert said == []
