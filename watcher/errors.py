@@ -11,6 +11,7 @@
     ├── RecordingError             one recording can't go on; the others can
     │   ├── NotARecording          no audio in it, or not media at all
     │   ├── BrokenMedia            media, but damaged or cut short
+    │   ├── TooLarge               more than the service takes, even when only its sound is sent
     │   ├── Unreadable             the file can't be read
     │   └── SourceChanged          the file is not what it was when it was found
     ├── DamagedTranscript          what was stored or fetched is no good: fetch it again     (watcher.transcripts)
@@ -43,6 +44,7 @@ __all__ = [
     "OutputError",
     "RecordingError",
     "SourceChanged",
+    "TooLarge",
     "Unreadable",
     "UnusableError",
     "UsageError",
@@ -124,6 +126,10 @@ class NotARecording(RecordingError):
 
 class BrokenMedia(RecordingError):
     """The file is media, but damaged or cut short."""
+
+
+class TooLarge(RecordingError):
+    """The service doesn't take so many bytes, even when only the sound is sent."""
 
 
 class Unreadable(RecordingError):

@@ -7,7 +7,7 @@ import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from watcher.errors import Unreadable
+from watcher.errors import TooLarge, Unreadable
 from watcher.logs import get_logger
 from watcher.media import Limits, needs_preparation, prepare
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    from watcher.media import Prepared
     from watcher.models import MediaInfo
 
 __all__ = ["Preparer"]
@@ -48,6 +49,7 @@ class Preparer:
 
         Raises:
             BrokenMedia: its sound can't be extracted.
+            TooLarge: its sound alone is more than the service takes.
             Unreadable: it is gone or can't be read.
         """
         try:
@@ -61,6 +63,20 @@ class Preparer:
         _log.debug("prepared", file=str(path), why=why)
         target = self._folder / f"{secrets.token_hex(8)}.flac"
         try:
-            yield (await prepare(path, target, all_channels=all_channels)).path
+            prepared = await prepare(path, target, all_channels=all_channels)
+            if prepared.size > limit:
+                raise _too_large(path, prepared, limit)
+            yield prepared.path
         finally:
             target.unlink(missing_ok=True)
+
+
+def _too_large(path: Path, prepared: Prepared, limit: int) -> TooLarge:
+    """Say how many parts would do: nobody but the person knows where it may be cut."""
+    parts = prepared.size // limit + 1
+    hours = prepared.duration / 3600
+    return TooLarge(
+        f"{path} holds {hours:.1f} h of sound. That is {prepared.size / 1e9:.2f} GB even as 16 kHz FLAC, and the"
+        f" service takes {limit / 1e9:.2f} GB at most.",
+        fix=f"Split it into {parts} parts or more, and drop those.",
+    )

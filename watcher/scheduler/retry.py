@@ -130,7 +130,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
             return Fail(str(error), _MEND)
         case ours.OutputError():
             return TryAgain(now + OUTPUT_DELAY, error.message, error.fix, counts=False)
-        case ours.NotARecording() | ours.BrokenMedia():
+        case ours.NotARecording() | ours.BrokenMedia() | ours.TooLarge():
             return Fail(error.message, error.fix)
         case ours.ConfigError():
             return Fail(error.message, _MEND)

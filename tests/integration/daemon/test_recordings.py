@@ -1,6 +1,7 @@
 """Copies, changes, people's edits and orders, missing folders: what becomes of a recording."""
 
 import os
+import re
 import shutil
 
 import pytest
@@ -213,6 +214,20 @@ async def test_half_a_recording_is_never_called_done(bench):
         entry = it.entry("long.wav")
         assert entry.state is S.HELD
         assert "heard 10 s" in entry.reason
+
+
+async def test_what_is_too_large_even_as_bare_sound_fails_and_says_so(bench):
+    async with bench(account={"upload_limit": 20_000}) as it:
+        path = write_recording(it.inbox / "long.wav", "noise", samples=16000 * 5)
+        it.record("short.wav")
+        await it.run()
+        entry = it.entry("long.wav")
+        assert entry.state is S.FAILED
+        assert entry.reason.startswith(f"{path} holds 0.0 h of sound.")
+        assert "the service takes 0.00 GB at most" in entry.reason
+        assert re.fullmatch(r"Split it into ([2-9]|1\d) parts or more, and drop those\.", entry.fix)
+        assert [job.data_name for job in it.server.jobs] == ["short.wav"]
+        assert not list(it.state.rglob("*.flac"))
 
 
 async def test_delete_after_download_removes_the_remote_job(bench):

@@ -32,6 +32,7 @@ DECISIONS = [
     (sm.Unprocessable(422, "bad"), Fail),
     (sm.PayloadTooLarge(413, "large"), Fail),
     (ours.BrokenMedia("broken"), Fail),
+    (ours.TooLarge("too large"), Fail),
     (ours.ConfigError("bad settings"), Fail),
     (ours.NoSpace("full"), TryAgain),
     (ours.NotWritable("read-only"), TryAgain),
