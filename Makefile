@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 RUN := $(VENV)/.run-ready
 DEV := $(VENV)/.dev-ready
 
-.PHONY: help demo run test check format bench chaos lock clean
+.PHONY: help demo run test check format speakers bench chaos lock clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -54,6 +54,11 @@ check: $(DEV)  ## formatting, lint, types (per platform), import directions
 format: $(DEV)  ## format the code and mend what lint can mend
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+speakers: $(DEV)  ## tests and figures for telling speakers apart (adds PyTorch to .venv)
+	@$(PIP) install -e '.[diarization]'
+	@$(BIN)/python -m pytest -n 0 tests/integration/batch_server/test_server_speakers_for_real.py
+	@$(BIN)/python -m benchmarks server_diarization
 
 bench: $(DEV)  ## the figures, side by side in one run (ARGS="daemon server" chooses)
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -31,7 +31,10 @@ def compile_pins(target: str, requirements: list[str], *options: str) -> None:
 
 
 run = PROJECT["project"]["dependencies"]
-extras = [r for group in PROJECT["project"]["optional-dependencies"].values() for r in group]
+# Telling speakers apart needs PyTorch, which alone weighs more than all the rest: `make speakers` installs that.
+extras = [
+    r for name, group in PROJECT["project"]["optional-dependencies"].items() if name != "diarization" for r in group
+]
 compile_pins("run.txt", run)
 compile_pins(
     "dev.txt", run + extras + PROJECT["dependency-groups"]["dev"] + ["uv"], "--constraint", str(HERE / "run.txt")

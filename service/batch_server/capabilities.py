@@ -7,13 +7,15 @@ summary) is reported where the API has a place for it, in the transcript's ``met
 from typing import Any, Final
 
 from service.batch_server import addresses, languages
-from service.batch_server.jobconfig import MAX_NOTIFICATIONS, JobConfig, TranscriptionConfig
+from service.batch_server.jobconfig import MAX_NOTIFICATIONS, JobConfig, SpeakerDiarization, TranscriptionConfig
 from service.batch_server.problems import BadConfig
 
 _LOCAL: Final = "this server runs speech recognition only"
 
 
-def check(config: JobConfig, *, model: str, fetching: bool = False, notifying: bool = False) -> None:
+def check(
+    config: JobConfig, *, model: str, fetching: bool = False, notifying: bool = False, diarizing: bool = False
+) -> None:
     """Refuse what can't be honoured without giving a wrong result.
 
     Args:
@@ -21,6 +23,7 @@ def check(config: JobConfig, *, model: str, fetching: bool = False, notifying: b
         model: Name of the Whisper model; a name ending in ``.en`` means that it knows only English.
         fetching: Whether the server may fetch audio from addresses.
         notifying: Whether the server may call addresses when a job has ended.
+        diarizing: Whether speakers can be told apart here.
 
     Raises:
         BadConfig: Naming the field, and what to do instead.
@@ -46,10 +49,7 @@ def check(config: JobConfig, *, model: str, fetching: bool = False, notifying: b
         )
     _check_addresses(config)
     if transcription.diarization == "speaker":
-        raise BadConfig(
-            "transcription_config.diarization: this server can't tell speakers apart; use 'none' or 'channel'",
-            error="Requested product not available",
-        )
+        _check_speakers(transcription.speaker_diarization_config, diarizing=diarizing)
     filtering = transcription.transcript_filtering_config
     for replacement in filtering.replacements if filtering is not None else ():
         if replacement.from_.startswith("/") and replacement.from_.endswith("/"):
@@ -57,6 +57,20 @@ def check(config: JobConfig, *, model: str, fetching: bool = False, notifying: b
                 "transcription_config.transcript_filtering_config.replacements: this server replaces words and "
                 f"phrases, not regular expressions such as {replacement.from_!r}"
             )
+
+
+def _check_speakers(options: SpeakerDiarization | None, *, diarizing: bool) -> None:
+    if not diarizing:
+        raise BadConfig(
+            "transcription_config.diarization: this server can't tell speakers apart; add what it needs with: "
+            "pip install 'dropscribe[diarization]', or use 'none' or 'channel'",
+            error="Requested product not available",
+        )
+    if options is not None and options.speakers:
+        raise BadConfig(
+            "transcription_config.speaker_diarization_config.speakers: this server tells the speakers of a recording "
+            "apart, but does not know them again from another; leave it out, they are named S1, S2, …"
+        )
 
 
 def _check_addresses(config: JobConfig) -> None:
@@ -156,5 +170,11 @@ def _without_effect(wanted: TranscriptionConfig) -> list[tuple[str, str]]:
         wanted.speaker_diarization_config is not None and wanted.diarization != "speaker",
         "speaker_diarization_config",
         "no effect without diarization 'speaker'",
+    )
+    speakers = wanted.speaker_diarization_config
+    add(
+        wanted.diarization == "speaker" and speakers is not None and speakers.get_speakers,
+        "speaker_diarization_config.get_speakers",
+        "no identifiers; voices are compared within a recording only",
     )
     return found

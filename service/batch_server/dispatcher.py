@@ -151,7 +151,7 @@ class Dispatcher:
                 await self._count_death(job, death)
             except task.AudioUnusable as error:
                 await self._reject(job, "audio", str(error))
-            except task.ModelUnavailable as error:
+            except (task.ModelUnavailable, task.SpeakersUnavailable) as error:
                 await self._reject(job, "model", str(error))
             except Exception as error:  # noqa: BLE001 - whatever it was, the job's owner must hear of it
                 if getattr(error, "errno", None) in _FULL:

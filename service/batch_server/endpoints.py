@@ -36,6 +36,7 @@ from service.batch_server.problems import (
     TooMany,
 )
 from service.batch_server.rates import RateLimit
+from service.batch_server.recognition.task import can_diarize
 from service.batch_server.settings import ServerSettings
 from service.batch_server.store import TooManyUnfinished
 from service.batch_server.upload import Upload, drain, receive
@@ -141,6 +142,7 @@ class Endpoints:
             model=self._settings.model,
             fetching=self._settings.fetching,
             notifying=self._settings.notifying,
+            diarizing=can_diarize(),
         )
 
     async def _accept(self, owner: str, upload: Upload, processing: str) -> tuple[Job, bool]:

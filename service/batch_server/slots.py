@@ -9,7 +9,7 @@ import contextlib
 import shutil
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from service.batch_server.executor import WorkerDied, WorkerExecutor
 from service.batch_server.recognition import task
@@ -53,7 +53,10 @@ class LocalSlot:
     def __init__(self, model: task.ModelSource) -> None:
         self._model = model
         self._executor = WorkerExecutor()
-        self._running: Future[task.Recognition] | None = None
+        # Speakers are told apart in a process of its own: it needs a gigabyte, which others need not pay for, and its
+        # libraries bring an OpenMP of their own, which must not meet the recogniser's.
+        self._diarizer = WorkerExecutor()
+        self._running: list[tuple[WorkerExecutor, Future[Any]]] = []
 
     @property
     def warm(self) -> bool:
@@ -65,31 +68,45 @@ class LocalSlot:
         self._executor.submit(task.warm_up, self._model)
 
     async def recognise(self, work: task.Task) -> task.Recognition:
-        """Recognise a recording in the worker process; see ``Slot``."""
-        self._running = self._executor.submit(task.recognise, self._model, work)
+        """Recognise a recording in the worker process, and tell its speakers apart beside; see ``Slot``."""
+        words = self._executor.submit(task.recognise, self._model, work)
+        self._running = [(self._executor, words)]
+        turns: Future[tuple[task.Turn, ...]] | None = None
+        if work.speaker_sensitivity is not None:
+            turns = self._diarizer.submit(task.diarize, work, threads=self._model.threads)
+            self._running.append((self._diarizer, turns))
+        else:
+            self._diarizer.release()
         try:
-            return await asyncio.wrap_future(self._running)
+            await asyncio.gather(*(asyncio.wrap_future(call) for _, call in self._running))
         except asyncio.CancelledError:
-            if not _being_cancelled():  # interrupted before the worker had begun
+            if not _being_cancelled():  # interrupted before a worker had begun
                 raise WorkerDied(None) from None
             raise
         finally:
-            self._running = None
+            self.interrupt()  # words without speakers, or speakers without words, are of no use
+            self._running = []
+        found = words.result()
+        return found if turns is None else found.spoken_by(turns.result())
 
     def interrupt(self) -> None:
-        """Kill the worker process, or let it not begin."""
-        if self._running is not None:
-            self._executor.abandon(self._running)
+        """Kill the worker processes, or let them not begin."""
+        for executor, call in self._running:
+            if not call.done():
+                executor.abandon(call)
 
     def release(self) -> None:
-        """Let the worker process go once it has nothing to do."""
+        """Let the worker processes go once they have nothing to do."""
         self._executor.release()
+        self._diarizer.release()
 
     async def close(self) -> None:
         """Kill the worker process and wait for its end."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-        self._executor.kill()
-        await asyncio.to_thread(self._executor.shutdown)
+        for executor in (self._executor, self._diarizer):
+            executor.shutdown(wait=False, cancel_futures=True)
+            executor.kill()
+        for executor in (self._executor, self._diarizer):
+            await asyncio.to_thread(executor.shutdown)
 
 
 class ClusterSlot:
@@ -132,7 +149,11 @@ class ClusterSlot:
     async def _recognise(self, work: task.Task) -> task.Recognition:
         folder = self._folder / work.audio.name
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+        turns: asyncio.Future[tuple[task.Turn, ...]] | None = None
         try:
+            if work.speaker_sensitivity is not None:
+                # The whole recording by one worker: who speaks must be the same in all parts.
+                turns = asyncio.wrap_future(self._executor.submit(task.diarize, work, threads=self._model.threads))
             cut = await asyncio.wrap_future(self._executor.submit(task.cut, work, folder))
             # Where the language is to be found out, the first part decides for all.
             alone = 1 if work.language is None else 0
@@ -140,12 +161,15 @@ class ClusterSlot:
             if first:
                 work = work.in_language(first[0].language)
             rest = await asyncio.gather(*(self._part(work, part) for part in cut.parts[alone:]))
-            return task.assemble(cut, [*first, *rest])
+            found = task.assemble(cut, [*first, *rest])
+            return found if turns is None else found.spoken_by(await turns)
         except Exception as error:
             if type(error).__name__ == "KilledWorker":  # Dask's; importing it here would cost what it costs
                 raise WorkerDied(None) from error
             raise
         finally:
+            if turns is not None:
+                turns.cancel()
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
 
     async def _part(self, work: task.Task, part: task.Part) -> task.PartWords:

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 
 from service.batch_server import capabilities, languages
-from service.batch_server.jobconfig import JobConfig
+from service.batch_server.jobconfig import JobConfig, TranscriptionConfig
 from service.batch_server.jobs import Job, job_info, now_micros, timestamp
-from service.batch_server.output import filters, items, json_v2
+from service.batch_server.output import filters, items, json_v2, speakers
 from service.batch_server.recognition.task import Recognition, Task
 
 ORCHESTRATOR_VERSION = "2.0.0+dropscribe"
+DEFAULT_SENSITIVITY = 0.5
 
 
 def task(config: JobConfig, audio: Path, *, longest: float) -> Task:
@@ -31,7 +32,14 @@ def task(config: JobConfig, audio: Path, *, longest: float) -> Task:
         vocabulary=tuple(entry.content for entry in wanted.additional_vocab),
         volume_threshold=filtering.volume_threshold if filtering is not None else None,
         longest=longest,
+        speaker_sensitivity=_sensitivity(wanted) if wanted.diarization == "speaker" else None,
     )
+
+
+def _sensitivity(wanted: TranscriptionConfig) -> float:
+    options = wanted.speaker_diarization_config
+    given = options.speaker_sensitivity if options is not None else None
+    return DEFAULT_SENSITIVITY if given is None else given
 
 
 def transcript(job: Job, config: JobConfig, recognition: Recognition, *, created: int | None = None) -> bytes:
@@ -69,7 +77,12 @@ def _items(config: JobConfig, recognition: Recognition, language: str) -> list[i
             labels = wanted.channel_diarization_labels
             label = labels[number] if number < len(labels) else f"channel_{number + 1}"
         channels.append(list(items.split(items.joined(words) if spaced else words, channel=label)))
-    return _filtered(items.merged(channels) if by_channel else channels[0], config, language)
+    found = items.merged(channels) if by_channel else channels[0]
+    if recognition.turns is not None:
+        options = wanted.speaker_diarization_config
+        steady = options is not None and options.prefer_current_speaker
+        found = speakers.labelled(found, recognition.turns, prefer_current=steady)
+    return _filtered(found, config, language)
 
 
 def _filtered(found: list[items.Item], config: JobConfig, language: str) -> list[items.Item]:

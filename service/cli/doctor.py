@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from service.cli.context import Settings
     from watcher.config import Config
+    from watcher.models import WatchFolder
 
 __all__ = ["Finding", "doctor"]
 
@@ -75,6 +76,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
     yield from _ledger(settings)
     yield from _daemon(settings)
     yield from _local_engine(config)
+    yield from _speakers(config)
     yield from _cloud(config)
     yield from _machine(settings)
     yield from _desktop()
@@ -169,6 +171,21 @@ def _local_engine(config: Config) -> Iterator[Finding]:
         yield Finding("ok" if found else "bad", f"local engine: the packaged model {config.local.model}", fix)
     else:
         yield Finding("ok", f"local engine: the model {config.local.model}; a name is fetched once, on its first use")
+
+
+def _speakers(config: Config) -> Iterator[Finding]:
+    from service.batch_server.recognition.task import can_diarize  # noqa: PLC0415 - light start
+
+    asking = [str(folder.path) for folder in config.watch_folders() if _asks_who_speaks(folder)]
+    if asking and can_diarize():
+        yield Finding("ok", "local engine: speakers can be told apart")
+    elif asking:
+        what = f"local engine: speakers can't be told apart, and diarization is wanted for {', '.join(asking)}"
+        yield Finding("bad", what, "pip install 'dropscribe[diarization]'")
+
+
+def _asks_who_speaks(folder: WatchFolder) -> bool:
+    return folder.engine is Engine.LOCAL and folder.transcription.get("diarization") == "speaker"
 
 
 def _cloud(config: Config) -> Iterator[Finding]:

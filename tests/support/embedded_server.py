@@ -20,13 +20,13 @@ class EmbeddedServer:
 
 
 @contextlib.contextmanager
-def embedded_server(data_dir, *, key="contract-key", options=()):
-    """Start the server, and stop it at the end."""
+def embedded_server(data_dir, *, key="contract-key", options=(), environment=None):
+    """Start the server, with more in its environment if given, and stop it at the end."""
     command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(data_dir), "--port", "0"]
     with (data_dir.parent / f"{data_dir.name}.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, *options],
-            env={**os.environ, "DROPSCRIBE_SERVER_KEY": key},
+            env={**os.environ, **(environment or {}), "DROPSCRIBE_SERVER_KEY": key},
             stdout=subprocess.PIPE,
             stderr=log,
         )

