@@ -198,7 +198,11 @@ def _through_the_server(cases: list[Case], folder: Path) -> Iterator[tuple[str, 
                 (_nearest(case, (word["start_time"] + word["end_time"]) / 2), word["alternatives"][0]["speaker"])
                 for word in words
             ]
-            yield f"{case.name}: words with the right speaker", f"{_agreement(pairs):.1%}", f"of {len(pairs)} words, by their times"
+            yield (
+                f"{case.name}: words with the right speaker",
+                f"{_agreement(pairs):.1%}",
+                f"of {len(pairs)} words, by their times",
+            )
         done.set()
         watcher.join()
     yield "memory of server and workers at most", f"{most[0]:.0f} MB", ""

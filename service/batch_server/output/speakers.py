@@ -16,7 +16,7 @@ from service.batch_server.recognition.task import Turn
 
 UNKNOWN: Final = "UU"
 _REACH: Final = 1.0  # seconds between a word and the nearest turn, beyond which nobody is known to speak
-_SLIP: Final = 0.8  # seconds of speech by which a change may be beside a sentence's end
+_SLIP: Final = 2  # words by which a change may be beside a sentence's end
 _INTERJECTION: Final = 1.2  # seconds that somebody must speak to interrupt a sentence, if changes are not preferred
 
 
@@ -99,18 +99,14 @@ def _at_sentence_ends(words: Sequence[Item], speakers: Sequence[str | None], end
     """
     moved = list(speakers)
     changes = [n for n in range(1, len(words)) if speakers[n - 1] != speakers[n]]
-    edges = [0, *changes, len(words)]
-    for before, change, after in zip(edges, changes, edges[2:], strict=False):
-        earlier = next((n for n in range(change - 1, before, -1) if n - 1 in ends), None)
-        later = next((n for n in range(change, after) if n in ends and n + 1 < after), None)
-        left = _spoken(words[earlier:change]) if earlier is not None else _SLIP + 1
-        right = _spoken(words[change : later + 1]) if later is not None else _SLIP + 1
-        if change - 1 in ends or min(left, right) > _SLIP:
-            continue
-        if left <= right:
-            moved[earlier:change] = [speakers[change]] * (change - earlier)  # type: ignore[operator] # left is a number
-        else:
-            moved[change : later + 1] = [speakers[change - 1]] * (later + 1 - change)  # type: ignore[operator] # as above
+    begun = 0
+    for change, after in itertools.pairwise([*changes, len(words)]):
+        # Words are counted, not seconds: the last word before a pause is often given a part of the pause.
+        beside = range(max(begun + 1, change - _SLIP), min(after, change + _SLIP + 1))
+        start = min((n for n in beside if n - 1 in ends), key=lambda n: abs(n - change), default=change)
+        moved[start:after] = [speakers[change]] * (after - start)
+        moved[change:start] = [speakers[change - 1]] * (start - change)
+        begun = start
     return moved
 
 

@@ -76,6 +76,12 @@ def test_who_says_only_one_word_keeps_it():
     assert labels(speakers.labelled(found, turns)) == "11121111"
 
 
+def test_who_speaks_shortly_between_sentence_ends_is_not_lost():
+    found = said("Did you go? Me. I. Well then it is so.")
+    turns = [Turn(0.0, 1.0, "a"), Turn(1.0, 2.5, "b"), Turn(2.5, 9.0, "a")]
+    assert labels(speakers.labelled(found, turns)) == "1112211111"
+
+
 def test_the_current_speaker_is_preferred_within_a_sentence_if_that_is_asked():
     found = said("We went over the long bridge. Yes. Then we all went home.")
     turns = [Turn(0.0, 1.0, "a"), Turn(1.0, 1.5, "b"), Turn(1.5, 3.0, "a"), Turn(3.0, 3.5, "b"), Turn(3.5, 9.0, "a")]
@@ -107,6 +113,14 @@ def test_only_speakers_are_added_and_they_come_from_the_turns(text, turns, prefe
 
 
 @given(texts, turn_lists)
+def test_a_word_is_given_to_somebody_beside_it(text, turns):
+    """Within a word or two and a second: each of them lasts 0.4 s."""
+    for item in speakers.labelled(said(text), turns):
+        near = [turn for turn in turns if turn.start - 2.5 <= item.end and item.start - 2.5 <= turn.end]
+        assert near or item.speaker == "UU"
+
+
+@given(texts, turn_lists)
 def test_the_order_and_the_names_of_turns_do_not_matter(text, turns):
     found = said(text)
     renamed = [Turn(turn.start, turn.end, "xyz"["abc".index(turn.speaker)]) for turn in reversed(turns)]
@@ -128,3 +142,12 @@ def test_preferring_the_current_speaker_adds_no_changes(text, turns):
     found = said(text)
     usual = speakers.labelled(found, turns)
     assert changes(speakers.labelled(found, turns, prefer_current=True)) <= changes(usual)
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=25))
+def test_nobody_loses_a_turn_to_the_end_of_a_sentence(spoken):
+    words = [item for item in said(" ".join("word" for _ in spoken)) if item.kind == "word"]
+    ends = {number for number, (_, ended) in enumerate(spoken) if ended}
+    before = [who for who, _ in spoken]
+    after = speakers._at_sentence_ends(words, before, ends)
+    assert [who for who, _ in itertools.groupby(after)] == [who for who, _ in itertools.groupby(before)]
