@@ -57,7 +57,7 @@ format: $(DEV)  ## format the code and mend what lint can mend
 
 speakers: $(DEV)  ## tests and figures for telling speakers apart (adds PyTorch to .venv)
 	@$(PIP) install -e '.[diarization]'
-	@$(BIN)/python -m pytest -n 0 tests/integration/batch_server/test_server_speakers_for_real.py
+	@$(BIN)/python -m pytest -n 0 tests/integration/batch_server/test_server_who_speaks_for_real.py
 	@$(BIN)/python -m benchmarks server_diarization
 
 bench: $(DEV)  ## the figures, side by side in one run (ARGS="daemon server" chooses)
