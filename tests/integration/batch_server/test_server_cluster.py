@@ -45,7 +45,7 @@ def cluster(tmp_path):
 def long_recording(tmp_path):
     """A recording of several parts, in which two voices take turns: one of them is the other, but softer."""
     reading = decode("dashwood.flac")
-    return write_wav(tmp_path / "long.wav", np.tile(np.concatenate([reading, reading / 10]), 4))
+    return write_wav(tmp_path / "long.wav", np.concatenate([*(reading, reading / 10) * 3, reading]))
 
 
 def words(api, job):
