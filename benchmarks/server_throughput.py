@@ -80,6 +80,7 @@ def run() -> Iterator[tuple[str, str, str]]:
                 f"{_errors(our_text, MINUTES):.3f}",
                 f"bare: {_errors(bare_text, MINUTES):.3f}",
             )
+            yield "… memory of the worker after it", f"{worker.memory_info().rss / 1e6:.0f} MB", ""
             started = time.perf_counter()
             for _ in range(BURST):
                 bare(clip)
