@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import statistics
 import subprocess
@@ -75,17 +76,33 @@ async def _drop(folder: Path, count: int, pause: float = 0.0) -> float:
     return float(out)
 
 
+@dataclasses.dataclass
+class _Remembering:
+    """A watch, and what was taken from it."""
+
+    watch: FolderWatch
+    taken: set[Path]
+
+    async def take(self) -> None:
+        item = await anext(self.watch)
+        assert isinstance(item, Settled)  # noqa: S101 - nothing is moved here
+        self.taken.add(item.path)
+
+
 @contextlib.asynccontextmanager
-async def _watching(folder: Path, *, everything_known: bool = False) -> AsyncIterator[FolderWatch]:
+async def _watching(folder: Path, *, everything_known: bool = False) -> AsyncIterator[_Remembering]:
+    """Watch a folder with a ledger that remembers what it was given."""
+    taken: set[Path] = set()
+
     async def known(sightings: Sequence[Sighting]) -> Sequence[bool]:
-        return [everything_known] * len(sightings)
+        return [everything_known or seen.path in taken for seen in sightings]
 
     watch = FolderWatch([WatchFolder(folder)], clock=SystemClock(), known=known, rescan=300.0)
     running = asyncio.create_task(watch.run())
     try:
         while not (watch.status() and watch.status()[0].last_scan):  # noqa: ASYNC110 - it is polled by its users too
             await asyncio.sleep(0.01)
-        yield watch
+        yield _Remembering(watch, taken)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -98,7 +115,7 @@ async def _latency(folder: Path) -> float:
         for number in range(20):
             (folder / f"{number}.wav").write_bytes(_wav() + bytes(400))
             began = time.monotonic()
-            await anext(watch)
+            await watch.take()
             taken.append(time.monotonic() - began)
     return statistics.median(taken)
 
@@ -135,8 +152,8 @@ async def _share(folder: Path, *, dropping: bool) -> tuple[float, int]:
     async with _watching(folder, everything_known=not dropping) as watch:
 
         async def take() -> None:
-            async for item in watch:
-                assert isinstance(item, Settled)  # noqa: S101 - nothing is moved here
+            while True:
+                await watch.take()
 
         taker = asyncio.create_task(take())
         await asyncio.sleep(3)

@@ -98,7 +98,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     engine: Engine = Engine.LOCAL
     state_dir: str | None = None
     order: Literal["oldest-first", "newest-first"] = "oldest-first"
-    rescan: Seconds = 300.0
+    rescan: Annotated[float, msgspec.Meta(ge=1)] = 300.0
     speechmatics: SpeechmaticsConfig = SpeechmaticsConfig()
     local: LocalConfig = LocalConfig()
     transcription: dict[str, Any] = msgspec.field(default_factory=lambda: {"language": "en"})

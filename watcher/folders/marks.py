@@ -82,29 +82,39 @@ def parse_overrides(text: str, *, file: object) -> Overrides:
     return overrides
 
 
+@dataclasses.dataclass(slots=True)
+class _Found:
+    """What was found since the last `clear`."""
+
+    ignored: dict[Path, Path | None] = dataclasses.field(default_factory=dict)
+    settings: dict[Path, WatchFolder | ConfigError] = dataclasses.field(default_factory=dict)
+
+
 class Marks:
-    """Which folders below a root are left out, and what settings hold where. Reads are cached until `clear`."""
+    """Which folders below a root are left out, and what settings hold where. Reads are cached until `clear`.
+
+    May be used by several threads: what one reads while another clears goes with what was cleared.
+    """
 
     def __init__(self, folder: WatchFolder) -> None:
         self._folder = folder
-        self._ignored: dict[Path, Path | None] = {}
-        self._settings: dict[Path, WatchFolder | ConfigError] = {}
+        self._found = _Found()
         self._given: dict[Path, tuple[tuple[int, int], Overrides | ConfigError]] = {}
 
     def clear(self) -> None:
         """Forget what was read: something may have changed."""
-        self._ignored.clear()
-        self._settings.clear()
+        self._found = _Found()
 
     def ignored_by(self, folder: Path) -> Path | None:
         """Return the `.dropscribe-ignore` that leaves a folder out, or None. The folder may be the root."""
-        if folder not in self._ignored:
+        found = self._found.ignored
+        if folder not in found:
             above = None
             if folder != self._folder.path and self._folder.path in folder.parents:
                 above = self.ignored_by(folder.parent)
             mark = folder / IGNORE_FILE
-            self._ignored[folder] = above or (mark if os.path.lexists(mark) else None)
-        return self._ignored[folder]
+            found[folder] = above or (mark if os.path.lexists(mark) else None)
+        return found[folder]
 
     def settings(self, folder: Path) -> WatchFolder:
         """Return the settings that hold in a folder.
@@ -112,18 +122,20 @@ class Marks:
         Raises:
             ConfigError: a `.dropscribe.toml` on the way down to it can't be used.
         """
-        settings = self._settings.get(folder)
+        found = self._found.settings
+        settings = found.get(folder)
         if settings is None:
-            settings = self._settings[folder] = self._work_out(folder)
+            settings = found[folder] = self._work_out(folder)
         if isinstance(settings, ConfigError):
             raise settings
         return settings
 
     def check(self, folders: Iterable[Path]) -> None:
-        """Read the settings that hold in these folders, so that `problems` can tell. Blocking."""
+        """Read what holds in these folders, so that all else is told without I/O. Blocking."""
         for file in [file for file in self._given if not os.path.lexists(file)]:
             self._given.pop(file, None)
         for folder in folders:
+            self.ignored_by(folder)
             with contextlib.suppress(ConfigError):
                 self.settings(folder)
 

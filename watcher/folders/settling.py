@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.folders.delivery import Delivery
+    from watcher.folders.marks import Marks
     from watcher.folders.root import Root
+    from watcher.folders.settle import Observation
 
 __all__ = ["Settling"]
 
@@ -60,7 +62,7 @@ class Settling:
     async def _look(self, due: list[Candidate]) -> None:
         root = self._root
         began = root.clock.monotonic()
-        seen = await root.run(inspect_all, [candidate.path for candidate in due])
+        seen = await root.run(_inspect, root.marks, [candidate.path for candidate in due])
         now, wall = root.clock.monotonic(), root.clock.now()
         whole: list[tuple[Candidate, Sighting, Outcome]] = []
         for candidate, observation in zip(due, seen, strict=True):
@@ -100,3 +102,10 @@ class Settling:
             complete=outcome is Outcome.WHOLE,
         )
         await self._delivery.settled(settled)
+
+
+def _inspect(marks: Marks, paths: list[Path]) -> list[Observation]:
+    """Do all the I/O that deciding about candidates takes. Blocking, perhaps for long on a dead share."""
+    seen = inspect_all(paths)
+    marks.check({path.parent for path in paths})
+    return seen

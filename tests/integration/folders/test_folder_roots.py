@@ -1,11 +1,14 @@
 """Watch folders: nested, polled, symbolic links, gone and back; and what events miss."""
 
+import os
+import threading
 from collections import deque
 
 import pytest
 
 from tests.integration.folders.conftest import wav
 from watcher.folders import Phase, Watching
+from watcher.folders.inspection import inspect_all
 from watcher.models import WatchFolder
 
 pytestmark = pytest.mark.anyio
@@ -133,4 +136,47 @@ async def test_a_network_file_system_is_polled_unless_that_is_forbidden(polling,
     async with desk(WatchFolder(root, polling=polling, settle=0.2), poll=0.05, how=how) as d:
         assert ("nfs4" in d.watch.status()[0].why) is (how == "polling")
         (root / "a.wav").write_bytes(wav())
+        await d.until_settled(root / "a.wav")
+
+
+async def test_a_share_that_dies_while_a_file_settles_holds_up_only_itself(desk, root, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    dead = threading.Event()
+    back = threading.Event()
+
+    def slow(real):
+        def look(path, *args, **kwargs):
+            if dead.is_set() and isinstance(path, str | os.PathLike) and str(path).startswith(str(root)):
+                assert back.wait(60)
+            return real(path, *args, **kwargs)
+
+        return look
+
+    for name in ("lstat", "open", "scandir", "stat"):
+        monkeypatch.setattr(os, name, slow(getattr(os, name)))
+    monkeypatch.setattr(os.path, "lexists", slow(os.path.lexists))
+
+    def inspect_and_die(paths):
+        seen = inspect_all(paths)
+        if root / "a.wav" in paths and not back.is_set():
+            dead.set()
+        return seen
+
+    monkeypatch.setattr("watcher.folders.settling.inspect_all", inspect_and_die)
+    share = WatchFolder(root, polling="always", settle=0.0)
+    async with desk(share, WatchFolder(other, settle=0.1), how=None, poll=0.1) as d:
+        await d.until(lambda: len(d.watch.status()) == 2 and all(status.last_scan for status in d.watch.status()))
+        d.watch._roots[root].marks.clear()
+        (root / "a.wav").write_bytes(wav())
+        opened = threading.Timer(30, back.set)
+        opened.start()
+        try:
+            await d.until(dead.is_set)
+            (other / "b.wav").write_bytes(wav())
+            await d.until_settled(other / "b.wav")
+            assert not back.is_set(), "the other folder was held up until the share came back"
+        finally:
+            opened.cancel()
+            back.set()
         await d.until_settled(root / "a.wav")

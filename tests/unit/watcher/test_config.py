@@ -132,3 +132,8 @@ def test_text_that_is_not_utf8_is_refused(tmp_path):
     file.write_bytes(b"engine = '\xff'")
     with pytest.raises(ConfigError, match="UTF-8"):
         load_config(file)
+
+
+def test_a_rescan_without_a_rest_between_is_refused():
+    with pytest.raises(ConfigError, match="line 2: 'rescan'"):
+        parse_config('engine = "local"\nrescan = 0\n')

@@ -223,3 +223,21 @@ def test_the_file_system_of_a_real_folder_is_named(tmp_path):
     assert not is_remote("fuse.mergerfs")
     assert not is_remote("fuseblk")
     assert PurePath(tmp_path).is_absolute()
+
+
+def test_what_is_read_while_something_changes_is_not_remembered(tmp_path, monkeypatch):
+    marks = Marks(WatchFolder(tmp_path))
+    mark = tmp_path / ".dropscribe-ignore"
+    mark.touch()
+    there = os.path.lexists
+
+    def removed_just_now(path):
+        found = there(path)
+        mark.unlink()
+        marks.clear()
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "lexists", removed_just_now)
+        assert marks.ignored_by(tmp_path) == mark
+    assert marks.ignored_by(tmp_path) is None
