@@ -3,12 +3,14 @@
 import contextlib
 import http.server
 import json
+import socket
 import threading
 from email import message_from_bytes
 from email.policy import HTTP
 
 import pytest
 
+from tests.integration.batch_server.test_server_process import until
 from tests.support import spec
 
 
@@ -181,3 +183,21 @@ def test_what_is_owed_is_told_after_a_crash(start_server, other, recordings, tmp
     while list((tmp_path / "data" / "audio").iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_an_address_that_drips_holds_up_nobody_and_ends_with_its_job(start_server, recordings, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        api = start_server("--allow-fetch", "--allow-host", host)
+        dripping = submit(api, fetch_data={"url": f"http://{host}/endless"}).json()["id"]
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nRIFF")
+            until(lambda: list((tmp_path / "data" / "uploads").iterdir()))
+            assert api.done(recordings / "leisure.flac")["status"] == "done"
+            assert api.delete(f"jobs/{dripping}").status_code == 423
+            assert api.delete(f"jobs/{dripping}", params={"force": "true"}).status_code == 200
+            connection.settimeout(60)
+            assert connection.recv(1) == b""  # hung up
+    until(lambda: [path for path in (tmp_path / "data").glob("*/*") if path.is_file()] == [])
