@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -125,7 +126,7 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
     if version > VERSION:
         yield Finding("bad", f"ledger: {paths.ledger} was made by a newer Dropscribe", "Update Dropscribe.")
         return
-    yield Finding("ok", f"ledger: {paths.ledger} is sound, {number:,} recordings")
+    yield Finding("ok", f"ledger: {paths.ledger} is sound; recordings: {number:,}")
 
 
 def _mend_ledger(ledger: Path, backups: Path) -> str:
@@ -216,12 +217,27 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     wrong = time.time() < _EARLIEST
     fix = "Set the clock: job lists can't be compared with it." if wrong else ""
     yield Finding("bad" if wrong else "ok", f"clock: {time.strftime('%Y-%m-%d %H:%M:%S %Z')}", fix)
-    port = settings.config.dashboard.port
+    yield _page(settings)
+
+
+def _page(settings: Settings) -> Finding:
+    from service.dashboard.client import ControlClient  # noqa: PLC0415 - light start
+
+    client, port = ControlClient.from_state(settings.paths), settings.config.dashboard.port
+    if client is not None:
+        return Finding("ok", f"status page: at {client.url}; `dropscribe open` lets you in")
     if port and not _can_listen(port):
-        yield Finding("note", f"status page: port {port} is taken (by Dropscribe itself if it is running)")
+        return Finding(
+            "note",
+            f"status page: another program has port {port}",
+            "Dropscribe takes a free one then, and `dropscribe open` finds it; or choose `port` in [dashboard].",
+        )
+    return Finding("ok", f"status page: port {port or 'of its choice'} is free")
 
 
 def _desktop() -> Iterator[Finding]:
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return  # a server, or over ssh: no panel to show an icon in
     from service.tray.desktop import menu_hint  # noqa: PLC0415 - light start
 
     hint = menu_hint()
@@ -230,6 +246,8 @@ def _desktop() -> Iterator[Finding]:
 
 def _can_listen(port: int) -> bool:
     with socket.socket() as probe:
+        if os.name == "posix":  # as the page itself listens: connections that just ended keep a port from nobody
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:

@@ -19,6 +19,7 @@ __all__ = ["explain", "jobs", "show", "status"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _STATES_HELP = f"Only these; STATE is {', '.join(state.value.lower() for state in EntryState)}."
+_SOON = 12 * 3600.0  # seconds within which an hour of the day says enough
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A recording, or any other path.")]
 
 
@@ -78,6 +79,9 @@ def _advice(snapshot: dict[str, Any], counts: dict[str, int]) -> list[str]:
 
 def _in_words(snapshot: dict[str, Any]) -> str:
     words = {"attention": "running and needs you", "working": "working", "idle": "running; nothing to do"}
+    if until := snapshot.get("paused_until"):
+        form = "%H:%M" if until - time.time() < _SOON else "%Y-%m-%d %H:%M"
+        return f"paused until {time.strftime(form, time.localtime(until))}"
     return words.get(snapshot["state"], str(snapshot["state"]))
 
 

@@ -47,14 +47,17 @@ function showAttention(status) {
   }
   if (status.counts.HELD) {
     const many = status.counts.HELD === 1 ? "One recording needs" : `${status.counts.HELD} recordings need`;
-    cards.push({ key: "held", reason: `${many} your decision.`, choice: "HELD" });
+    cards.push({ key: "held", reason: `${many} your decision.`, choice: "HELD", look: them(status.counts.HELD) });
   }
   const failed = status.counts.FAILED;
   $("failed").hidden = !failed;
+  show($("failed-show"), them(failed));
   show($("failed-text"), failed === 1 ? "1 recording failed." : `${failed} recordings failed.`);
   reconcile($("holds"), cards, (card) => card.key, makeCard, updateCard);
   $("attention").hidden = !cards.length;
 }
+
+const them = (number) => (number === 1 ? "Show it" : "Show them");
 
 function makeCard(card) {
   const button = card.button === undefined ? null : el("button", {
@@ -64,14 +67,16 @@ function makeCard(card) {
   }, card.button === "pause" ? "Resume" : "Try again now");
   const look = card.choice === undefined ? null : el("button", {
     type: "button",
+    className: "look",
     onclick: () => choose(card.choice),
-  }, "Show them");
+  });
   return el("li", {}, el("p", { className: "reason" }), el("p", { className: "fix" }), button, look);
 }
 
 function updateCard(node, card) {
   show(node.querySelector(".reason"), card.reason);
   show(node.querySelector(".fix"), card.fix ?? "");
+  if (card.look) show(node.querySelector(".look"), card.look);
 }
 
 function lift(button, name) {

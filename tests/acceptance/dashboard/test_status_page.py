@@ -83,7 +83,7 @@ def test_a_failure_says_what_to_do_and_is_tried_again(page, running, plant):
     expect(failed.locator(".note").first).to_contain_text("There is no sound in it.")
     expect(failed.locator(".fix")).to_have_text("Look at it.")
     expect(page.locator("#failed-text")).to_have_text("1 recording failed.")
-    page.get_by_role("button", name="Show them").click()
+    page.get_by_role("button", name="Show it").click()
     expect(page.locator("#choice")).to_have_value("FAILED")
     failed.get_by_role("button", name="Try again").click()
     expect(failed).to_have_count(0)
