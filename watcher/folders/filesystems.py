@@ -8,13 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["filesystem_of", "is_remote", "parse_mountinfo"]
+__all__ = ["filesystem_of", "is_remote", "mounts_below", "mounts_in", "parse_mountinfo"]
 
 _REMOTE_TYPES = (
     "9p afpfs afs beegfs ceph cifs coda davfs davfs2 drvfs glusterfs gpfs lustre ncpfs nfs nfs4 ocfs2 "
     "orangefs prl_fs smb3 smbfs vboxsf virtiofs vmhgfs webdav"
 )
 _REMOTE = frozenset(_REMOTE_TYPES.split())
+_MOUNT_POINT = 4
+"""Which field of a line of /proc/self/mountinfo says where."""
 _LOCAL_FUSE = frozenset({"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.securefs"})
 
 
@@ -34,14 +36,25 @@ def filesystem_of(path: Path) -> str:
     return _type_of_mount(real)
 
 
+def mounts_below(path: Path) -> tuple[str, ...]:
+    """Name what is mounted below a folder now: a stick that is plugged in says nothing of its files.
+
+    Only Linux is asked; elsewhere it is nothing, and a scan finds the files.
+    """
+    return mounts_in(_mountinfo(), os.path.realpath(path))
+
+
+def _mountinfo() -> str:
+    try:
+        return os.fsdecode(Path("/proc/self/mountinfo").read_bytes())
+    except OSError:
+        return ""
+
+
 if sys.platform == "linux":
 
     def _type_of_mount(real: str) -> str:
-        try:
-            table = Path("/proc/self/mountinfo").read_bytes()
-        except OSError:
-            return ""
-        return parse_mountinfo(os.fsdecode(table), real)
+        return parse_mountinfo(_mountinfo(), real)
 
 elif sys.platform == "win32":
 
@@ -82,9 +95,29 @@ def parse_mountinfo(table: str, real: str) -> str:
         fields = line.split(" ")
         if "-" not in fields[6:]:
             continue
-        point = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), fields[4])
+        point = _unescape(fields[_MOUNT_POINT])
         inside = real == point or real.startswith(point.rstrip("/") + "/")
         # Of two mounts at one place the later one is on top.
         if inside and len(point) >= len(best):
             best, kind = point, fields[fields.index("-", 6) + 1]
     return kind
+
+
+def mounts_in(table: str, real: str) -> tuple[str, ...]:
+    """Find what is mounted below a path, each as its id and its place.
+
+    Args:
+        table: the text of /proc/self/mountinfo.
+        real: the path, without symlinks.
+    """
+    prefix = real.rstrip("/") + "/"
+    found = []
+    for line in table.splitlines():
+        fields = line.split(" ")
+        if len(fields) > _MOUNT_POINT and (point := _unescape(fields[_MOUNT_POINT])).startswith(prefix):
+            found.append(f"{fields[0]} {point}")
+    return tuple(sorted(found))
+
+
+def _unescape(point: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), point)

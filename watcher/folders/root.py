@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from watcher.folders.baseline import HEARD_WITHIN, Baseline
-from watcher.folders.filesystems import filesystem_of, is_remote
+from watcher.folders.filesystems import filesystem_of, is_remote, mounts_below
 from watcher.folders.filters import Filter, Verdict
 from watcher.folders.marks import Marks
 from watcher.folders.settle import Patience, Settler
@@ -28,6 +28,7 @@ __all__ = ["Root"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+Identity = tuple[int, int, tuple[str, ...]]
 
 _ANSWERS_WITHIN = 20.0
 _MOST_SUBTREES = 200
@@ -55,7 +56,7 @@ class Root:
         self.seen = 0
         self.last_scan: float | None = None
         self.scan_problems: tuple[str, ...] = ()
-        self.identity: tuple[int, int] | None = None
+        self.identity: Identity | None = None
         self.first_scan = asyncio.Event()
         self.wake = asyncio.Event()
         self.settle_wake = asyncio.Event()
@@ -159,8 +160,8 @@ class Root:
         self.blocked.pop(path, None)
         self.unreadable.pop(path, None)
 
-    def look_at_root(self) -> tuple[int, int]:
-        """Return the folder's identity. Blocking.
+    def look_at_root(self) -> Identity:
+        """Return the folder's identity: its device, its inode, and what is mounted below it. Blocking.
 
         Raises:
             OSError: it isn't there, or is no folder, or can't be listed.
@@ -169,7 +170,7 @@ class Root:
         if not stat.S_ISDIR(found.st_mode):
             raise NotADirectoryError(20, "it is not a folder", str(self.path))
         with os.scandir(self.path):
-            return found.st_dev, found.st_ino
+            return found.st_dev, found.st_ino, mounts_below(self.path)
 
     def choose(self) -> tuple[bool, str]:
         """Return whether to poll, and why. Blocking."""

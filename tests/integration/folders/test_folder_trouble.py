@@ -185,6 +185,21 @@ def test_a_volume_that_is_unmounted_and_mounted_again_is_heard_again(process, ro
     watching.until(lambda: str(root / "sub/c.wav") in watching.settled)
 
 
+@needs_namespaces
+def test_a_stick_that_is_plugged_in_below_a_watch_folder_is_heard(process, root, tmp_path):
+    """As below /media: the folder is there first, and what is mounted on it says nothing of its files."""
+    (tmp_path / "a.wav").write_bytes(wav())
+    (root / "stick").mkdir()
+    watching = process(root, prefix=IN_NAMESPACES)
+    watching.until_watching("events")
+    watching.run(f"mount -t tmpfs none {root}/stick && cp {tmp_path}/a.wav {root}/stick/a.wav")
+    watching.until(lambda: str(root / "stick/a.wav") in watching.settled)
+    watching.run(f"cp {tmp_path}/a.wav {root}/stick/b.wav")
+    watching.until(lambda: str(root / "stick/b.wav") in watching.settled)
+    watching.run(f"umount -l {root}/stick && cp {tmp_path}/a.wav {root}/stick/c.wav")
+    watching.until(lambda: str(root / "stick/c.wav") in watching.settled)
+
+
 def test_what_may_not_be_read_is_told_and_the_rest_goes_on(process, root):
     prefix = []
     if os.geteuid() == 0:

@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 import pytest
 
 from watcher.errors import ConfigError
-from watcher.folders.filesystems import filesystem_of, is_remote, parse_mountinfo
+from watcher.folders.filesystems import filesystem_of, is_remote, mounts_in, parse_mountinfo
 from watcher.folders.filters import Filter
 from watcher.folders.marks import Marks, parse_overrides
 from watcher.folders.scan import Scan
@@ -216,6 +216,14 @@ MOUNTINFO = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 def test_network_file_systems_are_recognised(path, kind, remote):
     assert parse_mountinfo(MOUNTINFO, path) == kind
     assert is_remote(kind) is remote
+
+
+def test_what_is_mounted_below_a_folder_is_named():
+    assert mounts_in(MOUNTINFO, "/mnt/nas") == ("42 /mnt/nas/usb",)
+    assert mounts_in(MOUNTINFO, "/mnt/two") == ()
+    assert [name.split(" ", 1)[1] for name in mounts_in(MOUNTINFO, "/home")] == ["/home/me/cloud"]
+    assert "40 /mnt/team share" in mounts_in(MOUNTINFO, "/mnt")
+    assert mounts_in("nonsense\n\n1 2 3", "/") == ()
 
 
 def test_the_file_system_of_a_real_folder_is_named(tmp_path):
