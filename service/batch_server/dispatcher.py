@@ -185,6 +185,8 @@ class Dispatcher:
 
     async def _fetch(self, job: Job) -> None:
         """Get a job's audio, and let the job have its turn then."""
+        if await self._running(job.id) is None:
+            return  # deleted in the moment after it was accepted, its audio with it
         while True:
             try:
                 problem = await self._fetched(job)
