@@ -1,6 +1,6 @@
 """Speakers in transcripts, with a stand-in for the library that tells voices apart.
 
-How well it is done is not shown here, but by `test_server_who_speaks_for_real.py` and `benchmarks/server_diarization.py`.
+How well it is done is shown by `test_server_who_speaks_for_real.py` and `benchmarks/server_diarization.py` instead.
 """
 
 import re
