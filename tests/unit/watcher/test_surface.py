@@ -1,0 +1,58 @@
+"""What `service` may use of `watcher`: these names, each public where it is taken from, and no others."""
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import service
+
+SURFACE = {
+    "watcher": {"logs", "speechmatics"},
+    "watcher.clock": {"Clock", "SystemClock"},
+    "watcher.config": {
+        "Config", "FolderConfig", "LocalConfig", "NotificationsConfig", "SpeechmaticsConfig", "expand", "folders_dir",
+        "load_config", "parse_config",
+    },
+    "watcher.control": {"Control"},
+    "watcher.daemon": {"Daemon"},
+    "watcher.describe": {"about_it", "describe_entry", "describe_hold", "hindrances", "next_step", "shown"},
+    "watcher.errors": {
+        "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "OutputError", "UsageError",
+    },
+    "watcher.events": {"Event", "EventBus", "Subscription"},
+    "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
+    "watcher.ledger": {"LedgerReader", "VERSION", "check_integrity", "connect_readonly", "open_readonly"},
+    "watcher.ledger.transitions": {"IllegalMove"},
+    "watcher.logs": {"get_logger"},
+    "watcher.media": {"Prober"},
+    "watcher.models": {"Engine", "Entry", "EntryState", "Existing", "OutputFormat", "PAUSE", "WatchFolder"},
+    "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
+    "watcher.scheduler": {"Account", "Preparer", "RateLimits"},
+    "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
+    "watcher.transcripts": {"TranscriptWriter", "jsonv2", "needed_originals", "render"},
+}  # fmt: skip
+
+
+def test_service_uses_these_names_and_no_others():
+    used = {}
+    for file in Path(service.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "watcher":
+                used.setdefault(node.module, set()).update(alias.name for alias in node.names)
+            elif isinstance(node, ast.Import):
+                assert not any(alias.name.startswith("watcher") for alias in node.names), file
+    assert used == SURFACE
+
+
+def test_each_of_them_is_public_and_explained():
+    for name, wanted in SURFACE.items():
+        module = importlib.import_module(name)
+        for each in wanted:
+            try:
+                found = importlib.import_module(f"{name}.{each}")
+            except ModuleNotFoundError:
+                found = getattr(module, each)
+                assert each in module.__all__, f"{name}.{each} is not public"
+            if inspect.ismodule(found) or callable(found):
+                assert inspect.getdoc(found), f"{name}.{each} is not explained"
