@@ -3,7 +3,7 @@
 # Installed only by root and only where apt-get is there; otherwise those tests skip and say why.
 set -u
 packages="chromium xvfb openbox tint2 xdotool x11-utils imagemagick scrot dbus libglib2.0-bin systemd espeak-ng"
-packages="$packages python3-gi gir1.2-gtk-3.0 zsh fish"
+packages="$packages python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1 zsh fish"
 missing=""
 for package in $packages; do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

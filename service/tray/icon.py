@@ -11,6 +11,7 @@ import os
 import platform
 import threading
 import time
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,8 @@ class TrayIcon:
         if before is None or (before.icon, before.count) != (view.icon, view.count):
             icon.icon = self._picture(view)
         icon.title = view.tooltip
+        if self._backend == "gtk" and (before is None or before.tooltip != view.tooltip):
+            _tell_gtk(icon, view.tooltip)
         if self._is_xorg:
             xorg.flush(icon)
         if before is None or before.menu != view.menu:
@@ -198,11 +201,13 @@ class TrayIcon:
         )
 
     def _panel_is_there(self) -> bool:
-        """Whether somebody shows icons; only X11 lets us ask."""
-        if not self._is_xorg:
+        """Whether somebody shows icons; only Linux's desktops let us ask."""
+        if self._backend not in {"xorg", "gtk", "appindicator"}:
+            return True
+        if self._backend == "appindicator" and _has_notifier_watcher():
             return True
         try:
-            return xorg.panel_is_there()
+            return xorg.panel_is_there()  # AppIndicator falls back on X11's tray, too
         except xorg.SessionEnded:
             raise NoTray("The desktop's session has ended.") from None
 
@@ -237,6 +242,31 @@ def _refuse_without_display() -> None:
 def _has_session_bus() -> bool:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return bool(os.environ.get("DBUS_SESSION_BUS_ADDRESS")) or bool(runtime and Path(runtime, "bus").exists())
+
+
+def _tell_gtk(icon: Any, words: str) -> None:  # noqa: ANN401 - pystray has no types
+    """Set GTK's tooltip; pystray sets none, and the title not before it changes."""
+
+    def tell() -> bool:
+        icon._status_icon.set_title(words)  # noqa: SLF001 - nothing else reaches it
+        icon._status_icon.set_tooltip_text(words)  # noqa: SLF001 - same
+        return False  # once
+
+    import_module("gi.repository.GLib").idle_add(tell)
+
+
+def _has_notifier_watcher() -> bool:
+    """Whether a panel takes StatusNotifierItems; asks the D-Bus service that libayatana-appindicator asks."""
+    gio, glib = (import_module(f"gi.repository.{name}") for name in ("Gio", "GLib"))
+    question = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner")
+    asked = glib.Variant("(s)", ("org.kde.StatusNotifierWatcher",))
+    try:
+        bus = gio.bus_get_sync(gio.BusType.SESSION, None)
+        answer = bus.call_sync(*question, asked, glib.VariantType("(b)"), gio.DBusCallFlags.NONE, 2000, None)
+    except glib.Error as error:
+        log.debug("session_bus_not_asked", why=str(error))
+        return False
+    return bool(answer[0])
 
 
 def _cannot_show(error: Exception) -> NoTray:

@@ -13,6 +13,7 @@ from tests.support.control_server import ControlServer, snapshot
 from tests.support.panel import Panel, missing, until
 
 _DEBIAN = Path("/usr/lib/python3/dist-packages/gi")
+INDICATORS = list(Path("/usr/lib").glob("*/girepository-1.0/AyatanaAppIndicator3-0.1.typelib"))
 _GTK = "import gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk"
 
 
@@ -34,13 +35,13 @@ def gtk(tmp_path_factory):
 class Menu:
     """The tray in a D-Bus session of its own, on a panel."""
 
-    def __init__(self, panel, gtk, folder):
+    def __init__(self, panel, gtk, folder, *arguments, backend="gtk"):
         self.panel = panel
         self.log = folder / "tray.log"
         path = os.pathsep.join([str(Path(__file__).parents[3]), str(gtk)])
-        environment = {**panel.environment, "PYSTRAY_BACKEND": "gtk", "PYTHONPATH": path, "NO_AT_BRIDGE": "1"}
+        environment = {**panel.environment, "PYSTRAY_BACKEND": backend, "PYTHONPATH": path, "NO_AT_BRIDGE": "1"}
         environment["PATH"] = f"{folder}{os.pathsep}{environment['PATH']}"
-        argv = [sys.executable, "-m", "service.cli.app", "--state-dir", str(folder / "state"), "tray"]
+        argv = [sys.executable, "-m", "service.cli.app", "--state-dir", str(folder / "state"), "tray", *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 ["dbus-run-session", "--", *argv], env=environment, stdout=log, stderr=log, start_new_session=True
@@ -106,3 +107,20 @@ def test_the_menu_is_drawn_and_does_what_it_says(panel, gtk, tmp_path):
             menu.process.wait(timeout=15)
     said = [line for line in menu.log.read_text().splitlines() if not line.startswith("dbus-daemon")]
     assert said == []
+
+
+@pytest.mark.parametrize("backend", ["gtk", "appindicator"])
+def test_without_a_panel_there_is_a_sentence_and_one_that_comes_late_is_waited_for(panel, gtk, tmp_path, backend):
+    if backend == "appindicator" and not INDICATORS:
+        pytest.skip("no AppIndicator for GTK (Debian: gir1.2-ayatanaappindicator3-0.1)")
+    panel.end("tint2")
+    impatient = Menu(panel, gtk, tmp_path, "--wait", "0", backend=backend)
+    assert impatient.process.wait(timeout=30) == 1
+    assert "no panel with a system tray was found" in impatient.log.read_text()
+    patient = Menu(panel, gtk, tmp_path, "--wait", "60", backend=backend)
+    try:
+        panel.start_panel()
+        patient.open()
+    finally:
+        patient.process.terminate()
+        patient.process.wait(timeout=15)
