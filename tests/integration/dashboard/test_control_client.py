@@ -12,6 +12,7 @@ import time
 import pytest
 
 from service.dashboard.client import ControlClient, ControlError, DaemonGone
+from tests.support.daemon import wait_until
 from tests.support.dashboard import Running, json_v2
 from watcher.models import EntryState, OutputFormat
 from watcher.paths import StatePaths
@@ -24,6 +25,7 @@ TRANSCRIPT = {
 
 def test_status_tells_the_whole_picture(running, client):
     running.do(running.plant.found("meeting.wav"))
+    wait_until(lambda: client.folders()[0]["state"] != "starting", what="the folder to be watched")
     status = client.status()
     assert status["state"] == "working"
     assert status["counts"]["WAITING"] == 1
@@ -199,3 +201,33 @@ def test_a_file_left_behind_is_no_daemon(tmp_path):
     for broken in ("", "[]", "{}", '{"url": 1}', json.dumps({**told, "url": "http://example.com:80"})):
         paths.control.write_text(broken)
         assert ControlClient.from_state(paths) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux takes any bytes for a name")
+def test_outputs_are_real_paths_where_a_name_is_not_utf_8(running, client):
+    name = os.fsdecode(b"Gespr\xe4ch.wav")
+    entry = running.do(running.plant.transcribed(name, TRANSCRIPT))
+    outputs = running.do(running.plant.control.outputs(entry.uid))
+    assert outputs[OutputFormat.TXT] == running.plant.folder / os.fsdecode(b"Gespr\xe4ch.txt")
+    assert outputs[OutputFormat.TXT].read_bytes() == TRANSCRIPT[OutputFormat.TXT]
+    assert "\ufffd" in client.entry(entry.uid)["outputs"][0]["path"], "what is shown is text"
+
+
+def test_what_comes_next_names_the_hold_and_what_goes_on_has_its_figures(running, client):
+    plant = running.plant
+    waiting = running.do(plant.found("waits.wav", seconds=60))
+    assert "as soon as it is its turn" in client.entry(waiting.uid)["next"]
+    running.do(plant.control.pause())
+    assert client.entry(waiting.uid)["next"].endswith("You paused it. dropscribe resume")
+    running.do(plant.control.resume())
+    first = running.do(plant.submitting())
+    running.call(plant.progress, first, 1_000_000, 4_000_000)
+    (active,) = client.status()["active"]
+    assert (active["doing"], active["progress"], active["sent"]) == ("uploading, 1.0 of 4.0 MB", 0.25, 1_000_000)
+    running.do(plant.submitted(first))
+    running.do(plant.found("second.wav", seconds=60))
+    running.do(plant.submitted(running.do(plant.submitting())))
+    told = {entry["name"]: entry for entry in client.status()["active"]}
+    assert (told["waits.wav"]["ahead"], told["second.wav"]["ahead"]) == (0, 1)
+    assert told["waits.wav"]["doing"].startswith("transcribing 1:00 of sound, 0:")
+    assert told["second.wav"]["doing"] == "submitted, with 1 before it"
