@@ -7,7 +7,13 @@ summary) is reported where the API has a place for it, in the transcript's ``met
 from typing import Any, Final
 
 from service.batch_server import addresses, languages
-from service.batch_server.jobconfig import MAX_NOTIFICATIONS, JobConfig, SpeakerDiarization, TranscriptionConfig
+from service.batch_server.jobconfig import (
+    MAX_NOTIFICATIONS,
+    JobConfig,
+    LanguageIdentification,
+    SpeakerDiarization,
+    TranscriptionConfig,
+)
 from service.batch_server.problems import BadConfig
 
 _LOCAL: Final = "this server runs speech recognition only"
@@ -47,6 +53,8 @@ def check(
             "notification_config: this server calls no addresses unless it is started with --allow-notify; "
             "ask for the job's status instead, GET /jobs/{jobid}?wait=60 answers when it has ended"
         )
+    if config.language_identification_config is not None:
+        _check_identification(config.language_identification_config, model)
     _check_addresses(config)
     if transcription.diarization == "speaker":
         _check_speakers(transcription.speaker_diarization_config, diarizing=diarizing)
@@ -89,16 +97,32 @@ def _check_addresses(config: JobConfig) -> None:
 def _check_language(language: str, model: str) -> None:
     if not language:
         raise BadConfig("transcription_config.language is empty", error="No language selected")
-    if language != languages.AUTO and language not in languages.NAMES:
+    if language != languages.AUTO:
+        _check_known(language, model, field="transcription_config.language")
+
+
+def _check_known(language: str, model: str, *, field: str) -> None:
+    if language not in languages.NAMES:
         raise BadConfig(
-            f"transcription_config.language: {language!r} is not a language that Whisper models know; "
-            "give an ISO code such as 'en' or 'de', or 'auto'"
+            f"{field}: {language!r} is not a language that Whisper models know; "
+            "give an ISO code such as 'en' or 'de', or 'auto' for transcription_config.language"
         )
-    if model.endswith(".en") and language not in ("en", languages.AUTO):
+    if model.endswith(".en") and language != "en":
         raise BadConfig(
-            f"transcription_config.language: this server's model {model!r} only knows English, "
+            f"{field}: this server's model {model!r} only knows English, "
             f"and {language!r} was asked for; start the server with a multilingual model, for example 'base'"
         )
+
+
+def _check_identification(wanted: LanguageIdentification, model: str) -> None:
+    field = "language_identification_config"
+    if wanted.low_confidence_action == "use_default_language" and wanted.default_language is None:
+        raise BadConfig(f"{field}.default_language is missing; low_confidence_action asks for it")
+    for number, language in enumerate(wanted.expected_languages):
+        if language not in languages.NAMES:
+            raise BadConfig(f"{field}.expected_languages[{number}]: {language!r} is not a language that Whisper knows")
+    if wanted.default_language is not None:
+        _check_known(wanted.default_language, model, field=f"{field}.default_language")
 
 
 def missing_products(config: JobConfig) -> dict[str, list[dict[str, str]]]:
@@ -128,11 +152,8 @@ def notes(config: JobConfig) -> list[str]:
     found += [f"transcription_config.{field}: {why}." for field, why in _without_effect(config.transcription_config)]
     if config.audio_events_config is not None:
         found.append(f"audio_events_config: no audio events; {_LOCAL}.")
-    identification = config.language_identification_config
-    if identification is not None:
-        given = config.transcription_config.language != languages.AUTO
-        why = "the language is given" if given else "the model takes the likeliest of all languages"
-        found.append(f"language_identification_config: no effect; {why}.")
+    if config.language_identification_config is not None and config.transcription_config.language != languages.AUTO:
+        found.append("language_identification_config: no effect; the language is given.")
     return found
 
 

@@ -151,6 +151,8 @@ class Dispatcher:
                 await self._count_death(job, death)
             except task.AudioUnusable as error:
                 await self._reject(job, "audio", str(error))
+            except task.LanguageUnknown as error:
+                await self._reject(job, "language", str(error))
             except (task.ModelUnavailable, task.SpeakersUnavailable) as error:
                 await self._reject(job, "model", str(error))
             except Exception as error:  # noqa: BLE001 - whatever it was, the job's owner must hear of it

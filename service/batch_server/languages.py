@@ -35,6 +35,11 @@ def whisper_code(language: str) -> str:
     return "zh" if language == "cmn" else language
 
 
+def speechmatics_code(language: str) -> str:
+    """Return Speechmatics' code for a language that is given by Whisper's code."""
+    return "cmn" if language == "zh" else language
+
+
 def is_right_to_left(language: str) -> bool:
     """Tell whether the language is written from right to left."""
     return language in _RIGHT_TO_LEFT

@@ -9,7 +9,7 @@ from service.batch_server import capabilities, languages
 from service.batch_server.jobconfig import JobConfig, TranscriptionConfig
 from service.batch_server.jobs import Job, job_info, now_micros, timestamp
 from service.batch_server.output import filters, items, json_v2, speakers
-from service.batch_server.recognition.task import Recognition, Task
+from service.batch_server.recognition.task import Identification, Recognition, Task
 
 ORCHESTRATOR_VERSION = "2.0.0+dropscribe"
 DEFAULT_SENSITIVITY = 0.5
@@ -28,11 +28,23 @@ def task(config: JobConfig, audio: Path, *, longest: float) -> Task:
     return Task(
         audio=audio,
         language=None if wanted.language == languages.AUTO else languages.whisper_code(wanted.language),
+        identification=_identification(config),
         by_channel=wanted.diarization == "channel",
         vocabulary=tuple(entry.content for entry in wanted.additional_vocab),
         volume_threshold=filtering.volume_threshold if filtering is not None else None,
         longest=longest,
         speaker_sensitivity=_sensitivity(wanted) if wanted.diarization == "speaker" else None,
+    )
+
+
+def _identification(config: JobConfig) -> Identification:
+    given = config.language_identification_config
+    if given is None:
+        return Identification()
+    return Identification(
+        expected=tuple(languages.whisper_code(language) for language in given.expected_languages),
+        when_unsure=given.low_confidence_action or "reject",
+        default=languages.whisper_code(given.default_language) if given.default_language is not None else None,
     )
 
 
@@ -63,7 +75,7 @@ def transcript(job: Job, config: JobConfig, recognition: Recognition, *, created
 def language_of(config: JobConfig, recognition: Recognition) -> str:
     """Return Speechmatics' code of the transcript's language."""
     wanted = config.transcription_config.language
-    return recognition.language if wanted == languages.AUTO else wanted
+    return languages.speechmatics_code(recognition.language) if wanted == languages.AUTO else wanted
 
 
 def _items(config: JobConfig, recognition: Recognition, language: str) -> list[items.Item]:
@@ -110,15 +122,20 @@ def _metadata(config: JobConfig, recognition: Recognition, created: int) -> dict
     if config.output_config is not None:
         metadata["output_config"] = msgspec.to_builtins(config.output_config)
     if config.transcription_config.language == languages.AUTO:
-        metadata["language_identification"] = {
-            "results": [
-                {
-                    "alternatives": [
-                        {"language": recognition.language, "confidence": recognition.language_probability}
-                    ],
-                    "start_time": 0.0,
-                    "end_time": round(recognition.duration, 2),
-                }
-            ]
-        }
+        metadata["language_identification"] = _identified(recognition)
     return metadata
+
+
+def _identified(recognition: Recognition) -> dict[str, Any]:
+    """Tell how the language was found out, as ``LanguageIdentificationResult``."""
+    if not recognition.heard:
+        return {"results": [], "error": "NO_SPEECH", "message": "Nobody speaks in this recording"}
+    alternatives = [
+        {"language": languages.speechmatics_code(language), "confidence": confidence}
+        for language, confidence in recognition.heard
+    ]
+    span = {"start_time": 0.0, "end_time": round(recognition.duration, 2)}
+    found: dict[str, Any] = {"results": [{"alternatives": alternatives, **span}]}
+    if recognition.language != recognition.heard[0][0]:
+        found |= {"error": "LOW_CONFIDENCE", "message": "No language is likely enough; the default language was taken"}
+    return found

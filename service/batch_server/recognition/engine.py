@@ -12,7 +12,7 @@ import numpy as np
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.vad import get_vad_model
 
-from service.batch_server.recognition import weights
+from service.batch_server.recognition import identification, weights
 from service.batch_server.recognition.ahead import one_ahead
 from service.batch_server.recognition.audio import SAMPLE_RATE
 from service.batch_server.recognition.speech import BATCH, PADDING_SECONDS, Batch, Cut, Piece, batches
@@ -79,7 +79,7 @@ def assemble(cut: Cut, words: dict[int, list[Word]], listener: "Listener") -> Re
         speech=cut.speech / SAMPLE_RATE,
         channels=tuple(tuple(words.get(channel, ())) for channel in range(cut.channels)),
         language=listener.language or "en",
-        language_probability=listener.language_probability,
+        heard=listener.heard,
     )
 
 
@@ -92,19 +92,35 @@ class Listener:
 
     Attributes:
         language: Whisper's code; found out from the first batch if the task doesn't say.
-        language_probability: How sure that is.
+        heard: Then the likeliest languages, with their probabilities.
     """
 
     def __init__(self, pipeline: BatchedInferencePipeline, task: Task) -> None:
         self._pipeline = pipeline
         self._hotwords = ", ".join(task.vocabulary) or None
+        self._identification = task.identification
         self.language = task.language
-        self.language_probability = 1.0
+        self.heard: tuple[tuple[str, float], ...] = ()
 
     def words(self, batch: Batch) -> list[Word]:
-        """Recognise a batch; words have times within the recording."""
+        """Recognise a batch; words have times within the recording.
+
+        Raises:
+            LanguageUnknown: If the language is to be found out, and can't be.
+        """
         with _ONE_AT_A_TIME:
+            if self.language is None:
+                self.language = self._identify(batch)
             return self._words(batch)
+
+    def _identify(self, batch: Batch) -> str:
+        """Find out the language from the first half minute of speech."""
+        heard = [("en", 1.0)]
+        if self._pipeline.model.model.is_multilingual:
+            speech = np.concatenate([piece.samples for piece in batch.pieces])
+            _, _, heard = self._pipeline.model.detect_language(speech)
+        self.heard = identification.likeliest(heard)
+        return identification.choose(heard, self._identification)
 
     def _words(self, batch: Batch) -> list[Word]:
         heard = self._listen(batch.pieces)
@@ -123,7 +139,7 @@ class Listener:
         pieces = list(pieces)
         edges = [0, *itertools.accumulate(len(piece.samples) for piece in pieces)]
         clips = [{"start": a / SAMPLE_RATE, "end": b / SAMPLE_RATE} for a, b in itertools.pairwise(edges)]
-        segments, info = self._pipeline.transcribe(
+        segments, _ = self._pipeline.transcribe(
             np.concatenate([piece.samples for piece in pieces]),
             language=self.language,
             word_timestamps=True,
@@ -133,8 +149,6 @@ class Listener:
             without_timestamps=True,
             hotwords=self._hotwords,
         )
-        if self.language is None:
-            self.language, self.language_probability = info.language, float(info.language_probability)
         numbers = {int(clip["start"] * _FRAMES_PER_SECOND): number for number, clip in enumerate(clips)}
         heard: list[list[Word]] = [[] for _ in pieces]
         looping: set[int] = set()

@@ -41,5 +41,5 @@ def recognise(source: ModelSource, task: Task, part: Part) -> PartWords:
         channel=part.channel,
         words=words,
         language=listener.language or "en",
-        language_probability=listener.language_probability,
+        heard=listener.heard,
     )

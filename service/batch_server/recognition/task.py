@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -21,12 +22,27 @@ class ModelSource(msgspec.Struct, frozen=True):
     data_dir: Path
 
 
+class Identification(msgspec.Struct, frozen=True, kw_only=True):
+    """What a job says about a language that has to be found out.
+
+    Attributes:
+        expected: Whisper's codes of the languages that it may be; empty allows all.
+        when_unsure: What to do if no language is likely enough: the API's ``low_confidence_action``.
+        default: Whisper's code of the language to take then, if it says so.
+    """
+
+    expected: tuple[str, ...] = ()
+    when_unsure: Literal["reject", "allow", "use_default_language"] = "reject"
+    default: str | None = None
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One recording to recognise.
 
     Attributes:
         audio: The file.
         language: Whisper's language code; ``None`` lets the model find out.
+        identification: What the job says about finding out.
         by_channel: Whether each channel is recognised alone.
         vocabulary: Words and phrases that are likely to occur.
         volume_threshold: Volume (0 to 100) below which audio counts as silence.
@@ -37,6 +53,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     audio: Path
     language: str | None = "en"
+    identification: Identification = Identification()
     by_channel: bool = False
     vocabulary: tuple[str, ...] = ()
     volume_threshold: float | None = None
@@ -86,7 +103,7 @@ class Recognition(msgspec.Struct, frozen=True, kw_only=True):
         speech: Seconds of it that were taken for speech.
         channels: Words per channel, in order of time; one entry unless channels were recognised alone.
         language: Whisper's code of the language that was recognised.
-        language_probability: How sure the model is of the language, 0 to 1.
+        heard: The likeliest languages with their probabilities, if the language had to be found out.
         notes: What should stand in the job's log.
         turns: Who speaks when, in order of time, if speakers were told apart; else ``None``.
     """
@@ -95,7 +112,7 @@ class Recognition(msgspec.Struct, frozen=True, kw_only=True):
     speech: float
     channels: tuple[tuple[Word, ...], ...]
     language: str
-    language_probability: float = 1.0
+    heard: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
     turns: tuple[Turn, ...] | None = None
 
@@ -139,13 +156,13 @@ class PartWords(msgspec.Struct, frozen=True, kw_only=True):
         channel: Which channel it is from.
         words: The words, with times within the whole recording.
         language: Whisper's code.
-        language_probability: How sure the model is of it.
+        heard: The likeliest languages with their probabilities, if the language had to be found out.
     """
 
     channel: int
     words: tuple[Word, ...]
     language: str
-    language_probability: float = 1.0
+    heard: tuple[tuple[str, float], ...] = ()
 
 
 class RecognitionFailed(Exception):
@@ -158,6 +175,10 @@ class AudioUnusable(RecognitionFailed):
 
 class ModelUnavailable(RecognitionFailed):
     """The model can't be loaded."""
+
+
+class LanguageUnknown(RecognitionFailed):
+    """The language was not given, and what was heard is none that the job allows."""
 
 
 class SpeakersUnavailable(RecognitionFailed):
@@ -185,6 +206,7 @@ def recognise(model: ModelSource, task: Task) -> Recognition:
 
     Raises:
         AudioUnusable: If the file can't be decoded.
+        LanguageUnknown: If the language is to be found out, and can't be.
         ModelUnavailable: If the model can't be loaded.
     """
     from service.batch_server.recognition import engine  # noqa: PLC0415 - heavy; only worker processes call this
@@ -227,6 +249,7 @@ def recognise_part(model: ModelSource, task: Task, part: Part) -> PartWords:
     """Recognise one part of a recording.
 
     Raises:
+        LanguageUnknown: If the language is to be found out, and can't be.
         ModelUnavailable: If the model can't be loaded.
     """
     from service.batch_server.recognition import parts  # noqa: PLC0415 - heavy; only worker processes call this
@@ -244,5 +267,5 @@ def assemble(recording: CutRecording, parts: Sequence[PartWords]) -> Recognition
             for channel in range(recording.channels)
         ),
         language=parts[0].language if parts else "en",
-        language_probability=parts[0].language_probability if parts else 1.0,
+        heard=parts[0].heard if parts else (),
     )

@@ -66,6 +66,20 @@ def test_a_file_that_is_cut_short_gives_what_is_there(api, recordings):
     assert "John Dashwood" in api.transcript(job, "txt")
 
 
+def test_a_language_is_found_out_and_told(api, recordings):
+    job = api.done(recordings / "leisure.flac", language="auto")
+    told = api.transcript(job)
+    assert told["metadata"]["language_identification"]["results"][0]["alternatives"][0]["language"] == "en"
+    assert told["results"][0]["alternatives"][0]["language"] == "en"
+
+
+def test_a_language_that_is_not_expected_rejects_the_job_with_the_reason(api, recordings):
+    expected = {"language_identification_config": {"expected_languages": ["de", "fr"]}}
+    job = api.done(recordings / "leisure.flac", language="auto", config=expected)
+    assert job["status"] == "rejected"
+    assert "expected_languages: de, fr" in job["errors"][0]["message"]
+
+
 def test_words_that_are_to_be_expected_are_recognised(api, recordings):
     job = api.done(recordings / "leisure.flac", additional_vocab=[{"content": "Dashwood"}, {"content": "leisure"}])
     assert "Dashwood had then leisure" in api.transcript(job, "txt")
