@@ -28,8 +28,9 @@ AUTOMATIC: dict[EntryState, frozenset[EntryState]] = {
     _S.DONE: frozenset(),
     _S.SKIPPED: frozenset(),
     _S.CANCELLED: frozenset(),
-    # Only with certainty: its job was found (it is adopted, at no cost), or was shown never to have been created.
-    _S.HELD: frozenset({_S.SUBMITTED, _S.WAITING}),
+    # Only with certainty: its job was found (it is adopted, at no cost), or was shown never to have been created; then
+    # it waits again, or is given up where other content took its place.
+    _S.HELD: frozenset({_S.SUBMITTED, _S.WAITING, _S.CANCELLED}),
 }
 
 BY_A_PERSON: dict[EntryState, frozenset[EntryState]] = {
@@ -52,7 +53,10 @@ class IllegalMove(DropscribeError):
 
 
 def check_move(origin: EntryState, target: EntryState, *, by_person: bool = False) -> None:
-    """Raise IllegalMove unless an entry may go from `origin` to `target`."""
-    if target in AUTOMATIC[origin] or (by_person and target in BY_A_PERSON[origin]):
+    """Raise IllegalMove unless an entry may go from `origin` to `target`.
+
+    A person may not do all that Dropscribe does by itself: what is being submitted waits again only if no job exists.
+    """
+    if target in (BY_A_PERSON if by_person else AUTOMATIC)[origin]:
         return
     raise IllegalMove(f"An entry that is {origin} can't become {target}.")

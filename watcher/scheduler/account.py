@@ -82,6 +82,7 @@ class Account:
         troubles: how many times in a row it was paused without a job being accepted.
         failures: how many submissions in a row it failed, without a job being accepted.
         refusals: how many times in a row it was stopped, without a job being accepted.
+        throttled: how many times in a row it was paused because a limit was met.
         paused_until: unix time before which nothing is submitted.
         pause_reason: why, in words.
     """
@@ -100,6 +101,7 @@ class Account:
     troubles: int = 0
     failures: int = 0
     refusals: int = 0
+    throttled: int = 0
     paused_until: float = 0.0
     pause_reason: str = ""
     progress: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -131,8 +133,9 @@ class Account:
 
         Uploads that fail together are one trouble; a service that is busy is none.
         """
-        if is_trouble and not self.is_paused(now):
-            self.troubles += 1
+        if not self.is_paused(now):
+            self.troubles += is_trouble
+            self.throttled += not is_trouble
         until = min(until, now + _LONGEST_PAUSE)
         if until > self.paused_until or not self.is_paused(now):
             self.paused_until, self.pause_reason = until, reason
@@ -145,7 +148,7 @@ class Account:
 
     def accepted(self) -> None:
         """It took a job: whatever was wrong is over."""
-        self.troubles = self.failures = self.refusals = 0
+        self.troubles = self.failures = self.refusals = self.throttled = 0
 
     def is_paused(self, now: float) -> bool:
         """Whether nothing is to be submitted at `now`. A clock that was set back ends a pause."""

@@ -31,6 +31,8 @@ OFFLINE_DELAY = 5.0
 OUTPUT_DELAY = 30.0
 CONCURRENCY_DELAY = 15.0
 LONGEST_WISH = 3600.0
+FIRST_THROTTLE = 0.25
+LONGEST_THROTTLE = 16.0
 MOST_SURPRISES = 5
 """After so many attempts that ended in an error nobody thought of, a recording FAILED."""
 
@@ -104,7 +106,7 @@ def backoff(attempts: int, chance: float) -> float:
 
 
 def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error, all in one place
-    error: Exception, *, attempts: int, now: float, chance: float
+    error: Exception, *, attempts: int, now: float, chance: float, throttled: int = 0
 ) -> Decision:
     """Decide what follows from a failed submission.
 
@@ -113,6 +115,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         attempts: how many attempts this recording has had, this one included.
         now: unix time.
         chance: a random number from 0 to 1.
+        throttled: how many times in a row the account's rate limit was met before this.
     """
     match error:
         case sm.SubmissionUnknown():
@@ -122,7 +125,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case sm.Redirected() | sm.NotFound() | sm.Gone():
             return StopAccount(str(error), "Check `url` in [speechmatics] of the config.")
         case sm.RateLimited():
-            default = CONCURRENCY_DELAY if isinstance(error, sm.ConcurrencyLimited) else 1.0
+            default = CONCURRENCY_DELAY if isinstance(error, sm.ConcurrencyLimited) else throttle_delay(throttled)
             return PauseAccount(now + _asked(error, default, chance), str(error), is_trouble=False)
         case sm.ConnectFailed() | ours.EngineUnavailable():
             return PauseAccount(now + OFFLINE_DELAY * (1 + chance), str(error))
@@ -142,6 +145,11 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
             return Fail(f"An unexpected error: {_named(error)}", "Please report it; then: dropscribe retry FILE")
         case _:
             return TryAgain(now + backoff(attempts, chance), f"An unexpected error: {_named(error)}")
+
+
+def throttle_delay(throttled: int) -> float:
+    """Seconds to wait where the service names none: our own rate met its limit by jitter, or others use the account."""
+    return float(min(FIRST_THROTTLE * 2 ** min(throttled, 10), LONGEST_THROTTLE))
 
 
 def is_the_services_fault(error: Exception) -> bool:

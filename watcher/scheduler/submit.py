@@ -149,7 +149,7 @@ class Submitter:
             return await self._give_back(attempt, now, now, error.message, counts=False)
         if isinstance(error, HoldInForce):
             return await self._give_back(attempt, now, now, error.message, counts=False)
-        decision = await self._decide(error, entry, attempt, now)
+        decision = await self._decide(error, entry, attempt, now, account.throttled)
         log = _log.info if isinstance(error, DropscribeError | SpeechmaticsError) else _log.exception
         log("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
         if retry.is_the_services_fault(error):
@@ -171,7 +171,9 @@ class Submitter:
             case retry.Cancel(reason):
                 return await self._end(entry, EntryState.CANCELLED, now, reason, gone=True)
 
-    async def _decide(self, error: Exception, entry: Entry, attempt: Attempt, now: float) -> retry.Decision:
+    async def _decide(
+        self, error: Exception, entry: Entry, attempt: Attempt, now: float, throttled: int
+    ) -> retry.Decision:
         # Once armed, just a clear refusal or a connection that broke before the tail mean that there is no job.
         if not isinstance(error, ApiError | TransportError) and await self._is_armed(attempt):
             return retry.Look(str(error))
@@ -179,7 +181,8 @@ class Submitter:
             found = await asyncio.to_thread(_look_at_source, entry, error, now)
             if found is not None:
                 return found
-        return retry.decide(error, attempts=entry.attempts, now=now, chance=self._chance.random())
+        chance = self._chance.random()
+        return retry.decide(error, attempts=entry.attempts, now=now, chance=chance, throttled=throttled)
 
     async def _is_armed(self, attempt: Attempt) -> bool:
         latest = await self._ledger(Ledger.latest_attempt, attempt.entry_id)

@@ -102,6 +102,8 @@ class Tracker:
         self._clock = clock
         self._chance = chance
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._polls: set[int] = set()
+        """Ids of the entries whose jobs are waited for with a request each."""
         self._last_change = clock.monotonic()
         self._wake = asyncio.Event()
 
@@ -129,7 +131,10 @@ class Tracker:
                 self._start(group, entry)
             await wait_for(self._wake, 30.0)
             return
-        await self._sweep(group, rest)
+        running = await self._sweep(group, rest)
+        if len(running) + len(self._polls) <= LONG_POLLS:  # the last of many: no need to wait for another sweep
+            for entry in running:
+                self._start(group, entry)
         # However many wake it: a sweep costs a request per hundred jobs, and its entries are read anew each time.
         await asyncio.sleep(sweep_pause(len(rest), self._clock.monotonic() - self._last_change))
 
@@ -138,10 +143,13 @@ class Tracker:
             return
         task = group.create_task(self._follow(entry, job), name=f"track {entry.job_id}")
         self._tasks[entry.id] = task
+        if job is None:
+            self._polls.add(entry.id)
         task.add_done_callback(lambda _task: self._forget(entry.id))
 
     def _forget(self, entry_id: int) -> None:
         self._tasks.pop(entry_id, None)
+        self._polls.discard(entry_id)
         self.wake()
 
     async def _follow(self, entry: Entry, job: JobDetails | None) -> None:
@@ -250,8 +258,13 @@ class Tracker:
         fix = f"{KEY_BACK}; or submit it again (this costs): dropscribe retry FILE"
         await self._ledger(Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=why, fix=fix)
 
-    async def _sweep(self, group: asyncio.TaskGroup, entries: list[Entry]) -> None:
-        """List jobs back to the oldest that is looked for; take up those that have ended."""
+    async def _sweep(self, group: asyncio.TaskGroup, entries: list[Entry]) -> list[Entry]:
+        """List jobs back to the oldest that is looked for; take up those that have ended.
+
+        Returns:
+            Those that have not, as far as the list shows.
+        """
+        running = []
         wanted = {entry.job_id: entry for entry in entries}
         submitted = min(entry.submitted_at or entry.added_at for entry in entries)
         oldest = datetime.fromtimestamp(submitted, tz=UTC) - _SKEW
@@ -262,6 +275,8 @@ class Tracker:
                 entry = wanted.pop(job.id, None)
                 if entry and job.status.is_final:
                     self._start(group, entry, job)
+                elif entry:
+                    running.append(entry)
                 if not wanted or job.created < oldest:
                     break
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
@@ -272,7 +287,9 @@ class Tracker:
             for entry in entries[:LONG_POLLS]:  # the list may stay broken: each can still be asked for by its id
                 self._start(group, entry)
             await asyncio.sleep(self._pause_after(error, 3))
-            return
+            return entries
         for entry in wanted.values():  # not in a complete listing: ask for it by its id
+            running.append(entry)
             if not 0 <= began - (entry.submitted_at or 0.0) < _LISTED_WITHIN:
                 self._start(group, entry)
+        return running

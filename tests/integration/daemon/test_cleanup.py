@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.integration.daemon.test_full_disks import mounted, remount
+from tests.support.changing_keys import PROJECTS, daemon_with
 from tests.support.daemon_bench import until
 from tests.support.fault_server import Fault
 from watcher.models import EntryState
@@ -142,8 +143,6 @@ async def test_a_service_that_does_not_delete_now_is_asked_again(bench):
 
 
 async def test_another_projects_key_does_not_make_a_job_count_as_deleted(bench, monkeypatch):
-    from tests.integration.daemon.test_keys import PROJECTS, daemon_with
-
     async with bench(account={"delete_after_download": True}, projects=PROJECTS) as it:
         it.record("a.wav")
         with monkeypatch.context() as patch:

@@ -47,7 +47,8 @@ WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.curren
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
-                    AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
+                    AND (t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD')
+                         OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.entry_id = t.id AND a.state = 'ARMED')))
 ORDER BY e.mtime_ns, e.id LIMIT 1;
 
 -- name: claimable_newest
@@ -56,7 +57,8 @@ WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.curren
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
-                    AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
+                    AND (t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD')
+                         OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.entry_id = t.id AND a.state = 'ARMED')))
 ORDER BY e.mtime_ns DESC, e.id DESC LIMIT 1;
 
 -- name: retried
@@ -93,7 +95,8 @@ ORDER BY id = :id DESC, state = 'DONE' DESC, id LIMIT 20;
 -- name: twin_in_flight
 SELECT * FROM entries
 WHERE sha256 = :sha256 AND config_key = :config_key AND id <> :id
-  AND state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD')
+  AND (state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD')
+       OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.entry_id = entries.id AND a.state = 'ARMED'))
 ORDER BY id LIMIT 1;
 
 -- name: same_content

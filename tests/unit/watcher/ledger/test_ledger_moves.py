@@ -29,8 +29,7 @@ def test_an_entry_goes_its_whole_way_and_leaves_a_row_for_each_move(ledger):
 @pytest.mark.parametrize("target", S)
 def test_only_listed_moves_are_allowed(origin, target):
     for by_person in (False, True):
-        allowed = target in AUTOMATIC[origin] or (by_person and target in BY_A_PERSON[origin])
-        if allowed:
+        if target in (BY_A_PERSON if by_person else AUTOMATIC)[origin]:
             check_move(origin, target, by_person=by_person)
         else:
             with pytest.raises(IllegalMove):
@@ -117,6 +116,18 @@ def test_a_copy_of_what_is_held_waits_for_the_persons_decision(ledger):
     assert claim(ledger) is None
 
 
+def test_a_copy_of_what_was_cancelled_waits_until_it_is_known_whether_that_has_a_job(ledger):
+    added(ledger, "a.wav", "same")
+    entry, attempt = claim(ledger)
+    ledger.arm(attempt, now=2.0, key="key")
+    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
+    copy = added(ledger, "b.wav", "same")
+    assert claim(ledger) is None
+    assert ledger.twin_in_flight(copy).id == entry.id
+    ledger.accept(attempt, "job", now=4.0, key="key")  # found: whoever asked deletes it
+    assert claim(ledger)[0].id == copy.id
+
+
 def test_a_copy_with_another_config_is_paid_on_its_own(ledger):
     added(ledger, "a.wav", "same")
     added(ledger, "b.wav", "same", config={"language": "de"})
@@ -179,6 +190,15 @@ def test_a_job_accepted_after_a_cancel_is_nobodys(ledger):
     assert ledger.latest_attempt(entry.id).job_id == "job"
 
 
+def test_asking_again_for_what_is_being_submitted_is_refused_as_a_job_may_exist(ledger):
+    added(ledger, "a.wav")
+    entry, attempt = claim(ledger)
+    ledger.arm(attempt, now=2.0, key="key")
+    with pytest.raises(IllegalMove):
+        ledger.retry(entry, now=3.0, reason="You asked for it.")
+    assert ledger.latest_attempt(entry.id).state is AttemptState.ARMED
+
+
 def test_asking_again_for_what_was_cancelled_while_a_job_may_exist_looks_for_it_first(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
@@ -230,6 +250,16 @@ def test_held_goes_on_by_itself_only_with_certainty(ledger):
     ledger.end(entry, S.HELD, now=3.0, reason="unknown")
     back = ledger.give_back(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
     assert back.state is S.WAITING
+
+
+def test_what_was_held_and_replaced_is_given_up_once_it_is_certain_that_it_has_no_job(ledger):
+    added(ledger, "a.wav", "one")
+    entry, attempt = claim(ledger)
+    ledger.arm(attempt, now=2.0, key="key")
+    ledger.end(entry, S.HELD, now=3.0, reason="unknown")
+    added(ledger, "a.wav", "two")
+    back = ledger.give_back(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
+    assert back.state is S.CANCELLED
 
 
 # Places

@@ -134,3 +134,23 @@ def test_a_clock_that_was_set_back_ends_a_pause():
     one = account()
     one.pause(9e9 + 60, "offline", now=9e9)
     assert not one.is_paused(1000.0)
+
+
+def test_a_rate_limit_met_by_jitter_costs_a_moment_and_met_again_and_again_ever_more():
+    error = sm.RateLimited(429, "slow down")
+    waits = [decide(error, attempts=1, now=0.0, chance=0.0, throttled=n).until for n in range(10)]
+    assert waits[0] == 0.25
+    assert waits == sorted(waits)
+    assert waits[-1] == retry.LONGEST_THROTTLE
+    assert decide(sm.ConcurrencyLimited(429, "too many"), attempts=1, now=0.0, chance=0.0, throttled=9).until == 15.0
+
+
+def test_uploads_that_meet_a_limit_together_count_once_and_an_accepted_job_ends_it():
+    one = Account(Engine.SPEECHMATICS, "one", connector=None)
+    for at in (1.0, 1.1, 1.2):
+        one.pause(at + 1.0, "429", now=at, is_trouble=False)
+    assert (one.throttled, one.troubles) == (1, 0)
+    one.pause(5.0, "429", now=4.0, is_trouble=False)
+    assert one.throttled == 2
+    one.accepted()
+    assert one.throttled == 0
