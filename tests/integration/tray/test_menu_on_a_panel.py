@@ -1,8 +1,10 @@
 """The icon's menu as GTK draws it: opened, walked through and clicked on a real panel."""
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +48,12 @@ class Menu:
             self.process = subprocess.Popen(
                 ["dbus-run-session", "--", *argv], env=environment, stdout=log, stderr=log, start_new_session=True
             )
+
+    def end(self):
+        """End the tray and its D-Bus session; dbus-run-session alone would leave both behind."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(timeout=15)
 
     def press(self, *keys):
         self.panel.ask("xdotool", "key", "--delay", "150", *keys)  # as a person presses them
@@ -103,8 +111,7 @@ def test_the_menu_is_drawn_and_does_what_it_says(panel, gtk, tmp_path):
             menu.press("Up", "Return")  # Quit this icon
             assert menu.process.wait(timeout=30) == 0, menu.log.read_text()
         finally:
-            menu.process.terminate()
-            menu.process.wait(timeout=15)
+            menu.end()
     said = [line for line in menu.log.read_text().splitlines() if not line.startswith("dbus-daemon")]
     assert said == []
 
@@ -122,5 +129,4 @@ def test_without_a_panel_there_is_a_sentence_and_one_that_comes_late_is_waited_f
         panel.start_panel()
         patient.open()
     finally:
-        patient.process.terminate()
-        patient.process.wait(timeout=15)
+        patient.end()
