@@ -273,7 +273,7 @@ async def test_a_failed_job_says_why(server, client):
 
 async def test_a_job_deleted_while_it_is_awaited_is_told(server, client, monkeypatch):
     job = await submit(client)
-    monkeypatch.setattr(server.state, "find", lambda _: server.jobs[0])
+    monkeypatch.setattr(server.state, "find", lambda *_: server.jobs[0])
     server.jobs[0].forced_status = "deleted"
     with pytest.raises(JobDeleted):
         await client.wait_for_completion(job.id)

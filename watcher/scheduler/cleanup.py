@@ -15,6 +15,7 @@ from watcher import speechmatics as sm
 from watcher.errors import DropscribeError, EngineUnavailable, RecordingError
 from watcher.ledger import Ledger
 from watcher.logs import get_logger
+from watcher.models import Engine
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.loops import wait_for
 from watcher.scheduler.put_away import put_away
@@ -145,4 +146,6 @@ class Cleaner:
             pass
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
             raise Later(f"Its job could not be deleted at the service: {error}") from error
+        if account.engine is Engine.LOCAL:
+            return ""  # this machine's own server: nobody asked for it, and nobody else ever had the recording
         return "Its job was deleted at the service."
