@@ -113,8 +113,8 @@ def test_outputs_go_along_between_folders_of_their_own_and_nothing_is_paid_again
         wait_until(lambda: it.explain(inner / "folder/in.wav")["kind"] == "entry", what="the folder's rename")
         write_recording(other / "last.wav", "last")
         wait_until((other / "last.txt").exists, what="the last one")
-        assert files(other) == ["last.txt", "last.wav"]
-        assert files(it.folder) == [
+        wait_until(lambda: files(other) == ["last.txt", "last.wav"], what="nothing else there")
+        wanted = [
             "edited 2.wav",
             "edited.txt",
             "inner/folder/in.srt",
@@ -123,6 +123,7 @@ def test_outputs_go_along_between_folders_of_their_own_and_nothing_is_paid_again
             "taken.wav",
             "taken.wav.txt",
         ]
+        wait_until(lambda: files(it.folder) == wanted, what="each where it belongs")
         assert (it.folder / "taken.wav.txt").read_text() == said
         assert (it.folder / "taken.txt").read_text() == "My notes.\n"
         assert len(it.server.jobs) == 4
