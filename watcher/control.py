@@ -10,7 +10,16 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from watcher.describe import describe_entry, describe_hold, doing, hindrances, next_step, overall_state, shown
+from watcher.describe import (
+    describe_entry,
+    describe_hold,
+    describe_output,
+    doing,
+    hindrances,
+    next_step,
+    overall_state,
+    shown,
+)
 from watcher.errors import ConfigError, UsageError
 from watcher.folders import Phase
 from watcher.folders.marks import Marks
@@ -121,8 +130,7 @@ class Control:
             return {"kind": "entry", **await self._tell(entry), "there": there}
         source = await self._ledger(Ledger.of_output, path)
         if source is not None:
-            reason = f"It is a transcript that Dropscribe wrote for {display_name(source.path)}."
-            return {"kind": "output", "path": shown(path), "reason": reason, "fix": "", "entry": source.uid}
+            return describe_output(path, source)
         told = await self._watch.explain(path)
         answer = {"kind": told.phase.value, "path": shown(path), "rule": told.rule, "since": told.since}
         reason = told.reason

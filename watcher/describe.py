@@ -22,6 +22,7 @@ __all__ = [
     "about_it",
     "describe_entry",
     "describe_hold",
+    "describe_output",
     "doing",
     "hindrances",
     "minutes",
@@ -182,6 +183,12 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
             for c in history
         ],
     }
+
+
+def describe_output(path: Path, source: Entry) -> dict[str, Any]:
+    """Make the JSON of a file that is an output of an entry."""
+    reason = f"It is a transcript that Dropscribe wrote for {display_name(source.path)}."
+    return {"kind": "output", "path": shown(path), "reason": reason, "fix": "", "entry": source.uid}
 
 
 def describe_hold(hold: Hold) -> dict[str, Any]:

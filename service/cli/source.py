@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -153,10 +154,14 @@ class LedgerSource:
 
     def explain(self, path: Path) -> dict[str, Any]:
         """What the ledger knows of a path."""
-        from watcher.describe import describe_entry, hindrances, next_step, shown  # noqa: PLC0415 - see above
+        from watcher.describe import describe_entry, describe_output, hindrances, next_step, shown  # noqa: PLC0415 - see above
 
         entry = self._ledger.at_path(path) if self._ledger else None
         if self._ledger is None or entry is None:
+            if self._ledger is not None and (source := self._ledger.of_output(path)):
+                return describe_output(path, source)
+            if not os.path.lexists(path):
+                return {"kind": "missing", "path": shown(path), "reason": "There is no such file.", "fix": ""}
             reason = "The ledger does not know it, and no daemon runs that could look at it."
             return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
         told = describe_entry(entry, self._ledger.outputs(entry.id), self._ledger.history(entry.id))

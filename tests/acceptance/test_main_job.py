@@ -25,7 +25,7 @@ def words(text):
 
 
 def test_a_dropped_recording_becomes_a_transcript_beside_it(command):
-    command.start()
+    daemon = command.start()
     recording = command.folder / "letter to john.flac"
     shutil.copy(DATA / "leisure.flac", recording)
     text, details = recording.with_suffix(".txt"), recording.with_suffix(".json")
@@ -53,6 +53,9 @@ def test_a_dropped_recording_becomes_a_transcript_beside_it(command):
         "DONE",
     ]
     assert command.json("explain", text)["kind"] == "output"
+    daemon.terminate()
+    assert daemon.wait(60) == 0
+    assert command.json("explain", text)["kind"] == "output", "the ledger alone tells, too"
 
 
 def test_killed_while_transcribing_every_recording_ends_with_one_transcript(command):

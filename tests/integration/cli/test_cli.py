@@ -86,7 +86,8 @@ def test_before_the_first_run_questions_have_friendly_answers(dropscribe):
     assert dropscribe("jobs") == (0, "No recordings yet.\n", "")
     status, out, _ = dropscribe("explain", "/x.wav")
     assert status == 0
-    assert "no daemon runs that could look at it" in out
+    assert "There is no such file" in out
+    assert "no daemon runs that could look at it" in dropscribe("explain", __file__)[1]
     assert dropscribe("show", "/x.wav")[0] == 1
     assert json.loads(dropscribe("status", "--json")[1])["counts"] == {}
 

@@ -16,7 +16,9 @@ SURFACE = {
     },
     "watcher.control": {"Control"},
     "watcher.daemon": {"Daemon"},
-    "watcher.describe": {"about_it", "describe_entry", "describe_hold", "hindrances", "next_step", "shown"},
+    "watcher.describe": {
+        "about_it", "describe_entry", "describe_hold", "describe_output", "hindrances", "next_step", "shown",
+    },
     "watcher.errors": {
         "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "OutputError", "UsageError",
     },
