@@ -19,6 +19,9 @@ __all__ = ["HEARD_WITHIN", "Baseline"]
 HEARD_WITHIN = 1.0
 """Seconds within which the OS tells that something came: until then what a first scan finds is not handed on."""
 
+_TICK = 0.01
+"""Seconds by which the times of files lag behind the clock: the kernel stamps them with that of its last tick."""
+
 
 class Baseline:
     """Tells, for one watch folder, what was there before from what came later.
@@ -62,7 +65,8 @@ class Baseline:
             return False
         # A rename changes the ctime too, but then the OS has said what happened.
         changed = found.ctime_ns if candidate.only_found else found.mtime_ns
-        return changed / 1e9 <= self._began
+        # In doubt it is new: to ignore it would lose it.
+        return changed / 1e9 < self._began - _TICK
 
     def _has_arrived(self, path: Path) -> bool:
         return bool(self._arrivals) and (path in self._arrivals or any(p in self._arrivals for p in path.parents))

@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from tests.support.aging import aged
 from tests.support.daemon_bench import until, write_recording
 from tests.support.fault_server import Fault
 from watcher import daemon
@@ -325,7 +326,7 @@ async def test_what_was_there_before_is_left_alone_even_if_the_folder_came_late(
             FolderConfig(path=str(late), settle=0.0, existing=Existing.IGNORE),
         )
         await it.run(config=both)  # the folder is not there yet
-        write_recording(late / "old.wav", "old")
+        aged(write_recording(late / "old.wav", "old"))
         await it.run(config=both)
         old = it.read(lambda ledger: ledger.at_path(late / "old.wav"))
         assert old.state is S.SKIPPED

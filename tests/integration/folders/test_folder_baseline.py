@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from tests.integration.folders.conftest import wav
+from tests.support.aging import aged
 from watcher.folders import keeper
 from watcher.folders.scan import Scan
 from watcher.models import Existing, WatchFolder
@@ -30,11 +31,11 @@ def gate(monkeypatch):
 
 
 def old_file(path):
-    """A recording whose content is from long ago, and whose inode is as old as this test."""
+    """A recording whose content is from long ago, and whose inode is a little older than what comes next."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(wav())
     os.utime(path, (1, 1))
-    return path
+    return aged(path)
 
 
 def ignoring(root):
