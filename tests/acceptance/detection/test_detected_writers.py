@@ -13,6 +13,7 @@ from tests.support.daemon_bench import write_recording
 from tests.support.fault_server import Fault
 
 PAUSES = (0.2, 0.5, 1.0, 2.0)
+"""Seconds. They are what is tested, a writer that pauses; nothing is waited for by them."""
 
 
 def held_open(path, content, pauses):

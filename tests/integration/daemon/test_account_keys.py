@@ -93,11 +93,15 @@ async def test_a_list_that_two_keys_gave_half_each_proves_nothing(bench):
         assert len(it.server.jobs) == 1
 
 
+async def submit_with_the_old_key(it):
+    it.record("a.wav")
+    async with daemon_with(it, "old"):
+        await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
+
+
 async def test_a_job_that_another_key_does_not_see_is_held_and_goes_on_when_the_key_is_back(bench):
     async with bench(projects=PROJECTS, processing_time=0.5) as it:
-        it.record("a.wav")
-        async with daemon_with(it, "old"):
-            await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
+        await submit_with_the_old_key(it)
         async with daemon_with(it, "other") as keyring:
             await until(lambda: it.state_of("a.wav") is S.HELD)
             entry = it.entry("a.wav")
@@ -111,9 +115,7 @@ async def test_a_job_that_another_key_does_not_see_is_held_and_goes_on_when_the_
 
 async def test_a_held_job_is_asked_for_again_at_a_start_with_its_key_but_not_with_another(bench):
     async with bench(projects=PROJECTS, processing_time=0.5) as it:
-        it.record("a.wav")
-        async with daemon_with(it, "old"):
-            await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
+        await submit_with_the_old_key(it)
         async with daemon_with(it, "other"):
             await until(lambda: it.state_of("a.wav") is S.HELD)
         moves = len(it.read(lambda ledger: ledger.history(it_entry(ledger, it).id)))
@@ -135,9 +137,7 @@ def it_entry(ledger, it):
 
 async def test_a_rotated_key_of_the_same_project_goes_on_with_running_jobs(bench):
     async with bench(projects=PROJECTS, processing_time=0.5) as it:
-        it.record("a.wav")
-        async with daemon_with(it, "old"):
-            await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
+        await submit_with_the_old_key(it)
         async with daemon_with(it, "rotated"):
             await until(lambda: it.state_of("a.wav") is S.DONE)
         assert len(it.server.jobs) == 1
@@ -145,9 +145,7 @@ async def test_a_rotated_key_of_the_same_project_goes_on_with_running_jobs(bench
 
 async def test_a_job_that_the_new_key_saw_before_it_vanished_is_over(bench):
     async with bench(projects=PROJECTS, processing_time=0.8) as it:
-        it.record("a.wav")
-        async with daemon_with(it, "old"):
-            await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
+        await submit_with_the_old_key(it)
         it.server.script.add(Fault("status", on="transcript", status=404, error="Not found", times=None))
         async with daemon_with(it, "rotated"):
             await until(lambda: it.state_of("a.wav") is S.HELD)
