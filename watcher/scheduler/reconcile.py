@@ -79,7 +79,7 @@ def verdict(
     *,
     now: float,
     settle_listing: float,
-    same_key: bool = True,
+    same_key: bool,
 ) -> str:
     """Decide what a complete listing means for an attempt. Pure.
 
