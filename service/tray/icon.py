@@ -11,6 +11,7 @@ import os
 import platform
 import threading
 import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,11 +52,13 @@ class TrayIcon:
     def __init__(self, on_action: Callable[[Action], None]) -> None:
         self._on_action = on_action
         self._pystray = _import_pystray()
-        # Its icons close their display when they are collected, and complain when that is gone; see xorg.close.
-        self._make = type("Icon", (self._pystray.Icon,), {"__del__": lambda _: None})
+        bases = (xorg.OneThread, self._pystray.Icon) if self._is_xorg else (self._pystray.Icon,)
+        # Its icons close their display when they are collected, and complain when that is gone.
+        self._make: Callable[..., Any] = type("Icon", bases, {"__del__": lambda _: None})
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self._view: View | None = None
+        self._shown: View | None = None
 
     @property
     def has_menu(self) -> bool:
@@ -104,10 +107,19 @@ class TrayIcon:
             title=view.tooltip if view else "Dropscribe",
             menu=self._pystray.Menu(self._menu_items),
         )
+        self._shown = None
         ready, gone = threading.Event(), threading.Event()
+        bring_up_to_date = partial(self._bring_up_to_date, icon)
+        if self._is_xorg:
+            icon.turn, icon.on_turn = _LOOK_AGAIN, bring_up_to_date
         # pystray's calls wait for its loop and would wait for ever once that has died with the panel. So they
         # are made on a thread that nobody waits for.
-        painter = threading.Thread(target=self._paint, args=(icon, ready, gone), daemon=True, name="painter")
+        painter = threading.Thread(
+            target=self._paint,
+            args=(icon.wake if self._is_xorg else bring_up_to_date, ready, gone),
+            daemon=True,
+            name="painter",
+        )
         painter.start()
         try:
             icon.run(setup=lambda _: ready.set())
@@ -122,40 +134,32 @@ class TrayIcon:
             ready.set()
             self._changed.set()
             if self._is_xorg:
-                xorg.close(icon)
+                icon.close()
 
-    def _paint(self, icon: Any, ready: threading.Event, gone: threading.Event) -> None:  # noqa: ANN401 - untyped
-        """Bring the icon up to date whenever the view changed, for as long as it lives."""
+    def _paint(self, bring_up_to_date: Callable[[], None], ready: threading.Event, gone: threading.Event) -> None:
+        """Have the icon brought up to date whenever the view changed, for as long as it lives."""
         ready.wait()
-        shown: View | None = None
         self._changed.set()
         while not gone.is_set():
-            self._changed.wait(_LOOK_AGAIN if self._is_xorg else None)
+            self._changed.wait()
             self._changed.clear()
+            bring_up_to_date()
+        self._changed.set()  # for the painter of the icon that comes after this one
+
+    def _bring_up_to_date(self, icon: Any) -> None:  # noqa: ANN401 - pystray has no types
+        try:
             if self._stopping.is_set():
                 icon.stop()
                 return
-            if gone.is_set():
-                break
-            try:
-                self._keep_docked(icon)
-                if (view := self._view) is not None:
-                    self._update(icon, shown, view)
-                    shown = view
-            except Exception as error:  # noqa: BLE001 - whatever the toolkit says, the next state may work
-                log.debug("icon_update_failed", why=type(error).__name__)
-        self._changed.set()  # for the painter of the icon that comes after this one
-
-    def _keep_docked(self, icon: Any) -> None:  # noqa: ANN401 - pystray has no types
-        if not icon.visible:
             if self._is_xorg:
-                xorg.accept_clicks(icon)
-            icon.visible = True
-        elif self._is_xorg and xorg.has_lost_panel(icon):
-            if xorg.panel_is_there():
-                icon.icon = icon.icon  # pystray docks when it draws
-            else:
-                xorg.hide(icon)
+                icon.keep_docked()
+            elif not icon.visible:
+                icon.visible = True
+            if (view := self._view) is not None:
+                self._update(icon, self._shown, view)
+                self._shown = view
+        except Exception as error:  # noqa: BLE001 - whatever the toolkit says, the next state may work
+            log.debug("icon_update_failed", why=type(error).__name__)
 
     def _update(self, icon: Any, before: View | None, view: View) -> None:  # noqa: ANN401 - pystray has no types
         if before is None or (before.icon, before.count) != (view.icon, view.count):
@@ -163,8 +167,6 @@ class TrayIcon:
         icon.title = view.tooltip
         if self._backend == "gtk" and (before is None or before.tooltip != view.tooltip):
             _tell_gtk(icon, view.tooltip)
-        if self._is_xorg:
-            xorg.flush(icon)
         if before is None or before.menu != view.menu:
             icon.update_menu()
 

@@ -1,6 +1,7 @@
 """What pystray 0.19.5 leaves out on X11, where the panel takes the icon's window in (XEMBED).
 
-It doesn't ask X for mouse clicks, and a panel that is restarted doesn't get the icon back.
+It doesn't ask X for mouse clicks, a panel that is restarted doesn't get the icon back, and it talks to X from
+several threads on one connection: python-xlib 0.33 can lose an answer then, and the icon stands still for ever.
 The protocol is freedesktop's System Tray Protocol Specification 0.3.
 """
 
@@ -8,43 +9,95 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from typing import Any
+import select
+import socket
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["SessionEnded", "accept_clicks", "close", "flush", "has_lost_panel", "hide", "panel_is_there"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["OneThread", "SessionEnded", "panel_is_there"]
 
 
 class SessionEnded(Exception):
     """The X server doesn't answer any more."""
 
 
-def accept_clicks(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
-    """Ask X for the clicks on the icon, besides what pystray asks for."""
-    x = _xlib("X")
-    mask = x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask
-    icon._window.change_attributes(event_mask=mask)  # noqa: SLF001 - see the module
-    icon._display.flush()  # noqa: SLF001 - same
+class OneThread:
+    """Goes before pystray's X11 icon among the bases: only the thread that runs the icon talks to X.
 
+    What others want done is done by `on_turn`, which that thread calls on every turn of its loop: after `wake`, after
+    events of X, and at least every `turn` seconds. The icon's own methods are to be called in there alone.
+    """
 
-def has_lost_panel(icon: Any) -> bool:  # noqa: ANN401 - pystray has no types
-    """Whether the panel that showed the icon is gone."""
-    return icon._systray_manager is None  # noqa: SLF001 - see the module
+    turn: float
+    on_turn: Callable[[], None]
 
+    # pystray's; it has no types.
+    visible: bool
+    icon: Any
+    _display: Any
+    _window: Any
+    _systray_manager: Any
+    _net_system_tray_sx: Any
+    _message_handlers: dict[int, Callable[[Any], None]]
 
-def flush(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
-    """Send what was asked of X; pystray leaves a new title in the buffer until something else happens."""
-    icon._display.flush()  # noqa: SLF001 - see the module
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - pystray's
+        self._wakes, self._sleeps = socket.socketpair()
+        self._wakes.settimeout(0)
+        self._sleeps.settimeout(0)
+        super().__init__(*arguments, **named)
 
+    def wake(self) -> None:
+        """Have `on_turn` called soon; callable from any thread, also after the end."""
+        with contextlib.suppress(OSError):  # full: it is woken already; closed: it has ended
+            self._wakes.send(b"\0")
 
-def hide(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
-    """Unmap the icon's window: X gives it to the desktop when the panel dies. A new panel maps it again."""
-    icon._window.unmap()  # noqa: SLF001 - see the module
-    icon._display.flush()  # noqa: SLF001 - same
+    def keep_docked(self) -> None:
+        """Show the icon in the panel, or in the one that came after it."""
+        panel = self._display.get_selection_owner(self._net_system_tray_sx)
+        if panel == _xlib("X").NONE:
+            # X gives the window to the desktop when the panel dies. A new panel maps it again.
+            self._window.unmap()
+            self._systray_manager = None
+        elif not self.visible:
+            x = _xlib("X")
+            self._window.change_attributes(event_mask=x.ExposureMask | x.StructureNotifyMask | x.ButtonPressMask)
+            self.visible = True
+        elif self._systray_manager is None or self._systray_manager.id != panel.id:
+            self.icon = self.icon  # pystray docks when it draws
 
+    def close(self) -> None:
+        """Let go of the display, in whatever state it is."""
+        with contextlib.suppress(Exception):
+            self._display.close()
+        self._wakes.close()
+        self._sleeps.close()
 
-def close(icon: Any) -> None:  # noqa: ANN401 - pystray has no types
-    """Let go of the icon's display, in whatever state it is."""
-    with contextlib.suppress(Exception):
-        icon._display.close()  # noqa: SLF001 - see the module
+    def _mainloop(self) -> None:
+        """Instead of pystray's: it returns when the window is destroyed, and when X is gone."""
+        with contextlib.suppress(_xlib("error").ConnectionClosedError, OSError):
+            while self._take_events():
+                self.on_turn()
+                self._display.flush()
+                # What came while an answer was waited for is in the queue and not in the socket any more.
+                if not self._display.pending_events():
+                    select.select([self._display.fileno(), self._sleeps], [], [], self.turn)
+                with contextlib.suppress(BlockingIOError):
+                    self._sleeps.recv(4096)
+
+    def _take_events(self) -> bool:
+        """Handle what X has sent; whether the window still is."""
+        x = _xlib("X")
+        while self._display.pending_events():
+            event = self._display.next_event()
+            if event.type == x.DestroyNotify:
+                if event.window.id == self._window.id:
+                    return False
+                self._systray_manager = None  # no other window's end is asked for; see keep_docked
+            elif event.type in self._message_handlers:
+                self._message_handlers[event.type](event)
+        return True
 
 
 def panel_is_there() -> bool:
