@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.daemon import Command, wait_until
+from tests.support.daemon import Command
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -24,10 +25,10 @@ def test_a_folder_that_is_added_is_watched_without_a_restart(command):
     other.mkdir()
     (other / "text.wav").write_text("no sound")
     assert command.run("--config", command.config, "folders", "add", other).returncode == 0
-    wait_until(lambda: folders(command) == {str(command.folder), str(other)}, what="the folder")
-    wait_until(lambda: command.count("SKIPPED"), what="its file")
+    until(lambda: folders(command) == {str(command.folder), str(other)}, what="the folder")
+    until(lambda: command.count("SKIPPED"), what="its file")
     assert command.run("--config", command.config, "folders", "remove", other).returncode == 0
-    wait_until(lambda: folders(command) == {str(command.folder)}, what="the folder's end")
+    until(lambda: folders(command) == {str(command.folder)}, what="the folder's end")
 
 
 def test_a_broken_edit_is_reported_with_its_line_and_changes_nothing(command):
@@ -39,10 +40,10 @@ def test_a_broken_edit_is_reported_with_its_line_and_changes_nothing(command):
         # The command line itself refuses the broken config; the page and the tray ask the daemon.
         return command.ask("/api/status")["config_problem"]
 
-    said = wait_until(problem, what="the report")
+    said = until(problem, what="the report")
     assert f"{command.config}, line 6: unknown key 'colour'" in said
     assert {folder["path"] for folder in command.ask("/api/status")["folders"]} == {str(command.folder)}
     command.config.write_text(good.replace("port = 0", "port = 1"))
-    wait_until(lambda: "[dashboard]" in problem(), what="the word that a restart is needed")
+    until(lambda: "[dashboard]" in problem(), what="the word that a restart is needed")
     command.config.write_text(good)
-    wait_until(lambda: not problem(), what="the all-clear")
+    until(lambda: not problem(), what="the all-clear")

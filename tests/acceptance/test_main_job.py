@@ -10,7 +10,8 @@ import sqlite3
 import psutil
 import pytest
 
-from tests.support.daemon import DATA, Command, other_bytes, wait_until
+from tests.support.daemon import DATA, Command, other_bytes
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def test_a_dropped_recording_becomes_a_transcript_beside_it(command):
     recording = command.folder / "letter to john.flac"
     shutil.copy(DATA / "leisure.flac", recording)
     text, details = recording.with_suffix(".txt"), recording.with_suffix(".json")
-    wait_until(lambda: text.exists() and details.exists(), what="the transcript")
+    until(lambda: text.exists() and details.exists(), what="the transcript")
 
     assert "leisure to consider how much there might be prudently in his power" in " ".join(words(text.read_text()))
     results = json.loads(details.read_text())["results"]
@@ -37,7 +38,7 @@ def test_a_dropped_recording_becomes_a_transcript_beside_it(command):
     assert words(" ".join(item["alternatives"][0]["content"] for item in spoken)) == words(text.read_text())
     assert all(0 <= item["start_time"] <= item["end_time"] <= 7.2 for item in spoken)
     assert recording.read_bytes() == (DATA / "leisure.flac").read_bytes()
-    wait_until(lambda: command.count("DONE") == 1)
+    until(lambda: command.count("DONE") == 1)
     assert command.json("status")["counts"]["DONE"] == 1
     assert sorted(path.name for path in command.folder.iterdir()) == [
         "letter to john.flac",
@@ -63,7 +64,7 @@ def test_killed_while_transcribing_every_recording_ends_with_one_transcript(comm
     names = [f"{number}.flac" for number in range(3)]
     for number, name in enumerate(names):
         (command.folder / name).write_bytes(other_bytes(DATA / "dashwood.flac", number + 1))
-    wait_until(lambda: command.count("SUBMITTED"), what="a job")
+    until(lambda: command.count("SUBMITTED"), what="a job")
     family = psutil.Process(daemon.pid).children(recursive=True)
     os.kill(daemon.pid, signal.SIGKILL)
     daemon.wait()
@@ -71,8 +72,8 @@ def test_killed_while_transcribing_every_recording_ends_with_one_transcript(comm
     assert not alive, "the local server outlived the daemon"
 
     command.start()
-    wait_until(lambda: all((command.folder / name).with_suffix(".json").exists() for name in names))
-    wait_until(lambda: command.count("DONE") == len(names))
+    until(lambda: all((command.folder / name).with_suffix(".json").exists() for name in names))
+    until(lambda: command.count("DONE") == len(names))
     assert len(list(command.folder.iterdir())) == 3 * len(names)
     log = (command.state / "local-server" / "server.log").read_text()
     accepted = [line for line in log.splitlines() if json.loads(line)["event"] == "job accepted"]
@@ -86,11 +87,11 @@ def test_killed_while_transcribing_every_recording_ends_with_one_transcript(comm
 def test_the_local_server_is_started_again_when_it_dies(command):
     daemon = command.start()
     (command.folder / "first.flac").write_bytes(other_bytes(DATA / "dashwood.flac", 7))
-    wait_until(lambda: command.count("SUBMITTED"), what="a job")
+    until(lambda: command.count("SUBMITTED"), what="a job")
     children = psutil.Process(daemon.pid).children()
     server = next(child for child in children if "service.batch_server" in child.cmdline())
     server.kill()
-    wait_until((command.folder / "first.txt").exists, what="the transcript")
+    until((command.folder / "first.txt").exists, what="the transcript")
     assert "ill-disposed" in (command.folder / "first.txt").read_text()
 
 

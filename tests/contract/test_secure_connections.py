@@ -153,7 +153,7 @@ async def test_a_cancelled_upload_is_no_job(server, client):
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(submit)
-        with anyio.fail_after(10):
+        with anyio.fail_after(60):
             await entered.wait()
         tasks.cancel_scope.cancel()
     await client.list_jobs()

@@ -2,11 +2,11 @@
 
 import json
 import threading
-import time
 
 import pytest
 
 from tests.support.fault_server import Fault, fault_server_thread
+from tests.support.waiting import until
 from watcher.speechmatics import (
     BadRequest,
     BatchClient,
@@ -129,10 +129,7 @@ def test_it_may_be_shared_by_threads_and_leaves_none_behind(server):
         for worker in workers:
             worker.join()
     assert len(server.jobs) == 8
-    deadline = time.monotonic() + 10
-    while set(threading.enumerate()) - before:  # the event loop's workers end a moment after it
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    until(lambda: not set(threading.enumerate()) - before)  # the event loop's workers end a moment after it
 
 
 def test_it_says_when_it_is_not_connected(server):

@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from service.hooks import Finished, Hooks, Limits
+from tests.support.waiting import has_ended, reached
 from watcher.events import Event, EventBus
 from watcher.models import OutputFormat, WatchFolder
 
@@ -91,10 +92,10 @@ async def test_a_command_that_cannot_start_is_said_once(tmp_path, capsys, argv):
 
 async def test_a_command_beyond_its_time_is_ended_with_what_it_started(tmp_path, capsys):
     program = script(tmp_path, "trap '' TERM\nsleep 300 &\necho $! > child\nwait\nwait")
-    limits = Limits(command=0.5)
+    limits = Limits(command=2.0)  # a busy machine takes its time to begin, too
     await run(tmp_path, on_done=(program,), limits=limits)
     child = int((tmp_path / "child").read_text())
-    assert not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE
+    await reached(lambda: has_ended(child))
     assert "did not end within" in capsys.readouterr().out
 
 
@@ -206,11 +207,9 @@ async def test_only_finished_entries_set_hooks_off_and_they_end_with_the_daemon(
     for uid, state in (("u1", "SUBMITTED"), ("gone", "DONE"), ("u1", "DONE")):
         control.bus.publish(Event("entry", 5.0, {"uid": uid, "state": state}))
     control.bus.publish(Event("progress", 5.0, {}))
-    async with asyncio.timeout(20):
-        while not (tmp_path / "seen").exists():  # noqa: ASYNC110 - a process outside tells it
-            await asyncio.sleep(0.01)
-        control.bus.close()
-        await task
+    await reached((tmp_path / "seen").exists)
+    control.bus.close()
+    await task
     assert (tmp_path / "seen").read_text() == f"u1 {tmp_path}/a.txt\n"
     left = [p for p in psutil.Process().children(recursive=True) if "sleep" in p.name()]
     assert left == []

@@ -9,29 +9,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import psutil
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.support.waiting import PATIENCE, until
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
-PATIENCE = 90.0
-
-
-def wait_until(condition: Callable[[], Any], *, seconds: float = PATIENCE, what: str = "it") -> Any:
-    """Wait for a condition to become true; returns what it returned."""
-    end = time.monotonic() + seconds
-    while not (found := condition()):
-        if time.monotonic() > end:
-            raise TimeoutError(f"Waited {seconds:g} s for {what}.")
-        time.sleep(0.02)
-    return found
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -105,7 +92,7 @@ class Command:
                 env=environment(self.root / "home"),
             )
         self._daemons.append(daemon)
-        wait_until(lambda: (self.state / "control.json").exists() or daemon.poll() is not None, what="the daemon")
+        until(lambda: (self.state / "control.json").exists() or daemon.poll() is not None, what="the daemon")
         assert daemon.poll() is None, self.log()
         return daemon
 

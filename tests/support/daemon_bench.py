@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support.fault_server import FaultServer
 from tests.support.promises import assert_promises, fingerprints
+from tests.support.waiting import reached as until
 from watcher.config import Config, FolderConfig
 from watcher.daemon import Daemon
 from watcher.ledger import LedgerReader, connect_readonly
@@ -147,13 +148,6 @@ class Bench:
 
     def assert_promises(self, sources, **more):
         assert_promises(self.server.jobs, self.ledger, sources=sources, **more)
-
-
-async def until(condition, *, within=60.0):
-    """Wait until a condition holds."""
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - files, servers and ledgers send no events
-            await asyncio.sleep(0.02)
 
 
 __all__ = ["Bench", "Connector", "FaultServer", "Path", "make_fast", "quick_client", "until", "write_recording"]

@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
+
+from tests.support.waiting import until
 
 # Each program, and the Debian package that has it.
 PROGRAMS = {
@@ -118,12 +119,3 @@ class Panel:
             self._processes[name] = subprocess.Popen(
                 argv, env=self.environment, stdout=log, stderr=log, pass_fds=pass_fds
             )
-
-
-def until(condition, what, *, seconds=40.0):
-    """Wait for a condition and return what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, what() if callable(what) else what
-        time.sleep(0.05)
-    return found

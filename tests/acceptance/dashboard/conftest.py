@@ -11,7 +11,7 @@ from tests.support.dashboard import Running
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 QUIET = ("quic", "background-networking", "component-update", "sync")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{part}" for part in QUIET)]
-expect.set_options(timeout=20_000)  # it is waited for, not slept through; a busy machine is slow
+expect.set_options(timeout=60_000)  # it is waited for, not slept through; a busy machine is slow
 ARGUMENTS += ["--autoplay-policy=no-user-gesture-required", "--host-resolver-rules=MAP rebound.example 127.0.0.1"]
 
 
@@ -44,7 +44,7 @@ def client(running):
 @pytest.fixture
 def context(browser):
     context = browser.new_context(viewport={"width": 1000, "height": 800}, locale="en-GB", reduced_motion="reduce")
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(60_000)
     yield context
     context.close()
 

@@ -5,9 +5,10 @@ import hashlib
 
 import pytest
 
-from tests.support.daemon import Command, wait_until
+from tests.support.daemon import Command
 from tests.support.daemon_bench import write_recording
 from tests.support.fault_server import fault_server_thread
+from tests.support.waiting import until
 
 
 class Watched(Command):
@@ -43,7 +44,7 @@ class Watched(Command):
     def watch(self):
         """Start the daemon; returns when the folder is watched and was scanned once."""
         daemon = self.start_with_config()
-        wait_until(lambda: all(folder["state"] != "starting" for folder in self.status()), what="the first scan")
+        until(lambda: all(folder["state"] != "starting" for folder in self.status()), what="the first scan")
         return daemon
 
     def status(self):
@@ -60,7 +61,7 @@ class Watched(Command):
 
     def until_done(self, *names):
         wanted = [(self.folder / name).with_suffix(".txt") for name in names]
-        wait_until(lambda: all(path.exists() for path in wanted), what=f"the transcripts of {names}")
+        until(lambda: all(path.exists() for path in wanted), what=f"the transcripts of {names}")
 
     def explain(self, path):
         return self.json("--config", self.config, "explain", path)

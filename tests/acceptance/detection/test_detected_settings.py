@@ -1,8 +1,8 @@
 """What travels with a folder, and what goes along with a recording: met by the real daemon."""
 
 from tests.acceptance.detection.conftest import digest
-from tests.support.daemon import wait_until
 from tests.support.daemon_bench import write_recording
+from tests.support.waiting import until
 
 
 def files(folder):
@@ -22,7 +22,7 @@ def test_settings_in_a_folder_hold_from_there_down_and_change_while_it_runs(watc
         it.record("english.wav")
         it.until_done("english.wav")
         # A mistake holds what it concerns, and says where it is.
-        told = wait_until(
+        told = until(
             lambda: (found := it.explain(it.folder / "de/before.wav"))["kind"] == "blocked" and found, what="the word"
         )
         assert f"{overrides}, line 2: unknown key 'langage'" in told["reason"]
@@ -31,14 +31,14 @@ def test_settings_in_a_folder_hold_from_there_down_and_change_while_it_runs(watc
         # Mended, replaced as editors do it.
         (it.folder / "de/new").write_text('language = "de"\nformats = ["srt"]\nvocabulary = ["Dropscribe"]\n')
         (it.folder / "de/new").replace(overrides)
-        wait_until((it.folder / "de/before.srt").exists, what="the transcript")
+        until((it.folder / "de/before.srt").exists, what="the transcript")
         assert it.status()[0]["reason"] == ""
         it.record("de/deep/er/below.wav")
-        wait_until((it.folder / "de/deep/er/below.srt").exists, what="the transcript")
+        until((it.folder / "de/deep/er/below.srt").exists, what="the transcript")
         # An inner one goes on top; without them, all is as it was.
         (it.folder / "de/deep/.dropscribe.toml").write_text('language = "fr"\n')
         it.record("de/deep/french.wav")
-        wait_until((it.folder / "de/deep/french.srt").exists, what="the transcript")
+        until((it.folder / "de/deep/french.srt").exists, what="the transcript")
         overrides.unlink()
         (it.folder / "de/deep/.dropscribe.toml").unlink()
         it.record("de/deep/plain.wav")
@@ -53,9 +53,9 @@ def test_settings_in_a_folder_hold_from_there_down_and_change_while_it_runs(watc
         assert it.server.jobs[1].config["transcription_config"]["additional_vocab"] == [{"content": "Dropscribe"}]
         # What can't be read any more changes nothing of what is done.
         overrides.write_text("language")
-        wait_until(lambda: f"{overrides}, line 1" in it.status()[0]["reason"], what="the word")
+        until(lambda: f"{overrides}, line 1" in it.status()[0]["reason"], what="the word")
         overrides.unlink()
-        wait_until(lambda: not it.status()[0]["reason"], what="the all-clear")
+        until(lambda: not it.status()[0]["reason"], what="the all-clear")
         assert it.count("DONE") == len(it.server.jobs) == 5
 
 
@@ -99,21 +99,21 @@ def test_outputs_go_along_between_folders_of_their_own_and_nothing_is_paid_again
         it.record("inner/below/in.wav")
         moved, edited = it.record("moved.wav"), it.record("edited.wav")
         it.until_done("moved.wav", "edited.wav")
-        wait_until((inner / "below/in.srt").exists, what="the inner one")
+        until((inner / "below/in.srt").exists, what="the inner one")
         said = (it.folder / "moved.txt").read_text()
         (it.folder / "edited.txt").write_text("I corrected this.\n")
         (it.folder / "taken.txt").write_text("My notes.\n")
         moved.rename(other / "renamed.wav")
         edited.rename(it.folder / "edited 2.wav")
-        wait_until((other / "renamed.txt").exists, what="the move")
+        until((other / "renamed.txt").exists, what="the move")
         (other / "renamed.wav").rename(it.folder / "taken.wav")
-        wait_until((it.folder / "taken.wav.txt").exists, what="the move back")
-        wait_until(lambda: it.explain(it.folder / "edited 2.wav")["kind"] == "entry", what="the rename")
+        until((it.folder / "taken.wav.txt").exists, what="the move back")
+        until(lambda: it.explain(it.folder / "edited 2.wav")["kind"] == "entry", what="the rename")
         (it.folder / "inner/below").rename(it.folder / "inner/folder")
-        wait_until(lambda: it.explain(inner / "folder/in.wav")["kind"] == "entry", what="the folder's rename")
+        until(lambda: it.explain(inner / "folder/in.wav")["kind"] == "entry", what="the folder's rename")
         write_recording(other / "last.wav", "last")
-        wait_until((other / "last.txt").exists, what="the last one")
-        wait_until(lambda: files(other) == ["last.txt", "last.wav"], what="nothing else there")
+        until((other / "last.txt").exists, what="the last one")
+        until(lambda: files(other) == ["last.txt", "last.wav"], what="nothing else there")
         wanted = [
             "edited 2.wav",
             "edited.txt",
@@ -123,7 +123,7 @@ def test_outputs_go_along_between_folders_of_their_own_and_nothing_is_paid_again
             "taken.wav",
             "taken.wav.txt",
         ]
-        wait_until(lambda: files(it.folder) == wanted, what="each where it belongs")
+        until(lambda: files(it.folder) == wanted, what="each where it belongs")
         assert (it.folder / "taken.wav.txt").read_text() == said
         assert (it.folder / "taken.txt").read_text() == "My notes.\n"
         assert len(it.server.jobs) == 4

@@ -11,8 +11,8 @@ import pytest
 
 from tests.acceptance.detection.conftest import digest
 from tests.integration.folders.test_folder_trouble import IN_NAMESPACES, needs_namespaces
-from tests.support.daemon import wait_until
 from tests.support.daemon_bench import write_recording
+from tests.support.waiting import until
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
@@ -38,10 +38,10 @@ def test_events_that_are_lost_lose_no_recording(watched):
             it.record(f"{number}.wav")
             it.record(f"made meanwhile/deep/{number}.wav")
         daemon.send_signal(signal.SIGCONT)
-        wait_until(lambda: it.count("WAITING") == 60, what="all of them")
+        until(lambda: it.count("WAITING") == 60, what="all of them")
         assert "some were lost" in it.log()
         it.record("made meanwhile/deep/later.wav")
-        wait_until(lambda: it.count("WAITING") == 61, what="one in a folder of whose making nobody told")
+        until(lambda: it.count("WAITING") == 61, what="one in a folder of whose making nobody told")
 
 
 @linux
@@ -56,7 +56,7 @@ def test_at_the_watch_limit_nothing_is_missed_and_the_remedy_is_told(watched):
         it.prefix = []
         for number in range(20):
             it.record(f"{number}/a.wav", seed=number)
-        wait_until(lambda: it.count("WAITING") == 20, what="all of them")
+        until(lambda: it.count("WAITING") == 20, what="all of them")
         [folder] = it.status()
         assert "max_user_watches" in folder["reason"]
         assert "sudo sysctl fs.inotify.max_user_watches=" in folder["fix"]
@@ -72,9 +72,9 @@ def test_a_thousand_at_once_and_a_tree_of_them_moved_in(watched, tmp_path):
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(sample[:-4] + (1000 + number).to_bytes(4, "little"))
         (tmp_path / "tree").rename(it.folder / "tree")
-        wait_until(lambda: it.count("WAITING") == 1000, what="all of them")
+        until(lambda: it.count("WAITING") == 1000, what="all of them")
         it.record("tree/3/later.wav")
-        wait_until(lambda: it.count("WAITING") == 1001, what="one more in the tree")
+        until(lambda: it.count("WAITING") == 1001, what="one more in the tree")
 
 
 def test_a_folder_that_goes_comes_back_and_may_not_be_written_to(watched, tmp_path):
@@ -86,7 +86,7 @@ def test_a_folder_that_goes_comes_back_and_may_not_be_written_to(watched, tmp_pa
         it.watch()
         it.prefix = []
         it.folder.rename(tmp_path / "unplugged")
-        wait_until(lambda: "isn't there" in it.status()[0]["reason"], what="the word that it is gone")
+        until(lambda: "isn't there" in it.status()[0]["reason"], what="the word that it is gone")
         write_recording(tmp_path / "unplugged/a.wav", "a")
         (tmp_path / "unplugged").rename(it.folder)
         it.until_done("a.wav")
@@ -94,7 +94,7 @@ def test_a_folder_that_goes_comes_back_and_may_not_be_written_to(watched, tmp_pa
         path = write_recording(tmp_path / "b.wav", "b").rename(it.folder / "read-only/b.wav")
         (it.folder / "read-only").chmod(0o555)
         try:
-            told = wait_until(lambda: it.explain(path)["reason"] and it.explain(path), what="a reason")
+            told = until(lambda: it.explain(path)["reason"] and it.explain(path), what="a reason")
             assert (told["kind"], told["state"]) == ("entry", "WAITING")
             assert f"write {path.parent}" in told["reason"] or str(path.parent) in told["reason"]
             assert it.submitted() == [digest(it.folder / "a.wav")], "nothing is paid for what can't be written down"
@@ -121,7 +121,7 @@ def test_strange_names_and_things_that_are_no_recordings(watched, tmp_path):
         for number, name in enumerate(names):
             it.record(name, seed=number)
             write_recording(folder / name, f"below {number}")
-        wait_until(lambda: it.count("DONE") == 2 * len(names), what="all transcripts")
+        until(lambda: it.count("DONE") == 2 * len(names), what="all transcripts")
         transcripts = [path for path in it.folder.rglob("*.txt") if not path.is_symlink()]
         assert len(transcripts) == len(it.server.jobs) == 2 * len(names)
         kinds = {"folder.wav": "folder", "pipe.wav": "named pipe", "link.wav": "symbolic link", "socket.wav": "socket"}

@@ -8,9 +8,9 @@ import time
 import wave
 
 from tests.acceptance.detection.conftest import digest
-from tests.support.daemon import wait_until
 from tests.support.daemon_bench import write_recording
 from tests.support.fault_server import Fault
+from tests.support.waiting import until
 
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds. They are what is tested, a writer that pauses; nothing is waited for by them."""
@@ -102,7 +102,7 @@ def test_slow_writers_of_all_kinds_are_waited_for(watched, tmp_path):
         for thread in threads:
             thread.join()
         it.until_done(*contents)
-        wait_until(lambda: it.count("DONE") == len(contents), what="the ledger")
+        until(lambda: it.count("DONE") == len(contents), what="the ledger")
         assert it.submitted() == sorted(digest(it.folder / name) for name in contents)
 
 
@@ -121,7 +121,7 @@ def test_what_changes_while_it_is_uploaded_is_submitted_only_as_it_is_in_the_end
         originals = {digest(large(it.folder / name, name)) for name in names}
         short = write_recording(it.root / "short.wav", "short").read_bytes()
         it.watch()
-        wait_until(lambda: it.server.requests["post"] == len(names), what="the uploads")
+        until(lambda: it.server.requests["post"] == len(names), what="the uploads")
         assert it.count("SUBMITTING") == len(names)
         with (it.folder / "shrinks.wav").open("r+b") as file:
             file.write(short)
@@ -134,7 +134,7 @@ def test_what_changes_while_it_is_uploaded_is_submitted_only_as_it_is_in_the_end
         write_recording(it.root / "new.wav", "new").replace(it.folder / "replaced.wav")
         (it.folder / "vanishes.wav").unlink()
         it.until_done(*names[:3])
-        wait_until(lambda: not it.count("SUBMITTING") and not it.count("SUBMITTED"), what="the end")
+        until(lambda: not it.count("SUBMITTING") and not it.count("SUBMITTED"), what="the end")
         assert it.submitted() == sorted(digest(it.folder / name) for name in names[:3])
         assert not originals & set(it.submitted())
         assert not (it.folder / "vanishes.txt").exists()
@@ -148,7 +148,7 @@ def test_a_recording_whose_writer_crashed_is_waited_for_then_named_and_taken_at_
         content[40:44] = (115_200_000).to_bytes(4, "little")
         path.write_bytes(content)
         daemon = it.watch()
-        told = wait_until(lambda: "not complete" in (it.explain(path)["reason"]) and it.explain(path), what="a look")
+        told = until(lambda: "not complete" in (it.explain(path)["reason"]) and it.explain(path), what="a look")
         assert told["kind"] == "settling"
         assert "60 s" in told["reason"]
         assert it.server.jobs == [], "it may still be copied"

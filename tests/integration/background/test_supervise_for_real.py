@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 
 import psutil
 import pytest
 
 from service.background.supervise import Supervisor
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are POSIX")
 
@@ -36,12 +36,10 @@ def test_a_command_that_is_gone_is_said_in_the_log(tmp_path):
     supervisor = Supervisor([str(tmp_path / "gone")], tmp_path / "log", time_scale=0.001)
     thread = threading.Thread(target=supervisor.run)
     thread.start()
-    deadline = time.monotonic() + 20
-    while not (tmp_path / "log").exists() or (tmp_path / "log").read_text().count("can't be started") < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    log = tmp_path / "log"
+    until(lambda: log.exists() and log.read_text().count("can't be started") >= 2)
     supervisor.stop()
-    thread.join(timeout=20)
+    thread.join(timeout=60)
     assert not thread.is_alive()
 
 
@@ -52,12 +50,9 @@ def test_sigterm_goes_on_to_the_command_and_ends_both(tmp_path):
     log = tmp_path / "log"
     argv = [sys.executable, "-m", "service.background.supervise", "--log", str(log), "--", str(script)]
     process = subprocess.Popen(argv)
-    deadline = time.monotonic() + 30
-    while not log.exists() or "ready" not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: log.exists() and "ready" in log.read_text())
     children = psutil.Process(process.pid).children()
     os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     assert log.read_text() == "ready\nstopping\n"
     assert not any(child.is_running() for child in children)

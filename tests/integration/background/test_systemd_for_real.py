@@ -5,7 +5,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from service.background.spec import ServiceSpec
 from service.background.steps import FileChange, apply
 from service.background.systemd import UNIT, Systemd
 from tests.support.user_manager import NotHere, UserManager
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux")
 
@@ -30,14 +30,6 @@ def manager(request):
             yield running
     except NotHere as why:
         pytest.skip(str(why))
-
-
-def until(condition, *, seconds=30.0):
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-    return value
 
 
 def starts(folder):

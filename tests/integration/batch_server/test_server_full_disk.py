@@ -4,10 +4,10 @@ import contextlib
 import sqlite3
 
 from tests.integration.batch_server.conftest import Api
-from tests.integration.batch_server.test_server_process import until
 from tests.support import spec
 from tests.support.embedded_server import embedded_server
 from tests.support.small_disks import fill, mounted
+from tests.support.waiting import until
 
 
 def files(data):

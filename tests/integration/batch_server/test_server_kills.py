@@ -9,8 +9,8 @@ import time
 import httpx
 import pytest
 
-from tests.integration.batch_server.test_server_process import until
 from tests.support.batch_clients import tone
+from tests.support.waiting import until
 
 
 def kill(api):

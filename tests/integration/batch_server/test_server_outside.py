@@ -10,8 +10,8 @@ from email.policy import HTTP
 
 import pytest
 
-from tests.integration.batch_server.test_server_process import until
 from tests.support import spec
+from tests.support.waiting import until
 
 
 class Other:
@@ -167,7 +167,6 @@ def test_notifications_say_what_was_asked_for(start_server, other, recordings):
 def test_what_is_owed_is_told_after_a_crash(start_server, other, recordings, tmp_path):
     import os
     import signal
-    import time
 
     first = start_server("--allow-notify", "--allow-host", other.host)
     other.answers["/hook"] = [(503, {}, b"")]
@@ -179,10 +178,7 @@ def test_what_is_owed_is_told_after_a_crash(start_server, other, recordings, tmp
     start_server("--allow-notify", "--allow-host", other.host)
     other.wait_for(2)
     assert job["id"] in other.requests[-1][1]
-    deadline = time.monotonic() + 20
-    while list((tmp_path / "data" / "audio").iterdir()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until(lambda: not list((tmp_path / "data" / "audio").iterdir()))
 
 
 def test_an_address_that_drips_holds_up_nobody_and_ends_with_its_job(start_server, recordings, tmp_path):

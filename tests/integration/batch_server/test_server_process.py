@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,16 +15,9 @@ import psutil
 import pytest
 
 from tests.support import spec
+from tests.support.waiting import until
 
 GOOD = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}})
-
-
-def until(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)  # looking at processes costs the processor more than they may have left
-    return found
 
 
 def workers(pid):

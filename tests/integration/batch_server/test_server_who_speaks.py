@@ -4,7 +4,6 @@ How well it is done is shown by `test_server_who_speaks_for_real.py` and `benchm
 """
 
 import re
-import time
 from importlib.util import find_spec
 
 import psutil
@@ -12,6 +11,7 @@ import pytest
 
 from tests.support import spec
 from tests.support.conversation import STAND_IN, conversation, write_wav
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -88,16 +88,16 @@ def test_deleting_a_job_stops_looking_for_voices(start_server, recordings):
     api = start_server(environment={**STAND_IN, "STAND_IN_TROUBLE": "hang"})
     job_id = api.submit(recordings / "leisure.flac", diarization="speaker").json()["id"]
     server = psutil.Process(api.server.pid)
-    wait_for(lambda: len(server.children()) == 2)
+    until(lambda: len(server.children()) == 2)
     assert api.delete(f"jobs/{job_id}", params={"force": "true"}).status_code == 200
-    wait_for(lambda: len(server.children()) <= 1)  # who recognised may be done, and stays for the next
+    until(lambda: len(server.children()) <= 1)  # who recognised may be done, and stays for the next
     assert api.done(recordings / "leisure.flac")["status"] == "done"
 
 
 def test_a_process_for_voices_ends_when_it_is_idle_and_with_its_server(start_server, recordings):
     api = start_server("--idle-release", "0.5", environment=STAND_IN)
     api.done(recordings / "leisure.flac", diarization="speaker")
-    wait_for(lambda: not psutil.Process(api.server.pid).children())
+    until(lambda: not psutil.Process(api.server.pid).children())
     api.done(recordings / "leisure.flac", diarization="speaker")
     workers = psutil.Process(api.server.pid).children()
     psutil.Process(api.server.pid).kill()
@@ -110,10 +110,3 @@ def test_without_the_library_a_job_is_refused_with_what_to_install(start_server,
     assert answer.status_code == 400
     assert answer.json()["error"] == "Requested product not available"
     assert "pip install 'dropscribe[diarization]'" in answer.json()["detail"]
-
-
-def wait_for(condition, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

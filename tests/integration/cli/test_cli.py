@@ -115,7 +115,7 @@ def test_a_slip_in_the_config_keeps_nobody_from_the_daemon(tmp_path, monkeypatch
         assert told in said.err
         assert "The running Dropscribe keeps the last good config." in said.err
         assert main(["--config", str(config), "pause"]) == 0
-        assert server.requests.get(timeout=10) == ("/api/pause", {"until": None})
+        assert server.requests.get(timeout=60) == ("/api/pause", {"until": None})
     assert main(["--config", str(config), "run", "--once"]) == 78
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.daemon import Command, wait_until
+from tests.support.daemon import Command
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -25,14 +26,14 @@ def test_a_daemon_without_a_folder_waits_and_takes_up_what_is_added_and_removed(
     assert "No folder is watched yet: dropscribe folders add" in said
 
     assert command.run("folders", "add", command.folder).returncode == 0
-    wait_until(lambda: folders(command) == [str(command.folder)], what="the folder to be watched")
+    until(lambda: folders(command) == [str(command.folder)], what="the folder to be watched")
     assert "config:" not in command.run("status").stdout
     assert command.run("folders", "remove", command.folder).returncode == 0
-    wait_until(lambda: folders(command) == [], what="the folder to be let go")
+    until(lambda: folders(command) == [], what="the folder to be let go")
 
     command.config.write_text(f'[[folders]]\npath = "{command.folder}"\n')
-    wait_until(lambda: folders(command) == [str(command.folder)], what="the config to be taken up")
+    until(lambda: folders(command) == [str(command.folder)], what="the config to be taken up")
     command.config.unlink()  # as an editor does for a moment; it is not the order to watch nothing
-    wait_until(lambda: "there is no such file" in command.json("status")["config_problem"], what="the warning")
+    until(lambda: "there is no such file" in command.json("status")["config_problem"], what="the warning")
     assert folders(command) == [str(command.folder)]
     assert daemon.poll() is None

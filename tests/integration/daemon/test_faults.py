@@ -138,7 +138,7 @@ async def test_a_job_that_expired_or_was_deleted_is_held_and_never_paid_again_un
             for job in it.server.jobs:
                 job.forced_status = "expired" if job.data_name.startswith("expired") else "deleted"
             it.server.touch()
-            await until(lambda: it.state_of("expired.wav") is it.state_of("deleted.wav") is HELD, within=20)
+            await until(lambda: it.state_of("expired.wav") is it.state_of("deleted.wav") is HELD)
             assert len(it.server.jobs) == 2
             again = it.entry("expired.wav")
             await control.retry(again.uid)

@@ -25,7 +25,7 @@ async def test_a_ledger_on_a_full_disk_waits_and_then_goes_on(bench, tmp_path):
                 it.record("b.wav")
                 await asyncio.sleep(0.2)  # it tries meanwhile, and must not break
                 filler.unlink()
-                await until(lambda: it.state_of("a.wav") is it.state_of("b.wav") is S.DONE, within=40)
+                await until(lambda: it.state_of("a.wav") is it.state_of("b.wav") is S.DONE)
             it.assert_promises(sources)
             assert len(it.server.jobs) == 2
 
@@ -45,7 +45,7 @@ async def test_a_disk_that_fills_up_right_after_the_job_was_accepted_costs_no_se
                 await until(lambda: it.server.jobs)
                 await until(lambda: it.state_of("a.wav") is S.SUBMITTING)
                 fillers[0].unlink()
-                await until(lambda: it.state_of("a.wav") is S.DONE, within=40)
+                await until(lambda: it.state_of("a.wav") is S.DONE)
             it.assert_promises(sources)
             assert len(it.server.jobs) == 1
 
@@ -61,7 +61,7 @@ async def test_a_folder_that_becomes_read_only_after_paying_gets_its_transcript_
                 assert "Read-only" in it.entry("a.wav").reason
                 assert it.entry("a.wav").fix
                 remount(it.inbox, "rw")
-                await until(lambda: it.state_of("a.wav") is S.DONE, within=20)
+                await until(lambda: it.state_of("a.wav") is S.DONE)
             assert len(it.server.jobs) == 1
 
 
@@ -74,5 +74,5 @@ async def test_a_full_folder_is_found_before_paying(bench, tmp_path):
                 await until(lambda: it.entry("a.wav") is not None and "free" in it.entry("a.wav").reason)
                 assert not it.server.jobs
                 (it.inbox / "ballast").unlink()
-                await until(lambda: it.state_of("a.wav") is S.DONE, within=20)
+                await until(lambda: it.state_of("a.wav") is S.DONE)
             assert len(it.server.jobs) == 1

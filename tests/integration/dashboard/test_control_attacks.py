@@ -36,7 +36,7 @@ class Attacker:
         if body:
             pairs.append(("Content-Length", str(len(body))))
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in pairs), "Connection: close"]
-        with socket.create_connection(("127.0.0.1", self.running.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.running.port), timeout=60) as connection:
             connection.sendall("\r\n".join([*lines, "", ""]).encode("latin-1") + body)
             answer = http.client.HTTPResponse(connection, method=method)
             answer.begin()

@@ -12,8 +12,8 @@ import time
 import pytest
 
 from service.dashboard.client import ControlClient, ControlError, DaemonGone
-from tests.support.daemon import wait_until
 from tests.support.dashboard import Running, json_v2
+from tests.support.waiting import until
 from watcher.models import EntryState, OutputFormat
 from watcher.paths import StatePaths
 
@@ -25,7 +25,7 @@ TRANSCRIPT = {
 
 def test_status_tells_the_whole_picture(running, client):
     running.do(running.plant.found("meeting.wav"))
-    wait_until(lambda: client.folders()[0]["state"] != "starting", what="the folder to be watched")
+    until(lambda: client.folders()[0]["state"] != "starting", what="the folder to be watched")
     status = client.status()
     assert status["state"] == "working"
     assert status["counts"]["WAITING"] == 1

@@ -24,7 +24,7 @@ def told(paths):
     seen = queue.Queue()
     link = DaemonLink(paths, seen.put, retry=0.05, settle=0.02)
     link.start()
-    yield lambda: seen.get(timeout=20)
+    yield lambda: seen.get(timeout=60)
     link.stop()
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.control_server import ControlServer, snapshot
-from tests.support.panel import Panel, missing, until
+from tests.support.panel import Panel, missing
+from tests.support.waiting import until
 
 _DEBIAN = Path("/usr/lib/python3/dist-packages/gi")
 INDICATORS = list(Path("/usr/lib").glob("*/girepository-1.0/AyatanaAppIndicator3-0.1.typelib"))
@@ -53,7 +54,7 @@ class Menu:
         """End the tray and its D-Bus session; dbus-run-session alone would leave both behind."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(timeout=15)
+        self.process.wait(timeout=60)
 
     def press(self, *keys):
         self.panel.ask("xdotool", "key", "--delay", "150", *keys)  # as a person presses them
@@ -98,7 +99,7 @@ def test_the_menu_is_drawn_and_does_what_it_says(panel, gtk, tmp_path):
             until(lambda: server.listeners, lambda: f"the tray does not listen: {menu.log.read_text()}")
             menu.open()
             menu.press("Down", "Down", "Down", "Down", "Right", "Return")  # Pause, For an hour
-            order, body = server.requests.get(timeout=20)
+            order, body = server.requests.get(timeout=60)
             assert order == "/api/pause"
             assert body["until"] > 0
             until(closed, "the menu stays open")
@@ -109,7 +110,7 @@ def test_the_menu_is_drawn_and_does_what_it_says(panel, gtk, tmp_path):
             until(closed, "the menu stays open")
             menu.open()
             menu.press("Up", "Return")  # Quit this icon
-            assert menu.process.wait(timeout=30) == 0, menu.log.read_text()
+            assert menu.process.wait(timeout=60) == 0, menu.log.read_text()
         finally:
             menu.end()
     said = [line for line in menu.log.read_text().splitlines() if not line.startswith("dbus-daemon")]
@@ -122,7 +123,7 @@ def test_without_a_panel_there_is_a_sentence_and_one_that_comes_late_is_waited_f
         pytest.skip("no AppIndicator for GTK (Debian: gir1.2-ayatanaappindicator3-0.1)")
     panel.end("tint2")
     impatient = Menu(panel, gtk, tmp_path, "--wait", "0", backend=backend)
-    assert impatient.process.wait(timeout=30) == 1
+    assert impatient.process.wait(timeout=60) == 1
     assert "no panel with a system tray was found" in impatient.log.read_text()
     patient = Menu(panel, gtk, tmp_path, "--wait", "60", backend=backend)
     try:

@@ -10,7 +10,8 @@ from PIL import Image, ImageChops, ImageStat
 
 from service.tray.pictures import IconState, draw
 from tests.support.control_server import ControlServer, snapshot
-from tests.support.panel import Panel, missing, until
+from tests.support.panel import Panel, missing
+from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="X11 panels are Linux"),
@@ -42,7 +43,7 @@ class Tray:
     def end(self):
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(timeout=15)
+        return self.process.wait(timeout=60)
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ def test_the_icon_follows_the_daemon_and_a_click_opens_the_page(panel, start, tm
         server.now(snapshot("paused"))
         until(lambda: looks_like(panel, tmp_path, IconState.PAUSED), "paused is not shown")
         click(panel)
-        assert server.requests.get(timeout=10) == ("/api/open-code", {})
+        assert server.requests.get(timeout=60) == ("/api/open-code", {})
         address = until(lambda: tray.visited.exists() and tray.visited.read_text(), "no browser was opened")
         assert address.strip() == f"{server.url}/enter?code=once"
     until(lambda: looks_like(panel, tmp_path, IconState.DOWN), "not running is not shown again")
@@ -126,14 +127,14 @@ def test_there_is_only_one(panel, start):
     start()
     until(panel.icon, "no icon")
     second = start()
-    assert second.process.wait(timeout=20) == 1
+    assert second.process.wait(timeout=60) == 1
     assert "The tray icon is there already. Look for it" in " ".join(second.log.read_text().split())
 
 
 def test_a_panel_that_comes_late_is_waited_for_and_none_is_told(panel, start):
     panel.end("tint2")
     impatient = start("--wait", "0")
-    assert impatient.process.wait(timeout=20) == 1
+    assert impatient.process.wait(timeout=60) == 1
     assert "no panel with a system tray was found" in impatient.log.read_text()
     patient = start("--wait", "60")
     until(lambda: patient.log.exists() and patient.process.poll() is None, "it ended")
@@ -145,7 +146,7 @@ def test_the_end_of_the_session_is_no_traceback(panel, start):
     tray = start()
     until(panel.icon, "no icon")
     panel.end("Xvfb")
-    assert tray.process.wait(timeout=30) == 1
+    assert tray.process.wait(timeout=60) == 1
     said = tray.log.read_text()
     assert "The desktop's session has ended." in said
     assert "Traceback" not in said

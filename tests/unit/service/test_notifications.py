@@ -148,11 +148,11 @@ async def test_the_bus_is_followed_to_its_end():
     clock.at += 60
     problems.append({"name": "account:x", "reason": "The key was rejected.", "fix": ""})
     bus.publish(Event("hold", 0.0))
-    await asyncio.wait_for(desktop.arrived.wait(), 5)
+    await asyncio.wait_for(desktop.arrived.wait(), 60)
     await settle()
     assert [m.title for m in desktop.messages] == ["2 transcripts are ready", "Dropscribe needs you"]
     bus.close()
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 60)
 
 
 async def test_what_is_switched_off_is_not_told_from_then_on():

@@ -12,19 +12,13 @@ import pytest
 from service.batch_server.executor import WorkerDied, WorkerExecutor
 from service.batch_server.recognition import weights
 from service.batch_server.recognition.task import ModelUnavailable
+from tests.support.waiting import has_ended, until
 
 
 @pytest.fixture
 def executor():
     with WorkerExecutor() as executor:
         yield executor
-
-
-def until(condition, seconds=10.0):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
 
 
 def test_calls_run_in_order_in_one_other_process(executor):
@@ -138,7 +132,7 @@ def test_a_worker_does_not_outlive_a_killed_parent_even_while_it_is_busy():
         worker = int(parent.stdout.readline())
         assert psutil.pid_exists(worker)
         parent.kill()
-    until(lambda: not psutil.pid_exists(worker) or psutil.Process(worker).status() == psutil.STATUS_ZOMBIE)
+    until(lambda: has_ended(worker))
 
 
 def test_known_files_are_read_in_full_only_once(tmp_path):

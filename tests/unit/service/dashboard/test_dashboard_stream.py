@@ -13,7 +13,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def heard(stream):
-    chunk = await asyncio.wait_for(anext(stream), 5)
+    chunk = await asyncio.wait_for(anext(stream), 60)
     lines = chunk.decode().splitlines()
     if lines[0].startswith(":"):
         return "heartbeat", None
