@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,7 @@ class FolderWatch:
         self._tasks: dict[Path, list[asyncio.Task[None]]] = {}
         self._delivery = Delivery(clock=clock, known=known, hint=hint)
         self._inbox: deque[Hint] = deque()
+        self._hearing = threading.Lock()
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: asyncio.Future[None] | None = None
@@ -226,8 +228,10 @@ class FolderWatch:
 
     def _hear(self, hint: Hint) -> None:
         """Take a hint on one of the observer's threads."""
-        self._inbox.append(hint)
-        if len(self._inbox) == 1 and self._loop is not None and not self._closed:
+        with self._hearing:  # observers of two kinds may run: one of two hints at once must be the first
+            self._inbox.append(hint)
+            first = len(self._inbox) == 1
+        if first and self._loop is not None and not self._closed:
             with contextlib.suppress(RuntimeError):  # the loop was closed just now
                 self._loop.call_soon_threadsafe(self._arrived.set)
 

@@ -45,9 +45,10 @@ class LedgerWorker:
 
     def _call(self, loop: asyncio.AbstractEventLoop, method: Callable[[Ledger], T]) -> T:
         answer = method(self._ledger)
-        if self._on_moved and (moved := self._ledger.take_moved()):
+        on_moved = self._on_moved  # `close` may take it away at any moment
+        if on_moved and (moved := self._ledger.take_moved()):
             with suppress(RuntimeError):  # the loop was closed meanwhile: nobody listens any more
-                loop.call_soon_threadsafe(self._on_moved, moved)
+                loop.call_soon_threadsafe(on_moved, moved)
         return answer
 
     async def close(self) -> None:

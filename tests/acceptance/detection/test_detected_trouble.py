@@ -94,8 +94,10 @@ def test_a_folder_that_goes_comes_back_and_may_not_be_written_to(watched, tmp_pa
         path = write_recording(tmp_path / "b.wav", "b").rename(it.folder / "read-only/b.wav")
         (it.folder / "read-only").chmod(0o555)
         try:
-            told = until(lambda: it.explain(path)["reason"] and it.explain(path), what="a reason")
-            assert (told["kind"], told["state"]) == ("entry", "WAITING")
+            told = until(
+                lambda: (now := it.explain(path))["kind"] == "entry" and now["reason"] and now, what="a reason"
+            )
+            assert told["state"] == "WAITING"
             assert f"write {path.parent}" in told["reason"] or str(path.parent) in told["reason"]
             assert it.submitted() == [digest(it.folder / "a.wav")], "nothing is paid for what can't be written down"
         finally:

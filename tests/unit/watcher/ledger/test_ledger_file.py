@@ -184,11 +184,11 @@ async def test_the_worker_tells_of_moves_after_the_commit_and_completes_what_it_
 
     def slow_end(ledger):
         going.set()
-        go.wait(5)
+        go.wait(60)
         return ledger.end(entry, EntryState.HELD, now=2.0, reason="slow")
 
     task = asyncio.create_task(worker(slow_end))
-    await asyncio.to_thread(going.wait, 5)
+    await asyncio.to_thread(going.wait, 60)
     task.cancel()
     go.set()
     with pytest.raises(asyncio.CancelledError):
@@ -197,3 +197,32 @@ async def test_the_worker_tells_of_moves_after_the_commit_and_completes_what_it_
     await asyncio.sleep(0)
     assert [each.state for each in moved] == [EntryState.HELD]
     await worker.close()
+
+
+@pytest.mark.anyio
+async def test_a_call_that_ends_while_the_worker_is_closed_breaks_nothing(tmp_path):
+    """What was moved is told or not told; the loop must not be given nothing to call."""
+    import asyncio
+    import threading
+
+    ledger = opened(tmp_path)
+    taken, closing = threading.Event(), threading.Event()
+    take_moved = ledger.take_moved
+
+    def slow_take():
+        taken.set()
+        closing.wait(60)
+        return take_moved()
+
+    ledger.take_moved = slow_take
+    trouble = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: trouble.append(context))
+    worker = LedgerWorker(ledger, on_moved=lambda _: None)
+    adding = asyncio.create_task(worker(lambda ledger: added(ledger, "a.wav")))
+    await asyncio.to_thread(taken.wait, 60)
+    ended = asyncio.create_task(worker.close())
+    await asyncio.sleep(0)
+    closing.set()
+    await asyncio.gather(adding, ended)
+    await asyncio.sleep(0)
+    assert trouble == []
