@@ -125,6 +125,7 @@ class MediaInfo:
         sample_rate: Hz, of the first audio stream.
         audio_streams: how many there are.
         has_video: whether there is moving picture (a cover image doesn't count).
+        cut_short: whether its sound ends long before its header says.
     """
 
     container: str
@@ -134,6 +135,7 @@ class MediaInfo:
     sample_rate: int
     audio_streams: int = 1
     has_video: bool = False
+    cut_short: bool = False
 
 
 @dataclass(frozen=True, slots=True)

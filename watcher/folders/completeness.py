@@ -1,14 +1,17 @@
-"""Is a container all there? Only what its headers say about its own length is looked at, never the sound.
+"""Is a container all there? Only what it says about its own length is looked at, never the sound.
 
 A copy that stalled, or a recorder that writes its index last, leaves a file that is visibly cut short:
 
 - ISO base media (mp4, mov, m4a, 3gp): boxes up to the file's end, with a `moov` among them (ISO/IEC 14496-12).
-- RIFF (wav, avi), RF64 and AIFF: the size in the header; 0 and all ones mean that it isn't known yet.
+- RIFF (wav, avi), RF64 and AIFF: the size in the header; 0 and all ones mean that it isn't known yet. A large avi
+  is a row of such (OpenDML AVI file format extensions 1.02).
+- Wave64: the file size in its first chunk; all ones while it isn't known.
+- CAF: chunks up to the file's end; the sound's is -1 long while it isn't known (Apple Core Audio Format).
+- AU: the length of the sound; all ones while it isn't known.
 - Matroska and WebM: the sizes of EBML header and Segment, where they are known (RFC 8794).
+- MXF: the footer begins before the file's end (SMPTE ST 377-1).
 - ASF (wma, wmv): the file size in the File Properties Object.
-- FLAC: the header's blocks.
-- Ogg: the last page is marked as the end of its stream (RFC 3533).
-- MP3: the byte count of a Xing or Info header, where there is one.
+- FLAC, Ogg and MP3: see `endings.py`.
 """
 
 from __future__ import annotations
@@ -16,16 +19,27 @@ from __future__ import annotations
 import os
 import struct
 import sys
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from watcher.folders.endings import flac, mp3, ogg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from watcher.folders.endings import Read
 
 __all__ = ["is_complete"]
 
-_ISO_FIRST: Final = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"uuid"})
+_ISO_FIRST: Final = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot", b"styp", b"uuid")
 _UNKNOWN_32: Final = 0xFFFFFFFF
+_UNKNOWN_64: Final = 0xFFFFFFFFFFFFFFFF
 _MOST_BOXES: Final = 100_000
+_MOST_CHUNKS: Final = 1000
 _ASF: Final = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 _ASF_FILE_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
-_LARGEST_OGG_PAGE: Final = 27 + 255 + 255 * 255
+_W64: Final = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\0\0"
+_MXF: Final = bytes.fromhex("060e2b34020501010d0102010102")
 _EBML: Final = b"\x1a\x45\xdf\xa3"
 _SEGMENT: Final = b"\x18\x53\x80\x67"
 
@@ -43,22 +57,13 @@ def is_complete(descriptor: int, size: int) -> bool | None:
     """
     if size == 0:
         return False
-    head = _read(descriptor, 0, 64)
-    if head[4:8] in _ISO_FIRST:
-        return _iso(descriptor, size)
-    if head[:4] in {b"RIFF", b"RIFX", b"RF64", b"FORM"}:
-        return _chunks(head, size)
-    if head.startswith(_EBML):
-        return _matroska(descriptor, size)
-    if head.startswith(_ASF):
-        return _asf(descriptor, size)
-    if head.startswith(b"fLaC"):
-        return _flac(descriptor, size)
-    if head.startswith(b"OggS"):
-        return _ogg(descriptor, size)
-    if head.startswith(b"ID3") or (head[0] == 0xFF and head[1:2] and head[1] & 0xE6 == 0xE2):  # noqa: PLR2004
-        return _mp3(descriptor, size)
-    return None
+    read = partial(_read, descriptor)
+    head = read(0, 64)
+    for at, magic, judge in _KINDS:
+        if head.startswith(magic, at):
+            return judge(read, size)
+    is_mpeg_audio = head[0] == 0xFF and head[1:2] and head[1] & 0xE6 == 0xE2  # noqa: PLR2004 - layers 2 and 3
+    return mp3(read, size) if is_mpeg_audio else None
 
 
 if sys.platform == "win32":
@@ -73,15 +78,15 @@ else:
         return os.pread(descriptor, count, offset)
 
 
-def _iso(descriptor: int, size: int) -> bool | None:
+def _iso(read: Read, size: int) -> bool | None:
     """Walk the top-level boxes; a fragmented file has its `moov` first and then any number of fragments."""
     offset, has_moov = 0, False
     for _ in range(_MOST_BOXES):
         if offset == size:
             return has_moov
-        header = _read(descriptor, offset, 16)
+        header = read(offset, 16)
         if len(header) < 8:  # noqa: PLR2004 - size and type
-            return False
+            return has_moov and not any(header)  # a few zeros are padding
         length, kind = struct.unpack(">I4s", header[:8])
         has_moov = has_moov or kind == b"moov"
         if length == 0:
@@ -98,7 +103,9 @@ def _iso(descriptor: int, size: int) -> bool | None:
     return None
 
 
-def _chunks(head: bytes, size: int) -> bool | None:
+def _chunk(read: Read, size: int) -> bool | None:
+    """Look at the one chunk that holds all others."""
+    head = read(0, 28)
     if len(head) < 12:  # noqa: PLR2004 - id, size, form type
         return False
     if head[:4] == b"RF64":
@@ -107,16 +114,71 @@ def _chunks(head: bytes, size: int) -> bool | None:
         declared = int.from_bytes(head[20:28], "little")
     else:
         declared = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
-    if declared in {0, _UNKNOWN_32, 0xFFFFFFFFFFFFFFFF} or declared >= _UNKNOWN_32 - 64:
+    if declared in {0, _UNKNOWN_32, _UNKNOWN_64} or declared >= _UNKNOWN_32 - 64:
         return None  # written as a stream: its length was never filled in
     # A last odd chunk may lack its pad byte.
-    return size + 1 >= declared + 8
+    end = declared + 8
+    if size + 1 < end:
+        return False
+    return _more_of_an_avi(read, size, end) if head[8:12] == b"AVI " else True
 
 
-def _matroska(descriptor: int, size: int) -> bool | None:
+def _more_of_an_avi(read: Read, size: int, offset: int) -> bool | None:
+    """Walk the chunks that follow the first one in a large avi."""
+    for _ in range(_MOST_CHUNKS):
+        header = read(offset, 12)
+        if header[:4] != b"RIFF" or header[8:12] != b"AVIX":
+            return True  # the last one was the end
+        declared = int.from_bytes(header[4:8], "little")
+        if declared in {0, _UNKNOWN_32}:
+            return None
+        offset += 8 + declared
+        if size + 1 < offset:
+            return False
+    return None
+
+
+def _wave64(read: Read, size: int) -> bool | None:
+    declared = int.from_bytes(read(16, 8), "little")
+    if declared in {0, _UNKNOWN_64}:
+        return None
+    return size + 7 >= declared  # chunks are padded to 8 bytes, the last one perhaps not
+
+
+def _caf(read: Read, size: int) -> bool | None:
+    offset, has_sound = 8, False
+    for _ in range(_MOST_CHUNKS):
+        header = read(offset, 12)
+        if len(header) < 12:  # noqa: PLR2004 - type and size
+            return has_sound and offset <= size
+        length = int.from_bytes(header[4:], "big", signed=True)
+        if length < 0:
+            return None  # reaches to the end of the file, whatever that is
+        has_sound = has_sound or header[:4] == b"data"
+        offset += 12 + length
+    return None
+
+
+def _au(read: Read, size: int) -> bool | None:
+    header = read(4, 8)
+    if len(header) < 8:  # noqa: PLR2004 - where the sound begins, and its length
+        return False
+    start, length = struct.unpack(">II", header)
+    return None if length in {0, _UNKNOWN_32} else size >= start + length
+
+
+def _mxf(read: Read, size: int) -> bool | None:
+    # Key 16; length: a byte, or its low bits tell how many; versions 4, grid 4, this and the previous partition 16.
+    start = read(16, 1)
+    width = start[0] & 0x7F if start and start[0] & 0x80 else 0
+    footer = int.from_bytes(read(16 + 1 + width + 24, 8), "big")
+    return size > footer if footer else None
+
+
+def _matroska(read: Read, size: int) -> bool | None:
     offset = 0
     for wanted in (_EBML, _SEGMENT):
-        header = _read(descriptor, offset, 12)
+        header = read(offset, 12)
         if len(header) < 5:  # noqa: PLR2004 - id and one byte of length
             return False
         if header[:4] != wanted:
@@ -131,8 +193,8 @@ def _matroska(descriptor: int, size: int) -> bool | None:
     return offset <= size
 
 
-def _asf(descriptor: int, size: int) -> bool | None:
-    head = _read(descriptor, 0, 4096)
+def _asf(read: Read, size: int) -> bool | None:
+    head = read(0, 4096)
     at = head.find(_ASF_FILE_PROPERTIES)
     if at < 0 or len(head) < at + 48:
         return None
@@ -141,43 +203,17 @@ def _asf(descriptor: int, size: int) -> bool | None:
     return None if declared == 0 else size >= declared
 
 
-def _flac(descriptor: int, size: int) -> bool | None:
-    """Walk the metadata blocks; the frames' length isn't told."""
-    offset = 4
-    for _ in range(1000):
-        header = _read(descriptor, offset, 4)
-        if len(header) < 4:  # noqa: PLR2004 - a block's header
-            return False
-        offset += 4 + int.from_bytes(header[1:4], "big")
-        if header[0] & 0x80:
-            return None if offset < size else False
-    return None
-
-
-def _ogg(descriptor: int, size: int) -> bool | None:
-    """Look at the last page; a recorder that was cut off leaves none that ends the stream."""
-    tail = _read(descriptor, max(0, size - _LARGEST_OGG_PAGE), _LARGEST_OGG_PAGE)
-    at = tail.rfind(b"OggS")
-    if at < 0 or len(tail) < at + 27:
-        return None
-    count = tail[at + 26]
-    end = at + 27 + count + sum(tail[at + 27 : at + 27 + count])
-    is_last = bool(tail[at + 5] & 0x04)
-    return True if is_last and end == len(tail) else None
-
-
-def _mp3(descriptor: int, size: int) -> bool | None:
-    """Look for the header that encoders put into the first frame when they are done."""
-    start = 0
-    tag = _read(descriptor, 0, 10)
-    if tag.startswith(b"ID3") and len(tag) == 10:  # noqa: PLR2004 - the tag's header
-        start = 10 + (tag[6] << 21 | tag[7] << 14 | tag[8] << 7 | tag[9])
-    frame = _read(descriptor, start, 192)
-    at = max(frame.find(b"Xing"), frame.find(b"Info"))
-    if at < 0 or len(frame) < at + 16:
-        return None
-    flags = int.from_bytes(frame[at + 4 : at + 8], "big")
-    if flags & 3 != 3:  # noqa: PLR2004 - frames and bytes are both told
-        return None
-    declared = int.from_bytes(frame[at + 12 : at + 16], "big")
-    return size >= start + declared if declared else None
+_KINDS: Final[tuple[tuple[int, bytes, Callable[[Read, int], bool | None]], ...]] = (
+    *((4, kind, _iso) for kind in _ISO_FIRST),
+    *((0, magic, _chunk) for magic in (b"RIFF", b"RIFX", b"RF64", b"FORM")),
+    (0, _W64, _wave64),
+    (0, b"caff", _caf),
+    (0, b".snd", _au),
+    (0, _MXF, _mxf),
+    (0, _EBML, _matroska),
+    (0, _ASF, _asf),
+    (0, b"fLaC", flac),
+    (0, b"OggS", ogg),
+    (0, b"ID3", mp3),
+)
+"""Where a kind of file has its magic bytes, and what looks at it."""

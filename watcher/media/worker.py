@@ -41,6 +41,16 @@ FORMATS = (
 
 _OPTIONS = {"protocol_whitelist": "fd", "format_whitelist": FORMATS}
 _FIRST_PACKETS = 400
+_FRAMES_ONLY = frozenset(
+    {"aac", "ac3", "amr", "amrnb", "amrwb", "dts", "dtshd", "eac3", "loas", "mlp", "mp3", "truehd"}
+)
+"""Formats without a header: FFmpeg guesses their length from the bit rate of the first frames, and may be far off."""
+_TOLD_IN_HEADER = frozenset({"flv", "tta", "wv"})
+"""Formats whose header tells how long they are, and whose size says nothing about it."""
+_MOST_PACKETS = 200_000
+"""So many are read to learn how long a recording is: an hour of sound or more, in a few seconds."""
+_READ_THROUGH = 512 << 20
+"""Bytes that are read for it where there is no index to jump by."""
 _TAGGED_DURATION = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 """How Matroska tells a track's length, e.g. `00:00:07.164000000`."""
 _MAGIC = (
@@ -124,7 +134,7 @@ def _broken(descriptor: int, error: Exception) -> _Refused:
 
 def probe(path: str) -> dict[str, Any]:
     """Find out what a file holds, and that its sound can be decoded."""
-    with _opened(path) as (container, _):
+    with _opened(path) as (container, size):
         if not container.streams.audio:
             raise _Refused("NotARecording", "has no sound track", "Check that it was recorded with sound.")
         stream = container.streams.best("audio") or container.streams.audio[0]
@@ -139,6 +149,10 @@ def probe(path: str) -> dict[str, Any]:
             "has_video": any(not _is_picture(video) for video in container.streams.video),
         }
         _decode_first(container, stream, info)
+        if container.format.name in _FRAMES_ONLY:
+            info["duration"] = _measured(container, stream)
+        elif container.format.name in _TOLD_IN_HEADER and size <= _READ_THROUGH:
+            info["cut_short"] = _is_cut_short(container, stream)
     return info
 
 
@@ -156,6 +170,39 @@ def _duration(container: InputContainer, stream: Any) -> float | None:  # noqa: 
     if container.duration is not None and container.duration > 0:
         return float(container.duration / av.time_base)
     return None
+
+
+def _measured(container: InputContainer, stream: Any) -> float | None:  # noqa: ANN401 - see above
+    """Read on to the end, decoding nothing; return where that is, in seconds, or None if that would take too long."""
+    end = 0.0
+    for count, at in enumerate(_ends(container, stream)):
+        if count == _MOST_PACKETS:
+            return None
+        end = at
+    return end or None
+
+
+def _is_cut_short(container: InputContainer, stream: Any) -> bool:  # noqa: ANN401 - see above
+    """Whether sound is missing at the end of what the header promises.
+
+    Headers are vague: what lacks no more than 5 % and 2 s may be whole, as it may where a transcript is looked at.
+    """
+    wanted = (_duration(container, stream) or 0.0) * 0.95 - 2.0
+    if wanted <= 0:
+        return False
+    # Where it can't seek, it is read up to there.
+    with contextlib.suppress(av.error.FFmpegError):
+        container.seek(int(wanted * av.time_base) + (container.start_time or 0))
+    return not any(at >= wanted for at in _ends(container, stream))
+
+
+def _ends(container: InputContainer, stream: Any) -> Iterator[float]:  # noqa: ANN401 - see above
+    """Read packets as far as it goes; yield where each ends, in seconds from the start."""
+    start = stream.start_time or 0
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in container.demux(stream):
+            if packet.pts is not None:
+                yield float((packet.pts + (packet.duration or 0) - start) * stream.time_base)
 
 
 def _decode_first(container: InputContainer, stream: Any, info: dict[str, Any]) -> None:  # noqa: ANN401 - see above

@@ -67,9 +67,11 @@ def _entry(settled: Settled, media: MediaInfo | RecordingError, digest: Fingerpr
     if isinstance(digest, Unreadable):
         return _unread(settled, digest.message, digest.fix)
     if isinstance(media, MediaInfo) and not settled.complete:
+        media = dataclasses.replace(media, cut_short=True)
+    state, reason, fix = _judge(settled, media)
+    if isinstance(media, MediaInfo) and media.cut_short:
         # Its header promises more than there is: nothing to hold the service to.
         media = dataclasses.replace(media, duration=None)
-    state, reason, fix = _judge(settled, media)
     folder = settled.folder
     return NewEntry(
         root=folder.path,
@@ -92,7 +94,7 @@ def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntrySt
         return EntryState.SKIPPED, media.message, media.fix
     if isinstance(media, RecordingError):
         return EntryState.FAILED, media.message, media.fix
-    if not settled.complete:
+    if media.cut_short:
         # A copy that broke off, or a recorder that crashed: half a recording is never taken for a whole one.
         reason = f"{path} is cut short, and nobody goes on writing it."
         return EntryState.FAILED, reason, "Copy it again; or transcribe what is there: dropscribe retry FILE"

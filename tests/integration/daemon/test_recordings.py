@@ -4,6 +4,8 @@ import os
 import re
 import shutil
 
+import av
+import numpy as np
 import pytest
 
 from tests.support.aging import aged
@@ -104,6 +106,31 @@ async def test_half_a_recording_is_not_submitted_unless_a_person_says_so(bench, 
         await it.run()
         assert (it.state_of("a.wav"), len(it.server.jobs)) == (S.DONE, 2)
         assert (it.inbox / "a.wav.txt").exists(), "the transcript of the half stays, too"
+
+
+@pytest.mark.parametrize("ending", ["flac", "tta"])
+async def test_half_of_what_tells_its_length_only_by_its_sound_is_not_submitted_either(ending, bench, monkeypatch):
+    monkeypatch.setattr(daemon, "_ONCE_INCOMPLETE", 0.05)
+    async with bench() as it:
+        path = it.inbox / f"a.{ending}"
+        sound = np.random.default_rng(1).integers(-8000, 8000, 9 * 16000, dtype=np.int16)
+        with av.open(str(path), "w") as out:
+            stream = out.add_stream(ending, rate=16000)
+            stream.codec_context.layout = "mono"
+            for start in range(0, len(sound), 1600):
+                piece = av.AudioFrame.from_ndarray(sound[start : start + 1600].reshape(1, -1), "s16", "mono")
+                piece.sample_rate = 16000
+                out.mux(stream.encode(piece))
+            out.mux(stream.encode(None))
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        await it.run()
+        broken = it.entry(path.name)
+        assert (broken.state, len(it.server.jobs)) == (S.FAILED, 0)
+        assert "cut short" in broken.reason
+        path.write_bytes(whole)
+        await it.run()
+        assert (it.state_of(path.name), len(it.server.jobs)) == (S.DONE, 1)
 
 
 async def test_a_renamed_recording_is_followed_and_not_paid_again(bench):

@@ -30,13 +30,13 @@ def make(
                 out.mux(picture.encode(frame))
             out.mux(picture.encode(None))
         for stream in streams:
-            _tone(out, stream, seconds, rate, layout)
+            write(out, stream, (np.sin(np.arange(int(seconds * rate)) * 0.1) * 8000).astype(np.int16), rate, layout)
     return path
 
 
-def _tone(out, stream, seconds, rate, layout):
+def write(out, stream, wave, rate, layout):
+    """Encode samples into a stream, the same on every channel."""
     channels = av.AudioLayout(layout).nb_channels
-    wave = (np.sin(np.arange(int(seconds * rate)) * 0.1) * 8000).astype(np.int16)
     frame = av.AudioFrame.from_ndarray(np.repeat(wave, channels).reshape(1, -1), format="s16", layout=layout)
     frame.sample_rate = rate
     resampler = av.AudioResampler(format=stream.codec_context.format.name, layout=layout, rate=rate)

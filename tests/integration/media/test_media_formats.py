@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from tests.integration.media.conftest import make
+from tests.integration.media.conftest import make, write
 from watcher.errors import BrokenMedia, NotARecording
 from watcher.media import needs_preparation, prepare
 
@@ -79,6 +79,7 @@ async def test_it_is_probed_and_prepared(name, files, prober, tmp_path):
     assert info.channels == (2 if "layout" in FORMATS[name][2] else 1)
     assert info.sample_rate >= 8000
     assert info.has_video is ("video" in FORMATS[name][2])
+    assert not info.cut_short
     if info.duration is not None:
         assert info.duration == pytest.approx(1.0, abs=0.35)
     told = []
@@ -174,3 +175,35 @@ async def test_a_film_is_as_long_as_its_sound(tmp_path, prober, name, container,
     """What the service hears is compared with it: a picture that goes on in silence is nothing to hear."""
     film = make(tmp_path / name, container, codec, seconds=2.0, video="mpeg4", longer=6.0)
     assert (await prober.probe(film)).duration == pytest.approx(2.0, abs=0.2)
+
+
+@pytest.mark.parametrize(("container", "codec"), [("flv", "aac"), ("tta", "tta"), ("wv", "wavpack")])
+async def test_sound_that_ends_long_before_its_header_says_is_seen_to_be_cut_short(tmp_path, prober, container, codec):
+    whole = make(tmp_path / f"whole.{container}", container, codec, seconds=12.0, rate=44100)
+    data = whole.read_bytes()
+    parts = {part: tmp_path / f"{part}.{container}" for part in (0.2, 0.5)}
+    for part, path in parts.items():
+        path.write_bytes(data[: int(len(data) * part)])
+    found = await prober.probe_all([whole, *parts.values()])
+    assert [info.cut_short for info in found] == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        ("adts", "aac", 16000, {"flags": "+qscale", "global_quality": "200"}),
+        ("mp3", "libmp3lame", 16000, {"flags": "+qscale", "global_quality": "472"}),
+        ("amr", "libopencore_amrnb", 8000, {"dtx": "1"}),
+    ],
+)
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["loud first", "silent first"])
+async def test_a_stream_of_frames_is_as_long_as_they_are(tmp_path, prober, how, order):
+    """Its length is told nowhere; a guess by the bit rate of silence would be forty times too long."""
+    container, codec, rate, options = how
+    path = tmp_path / f"a.{container}"
+    sound = np.concatenate([np.random.default_rng(1).integers(-9000, 9000, 2 * rate), np.zeros(18 * rate)])[order]
+    with av.open(str(path), "w", format=container, options={"write_xing": "0"} if container == "mp3" else {}) as out:
+        stream = out.add_stream(codec, rate=rate, options=options)
+        stream.codec_context.layout = "mono"
+        write(out, stream, sound.astype(np.int16), rate, "mono")
+    assert (await prober.probe(path)).duration == pytest.approx(20.0, abs=0.2)
