@@ -142,3 +142,10 @@ def test_it_says_when_it_is_not_connected(server):
     client.close()
     with pytest.raises(ConfigurationError):
         client.list_jobs()
+
+
+def test_an_id_can_not_lead_to_another_path(client, server):
+    with pytest.raises(NotFound):
+        client.check_job_status("../usage")
+    with pytest.raises(ConfigurationError):
+        client.check_job_status("..")

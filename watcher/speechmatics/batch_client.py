@@ -19,6 +19,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from watcher.speechmatics.auth import JWTAuth, StaticKeyAuth
 from watcher.speechmatics.client import DEFAULT_TIMEOUT, AsyncClient
+from watcher.speechmatics.endpoints import job_path
 from watcher.speechmatics.errors import ConfigurationError, SpeechmaticsError
 from watcher.speechmatics.job_config import FormatType, JobConfig, TranscriptionConfig
 from watcher.speechmatics.regions import default_url
@@ -212,7 +213,7 @@ class BatchClient:
             NotFound: There is no such job.
             SpeechmaticsError: The service can't be asked.
         """
-        return self._call(lambda: self._client.get_json(f"/jobs/{job_id}", {"wait": "0"}))
+        return self._call(lambda: self._client.get_json(job_path(job_id), {"wait": "0"}))
 
     def get_job_result(self, job_id: str, transcription_format: str = "json-v2") -> dict[str, Any] | str:
         """A job's transcript.

@@ -22,7 +22,7 @@ from watcher.speechmatics.source import AudioSource, Recording, UploadReceipt
 from watcher.speechmatics.submission import BeforeCommit, Progress, Submission, embedded, judge
 from watcher.speechmatics.transport import Transport
 
-__all__ = ["Endpoints"]
+__all__ = ["Endpoints", "job_path"]
 
 UNAUTHORIZED = 401
 TEXT_TYPES = frozenset({"text/plain", "application/x-subrip", "text/srt"})
@@ -119,7 +119,7 @@ class Endpoints:
         """
         params = {} if wait is None else {"wait": str(wait)}
         read = partial(decode, kind=_OneJob)
-        return (await self._transport.request("GET", _job_path(job_id), params, read=read, wait=wait or 0)).job
+        return (await self._transport.request("GET", job_path(job_id), params, read=read, wait=wait or 0)).job
 
     async def get_json(self, path: str, params: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Any JSON that the service gives below its base URL, untyped: for what this library doesn't know yet.
@@ -181,7 +181,7 @@ class Endpoints:
         """
         params = {"force": "true"} if force else {}
         read = partial(decode, kind=_OneJob)
-        return (await self._transport.request("DELETE", _job_path(job_id), params, read=read)).job
+        return (await self._transport.request("DELETE", job_path(job_id), params, read=read)).job
 
     async def get_transcript(
         self,
@@ -206,7 +206,7 @@ class Endpoints:
         if wait is not None:
             params["wait"] = str(wait)
         read = _whole_json if format == FormatType.JSON else _text
-        path = f"{_job_path(job_id)}/transcript"
+        path = f"{job_path(job_id)}/transcript"
         return await self._transport.request("GET", path, params, read=read, wait=wait or 0)
 
     async def get_result(self, job_id: str, wait: int | None = None) -> TranscriptResult:
@@ -223,7 +223,7 @@ class Endpoints:
         if wait is not None:
             params["wait"] = str(wait)
         read = partial(decode, kind=TranscriptResult)
-        path = f"{_job_path(job_id)}/transcript"
+        path = f"{job_path(job_id)}/transcript"
         return await self._transport.request("GET", path, params, read=read, wait=wait or 0)
 
     async def get_log(self, job_id: str) -> bytes:
@@ -236,7 +236,7 @@ class Endpoints:
             NotFound: There is no such job, or it has no log.
             SpeechmaticsError: The service can't be asked; a server without logs answers 501.
         """
-        return await self._transport.request("GET", f"{_job_path(job_id)}/log", read=_log_file)
+        return await self._transport.request("GET", f"{job_path(job_id)}/log", read=_log_file)
 
     async def get_usage(self, since: dt.date | None = None, until: dt.date | None = None) -> Usage:
         """How much was transcribed, by whole days.
@@ -283,8 +283,12 @@ class _ManyJobs(msgspec.Struct):
     jobs: list[JobDetails]
 
 
-def _job_path(job_id: str) -> str:
-    # An id with a slash in it must not ask for something else.
+def job_path(job_id: str) -> str:
+    """The path of a job below the base URL; an id with a slash in it must not ask for something else.
+
+    Raises:
+        ConfigurationError: It can't be an id.
+    """
     if job_id in {"", ".", ".."}:
         raise ConfigurationError(f"{job_id!r} is not a job id.")
     return f"/jobs/{quote(job_id, safe='')}"

@@ -181,15 +181,16 @@ class TranscriptResult(msgspec.Struct):
 
     @property
     def transcript_text(self) -> str:
-        """The text to read: one line per segment, each with its speaker or channel if there is any."""
+        """The text to read: one line per segment, after its channel and its speaker where they are known.
+
+        For example ``CHANNEL Agent, SPEAKER S1: Good morning.``
+        """
         lines = []
         for segment in self.segments:
-            if segment.channel is not None:
-                lines.append(f"CHANNEL {segment.channel}: {segment.text}")
-            elif segment.speaker is not None and segment.speaker != UNKNOWN_SPEAKER:
-                lines.append(f"SPEAKER {segment.speaker}: {segment.text}")
-            else:
-                lines.append(segment.text)
+            named = [f"CHANNEL {segment.channel}"] if segment.channel is not None else []
+            if segment.speaker not in {None, UNKNOWN_SPEAKER}:
+                named.append(f"SPEAKER {segment.speaker}")
+            lines.append(f"{', '.join(named)}: {segment.text}" if named else segment.text)
         return "\n".join(lines)
 
     @property
@@ -221,15 +222,15 @@ class TranscriptResult(msgspec.Struct):
         ]
 
     def _attributed(self) -> Iterator[tuple[tuple[str | None, str | None], RecognitionResult]]:
-        """Each item with its (speaker, channel); a mark without a speaker stays with the words before."""
-        speaker: str | None = None
+        """Each item with its (speaker, channel); a mark without a speaker stays with its channel's words before."""
+        speakers: dict[str | None, str | None] = {}
         for item in self.results:
             if not item.alternatives:
                 continue
             said_by = item.alternatives[0].speaker
             if said_by is not None or item.type != "punctuation":
-                speaker = said_by
-            yield (speaker, item.channel), item
+                speakers[item.channel] = said_by
+            yield (speakers.get(item.channel), item.channel), item
 
     def _join(self, items: list[RecognitionResult]) -> str:
         """Join items by the language's word delimiter, marks attached on the sides that they ask for."""

@@ -61,6 +61,19 @@ def test_channels_make_segments():
     assert found.transcript_text == "CHANNEL Agent: Hello\nCHANNEL Caller: Hi"
 
 
+def test_speakers_within_channels_are_both_named():
+    found = transcript(
+        item("Hello", 0.0, channel="Agent", speaker="S1"), item("Hi", 1.0, channel="Caller", speaker="UU"),
+        item(".", 0.9, channel="Agent", kind="punctuation"), item("Yes", 2.0, channel="Agent", speaker="S2"),
+    )  # fmt: skip
+    assert found.transcript_text.splitlines() == [
+        "CHANNEL Agent, SPEAKER S1: Hello",
+        "CHANNEL Caller: Hi",
+        "CHANNEL Agent, SPEAKER S1: .",
+        "CHANNEL Agent, SPEAKER S2: Yes",
+    ]
+
+
 def test_marks_attach_where_they_ask():
     def mark(content, at, side):
         return item(content, at, kind="punctuation", attaches_to=side)
