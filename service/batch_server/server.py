@@ -20,6 +20,7 @@ import uvicorn
 from service.batch_server import access, app
 from service.batch_server.connection import StoreUnusable
 from service.batch_server.database import Database
+from service.batch_server.http1 import PunctualProtocol
 from service.batch_server.recognition.task import ModelSource
 from service.batch_server.settings import ServerSettings
 from service.batch_server.slots import ClusterUnavailable, open_slots
@@ -73,7 +74,7 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
                     access_log=False,
                     lifespan="on",
                     loop="asyncio",
-                    http="h11",
+                    http=PunctualProtocol,
                     ws="none",
                     server_header=False,
                     date_header=False,

@@ -21,6 +21,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         wait_seconds: What a client's ``wait`` is capped to, in seconds.
         default_wait_seconds: How long ``GET /jobs/{jobid}`` and its transcript wait for a job that runs, when the
             client says nothing about it; the API documents two seconds "currently".
+        stall_seconds: How long the next piece of an upload may take to come.
     """
 
     upload_bytes: int = 4 * GIGABYTE
@@ -31,6 +32,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     concurrent_jobs: int | None = None
     wait_seconds: float = 60.0
     default_wait_seconds: float = 2.0
+    stall_seconds: float = 120.0
 
 
 # https://docs.speechmatics.com/speech-to-text/batch/limits: the published limits of the cloud.

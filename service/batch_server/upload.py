@@ -5,7 +5,7 @@ Nothing of an upload is kept unless its closing boundary came: a request that br
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Final
 
@@ -156,9 +156,8 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
         on_config: Called with the config as soon as it is complete; raises ``Problem`` to refuse it.
 
     Raises:
-        Problem: If the form is not as documented, over a limit, or refused by ``on_config``. The rest of the
-        body
-            has been read by then, so that the client gets to read the answer.
+        Problem: If the form is not as documented, over a limit, or refused by ``on_config`` (the rest of the body has
+            been read by then, so that the client gets to read the answer), or if it comes to a halt.
         ClientDisconnect: If the connection broke.
         OSError: If the disk fails, for example because it is full.
     """
@@ -172,13 +171,15 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
         await drain(request, limits)
         raise too_large(limits)
     with path.open("xb", buffering=0) as file:
-        form = _Form(boundary, limits=limits, on_config=on_config)
         try:
-            async for chunk in request.stream():
+            form = _Form(boundary, limits=limits, on_config=on_config)
+            async for chunk in _arriving(request, limits.stall_seconds):
                 form.parser.write(chunk)
                 if data := form.take_unwritten(_WRITE_SIZE):
                     await asyncio.to_thread(_write, file, data)
             form.parser.finalize()
+        except _Stalled as stall:
+            raise Malformed(f"Nothing more of the form came for {limits.stall_seconds:g} seconds") from stall
         except FormParserError as error:
             await drain(request, limits)
             raise Malformed(f"The form can't be read: {error}") from error
@@ -191,6 +192,28 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
     if not form.has_config:
         raise Malformed("The form has no part named 'config'")
     return Upload(config=form.config, audio=path if form.has_audio else None, data_name=form.data_name, size=form.size)
+
+
+class _Stalled(Exception):
+    """The client sends no more, and does not hang up either."""
+
+
+async def _arriving(request: Request, patience: float) -> AsyncIterator[bytes]:
+    """Give a request's body as it arrives.
+
+    Raises:
+        _Stalled: If nothing came for so many seconds.
+    """
+    body = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                chunk = await anext(body)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise _Stalled from None
+        yield chunk
 
 
 async def drain(request: Request, limits: Limits) -> None:
