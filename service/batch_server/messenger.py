@@ -5,8 +5,10 @@ What is owed to others is on disk until they have been told.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from typing import Final
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final
 
 import httpx
 import msgspec
@@ -21,6 +23,7 @@ from service.batch_server.output import json_v2, srt, txt
 from service.batch_server.store import Owed
 
 _AT_ONCE: Final = 8
+_PIECE: Final = 1 << 18
 _FORMS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "transcript": bytes,
     "transcript.json-v2": bytes,
@@ -88,13 +91,13 @@ class Messenger:
         task.add_done_callback(self._tasks.discard)
 
     async def _tell(self, owed: Owed) -> None:
-        job = await self._database.run(self._store.get, owed.job_id)
-        if job is None or job.status not in ("done", "rejected"):
-            await self._database.run(self._store.settle, owed)
-            return
-        wanted = jobconfig.parse(job.config).notification_config[owed.number]
         problem = ""
         for pause in (*notices.RETRY_SECONDS, None):
+            job = await self._database.run(self._store.get, owed.job_id)
+            if job is None or job.status not in ("done", "rejected"):  # deleted, perhaps between two tries
+                await self._database.run(self._store.settle, owed)
+                return
+            wanted = jobconfig.parse(job.config).notification_config[owed.number]
             try:
                 async with self._slots:
                     await self._send(job, wanted)
@@ -118,14 +121,9 @@ class Messenger:
         status = "success" if job.status == "done" else "fetch_error" if fetched else "error"
         audio = self._store.audio_path(job.id)
 
-        def data() -> bytes | None:
-            with contextlib.suppress(FileNotFoundError):
-                return audio.read_bytes()
-            return None
-
-        items: dict[str, Callable[[], bytes | None]] = {
+        items: dict[str, Callable[[], notices.Content | None]] = {
             "jobinfo": lambda: msgspec.json.encode({"job": job_details(job)}),
-            "data": data,
+            "data": lambda: audio if audio.exists() else None,
             "text": lambda: None,
         }
         for name, form in _FORMS.items():
@@ -135,10 +133,38 @@ class Messenger:
         if told.content_type is not None:
             headers.append(("Content-Type", told.content_type))
         try:
-            async with self._outbound.call(
-                told.method, told.url, headers=headers, follow=False, **notices.as_request(told)
-            ) as response:
-                if not response.is_success:
-                    raise CallFailed(f"{wanted.url} answered with http status {response.status_code}")
-        except httpx.HTTPError as error:
+            with _body(told) as (more_headers, body):
+                async with self._outbound.call(
+                    told.method, told.url, headers=[*headers, *more_headers], follow=False, **body
+                ) as response:
+                    if not response.is_success:
+                        raise CallFailed(f"{wanted.url} answered with http status {response.status_code}")
+        except (httpx.HTTPError, OSError) as error:
             raise CallFailed(f"{wanted.url}: {error}") from error
+
+
+@contextlib.contextmanager
+def _body(told: notices.Message) -> Iterator[tuple[list[tuple[str, str]], dict[str, Any]]]:
+    """Give a message's body as httpx takes it, with the headers that belong to it; files are read as they are sent.
+
+    Raises:
+        OSError: If a file can't be read.
+    """
+    with contextlib.ExitStack() as opened:
+
+        def content(of: notices.Content) -> bytes | IO[bytes]:
+            return opened.enter_context(of.open("rb")) if isinstance(of, Path) else of
+
+        if told.files:
+            yield [], {"files": [(name, (file, content(of), kind)) for name, file, of, kind in told.files]}
+            return
+        single = content(told.content)
+        if isinstance(single, bytes):
+            yield [], {"content": single}
+        else:
+            yield [("Content-Length", str(os.fstat(single.fileno()).st_size))], {"content": _pieces(single)}
+
+
+async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+    while piece := await asyncio.to_thread(file.read, _PIECE):
+        yield piece

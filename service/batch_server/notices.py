@@ -1,7 +1,8 @@
 """What a notification says, as ``NotificationConfig`` documents it. Pure."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from service.batch_server.jobconfig import Notification
@@ -21,6 +22,10 @@ _LEGACY_NAME: Final = "data_file"
 RETRY_SECONDS: Final = (1.0, 10.0, 60.0, 300.0)
 
 
+Content = bytes | Path
+"""What is sent: the bytes themselves, or a file of any size that holds them."""
+
+
 class Message(NamedTuple):
     """An HTTP request to be made.
 
@@ -29,18 +34,18 @@ class Message(NamedTuple):
         url: With the job's id and status added to its query.
         content_type: Type of ``content``; ``None`` if there is none.
         content: The body, if it is a single item.
-        files: The attachments, as httpx takes them, if it has several.
+        files: The attachments, if there are several: name, file name, content, type.
     """
 
     method: str
     url: str
     content_type: str | None
-    content: bytes
-    files: list[tuple[str, tuple[str, bytes, str]]] | None
+    content: Content = b""
+    files: tuple[tuple[str, str, Content, str], ...] = ()
 
 
 def message(
-    wanted: Notification, *, job_id: str, status: str, items: Mapping[str, Callable[[], bytes | None]]
+    wanted: Notification, *, job_id: str, status: str, items: Mapping[str, Callable[[], Content | None]]
 ) -> Message:
     """Build a notification.
 
@@ -56,25 +61,18 @@ def message(
     method, url = wanted.method.upper(), _url(wanted.url, job_id, status)
     contents = wanted.contents
     if contents is not None and not contents:
-        return Message(method, url, None, b"", None)
+        return Message(method, url, None)
     if contents is not None and len(contents) == 1:
         found = items[contents[0]]()
-        return Message(method, url, _TYPES[contents[0]][0] if found is not None else None, found or b"", None)
+        return Message(method, url, None) if found is None else Message(method, url, _TYPES[contents[0]][0], found)
     names = [(item, item) for item in contents] if contents is not None else [("transcript", _LEGACY_NAME)]
-    files = [
-        (name, (_TYPES[item][1], found, _TYPES[item][0]))
-        for item, name in names
-        if (found := items[item]()) is not None
-    ]
-    return Message(method, url, None, b"", files)
+    files = tuple(
+        (name, _TYPES[item][1], found, _TYPES[item][0]) for item, name in names if (found := items[item]()) is not None
+    )
+    return Message(method, url, None, files=files)
 
 
 def _url(url: str, job_id: str, status: str) -> str:
     parts = urlsplit(url)
     query = [*parse_qsl(parts.query, keep_blank_values=True), ("id", job_id), ("status", status)]
     return urlunsplit(parts._replace(query=urlencode(query)))
-
-
-def as_request(told: Message) -> dict[str, Any]:
-    """Give a message's body as httpx takes it."""
-    return {"files": told.files} if told.files else {"content": told.content}

@@ -4,9 +4,11 @@ import contextlib
 import http.server
 import json
 import socket
+import sys
 import threading
 from email import message_from_bytes
 from email.policy import HTTP
+from pathlib import Path
 
 import pytest
 
@@ -197,3 +199,26 @@ def test_an_address_that_drips_holds_up_nobody_and_ends_with_its_job(start_serve
             connection.settimeout(60)
             assert connection.recv(1) == b""  # hung up
     until(lambda: [path for path in (tmp_path / "data").glob("*/*") if path.is_file()] == [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process's peak of memory")
+def test_a_large_recording_is_sent_without_being_held_in_memory(start_server, other):
+    def peak():
+        status = Path(f"/proc/{api.server.pid}/status").read_text(encoding="ascii")
+        return int(status.split("VmHWM:")[1].split()[0]) * 1024
+
+    api = start_server("--allow-notify", "--allow-host", other.host)
+    other.answers["/alone"] = [(200, {}, b"")]
+    other.answers["/attached"] = [(500, {}, b""), (200, {}, b"")]  # and it is sent whole a second time
+    wanted = {"alone": ["data"], "attached": ["data", "jobinfo"]}
+    told = [{"url": f"{other.url}/{name}", "contents": contents} for name, contents in wanted.items()]
+    assert api.done(b"no audio", config={"notification_config": told})["status"] == "rejected"
+    other.wait_for(3)
+    before = peak()
+    large = bytes(100) * 600_000
+    assert api.done(large, config={"notification_config": told})["status"] == "rejected"
+    other.wait_for(5)
+    bodies = {path.partition("?")[0]: body for _, path, _, body in other.requests[3:]}
+    assert bodies["/alone"] == large
+    assert large in bodies["/attached"]
+    assert peak() - before < 20_000_000

@@ -91,7 +91,7 @@ def test_id_and_status_are_added_to_the_query():
 
 def test_no_contents_make_an_empty_body():
     told = build(contents=())
-    assert (told.method, told.content, told.files, told.content_type) == ("POST", b"", None, None)
+    assert (told.method, told.content, told.files, told.content_type) == ("POST", b"", (), None)
 
 
 def test_one_item_is_the_body():
@@ -103,8 +103,8 @@ def test_one_item_is_the_body():
 
 def test_several_items_are_attached_and_missing_ones_left_out():
     told = build(contents=("jobinfo", "transcript.srt", "data"))
-    assert [name for name, _ in told.files] == ["jobinfo", "data"]
+    assert [name for name, *_ in told.files] == ["jobinfo", "data"]
 
 
 def test_unspecified_contents_attach_the_transcript_as_before():
-    assert [(name, file[1]) for name, file in build().files] == [("data_file", b"json")]
+    assert [(name, content) for name, _, content, _ in build().files] == [("data_file", b"json")]
