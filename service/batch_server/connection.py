@@ -87,6 +87,11 @@ class Connection:
         """Return how the database is set."""
         return self._database.execute(f"PRAGMA {name}").fetchone()[0]
 
+    def forget(self) -> None:
+        """Let what was deleted be gone from the disk: the write-ahead file has pages as they were before."""
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk: the next time takes it along
+            self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Do all of what is run in the block, or, if it raises, nothing."""

@@ -206,6 +206,8 @@ def open_slots(model: task.ModelSource, *, workers: int, cluster: str | None) ->
     Raises:
         ClusterUnavailable: If the cluster can't be reached, or Dask isn't installed.
     """
+    folder = model.data_dir / "parts"
+    shutil.rmtree(folder, ignore_errors=True)  # what a crash has left behind, whoever recognises from now on
     if cluster is None:
         return [LocalSlot(model) for _ in range(workers)]
     try:
@@ -218,8 +220,6 @@ def open_slots(model: task.ModelSource, *, workers: int, cluster: str | None) ->
         client = Client(cluster, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ClusterUnavailable(f"The Dask scheduler at {cluster} can't be reached: {error}") from error
-    folder = model.data_dir / "parts"
-    shutil.rmtree(folder, ignore_errors=True)
     executor = client.get_executor(retries=2)  # type: ignore[no-untyped-call]
     return [ClusterSlot(executor, model, folder) for _ in range(workers)]
 

@@ -61,6 +61,12 @@ def _columns(job: Job) -> dict[str, object]:
     }
 
 
+def _remains(config: bytes) -> bytes:
+    """Cut a config down to what a list of deleted jobs needs: other parts hold credentials, names, vocabulary."""
+    fields = msgspec.json.decode(config, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode({name: fields[name] for name in ("type", "tracking") if name in fields})
+
+
 class Store:
     """Jobs, transcripts and audio under one folder.
 
@@ -79,6 +85,7 @@ class Store:
         try:
             needed = {job.id for job in self.unfinished()} | {owed.job_id for owed in self.owed()}
             self._files.remove_all_but(needed)
+            self._database.forget()
             self._last_creation: int = self._database.one("latest_creation")[0]
         except BaseException:
             self._database.close()
@@ -283,7 +290,7 @@ class Store:
             self._files.remove(owed.job_id)
 
     def retire(self, job_id: str, status: Status) -> bool:
-        """Delete or expire a job: its row stays, its audio and transcript go.
+        """Delete or expire a job: its row stays, with what it takes to know it again; all else goes, from the disk too.
 
         Args:
             job_id: The job.
@@ -292,9 +299,18 @@ class Store:
         Returns:
             Whether there was still something to remove.
         """
+        removed = self._retire(job_id, status)
+        self._database.forget()
+        return removed
+
+    def _retire(self, job_id: str, status: Status) -> bool:
+        job = self.get(job_id)
+        if job is None:
+            return False
         with self._database.transaction():
             changed = self._database.run(
-                "retire_job", {"id": job_id, "status": status, "finished": now_micros()}
+                "retire_job",
+                {"id": job_id, "status": status, "finished": now_micros(), "config": _remains(job.config)},
             ).rowcount
             self._database.run("delete_transcript", {"job_id": job_id})
         self._files.remove(job_id)
@@ -303,7 +319,10 @@ class Store:
     def expire(self, before: int) -> list[str]:
         """Expire the jobs that finished before a time (microseconds since 1970); return their ids."""
         ids = [ident for (ident,) in self._database.run("jobs_to_expire", {"before": before})]
-        return [ident for ident in ids if self.retire(ident, "expired")]
+        expired = [ident for ident in ids if self._retire(ident, "expired")]
+        if expired:
+            self._database.forget()
+        return expired
 
     def append_log(self, job_id: str, lines: str) -> None:
         """Add lines to a job's log."""

@@ -36,7 +36,8 @@ UPDATE jobs SET status = :status, duration = coalesce(:duration, duration), erro
 WHERE id = :id AND status = 'running';
 
 -- name: retire_job
-UPDATE jobs SET status = :status, finished = :finished WHERE id = :id AND status NOT IN ('deleted', 'expired');
+UPDATE jobs SET status = :status, finished = :finished, config = :config, log = ''
+WHERE id = :id AND status NOT IN ('deleted', 'expired');
 
 -- name: append_log
 UPDATE jobs SET log = log || :lines WHERE id = :id;

@@ -1,3 +1,4 @@
+import json
 import sqlite3
 
 import pytest
@@ -126,6 +127,32 @@ def test_expiry_takes_old_finished_jobs_only(store):
     assert store.expire(before=store.get(done.id).finished + 1) == [done.id]
     assert store.transcript(done.id) is None
     assert (store.get(running.id).status, store.get(done.id).status) == ("running", "expired")
+
+
+def test_of_a_deleted_job_only_what_names_it_is_kept(tmp_path):
+    secrets = (b"Bearer s3cret", b"Xylophonia", b"whispered words", b"recording of Ann")
+    config = {
+        "type": "transcription",
+        "transcription_config": {"language": "en", "additional_vocab": [{"content": "Xylophonia"}]},
+        "fetch_data": {"url": "https://example.org", "auth_headers": ["Authorization: Bearer s3cret"]},
+        "tracking": {"reference": "r", "details": {"kept": None}},
+    }
+    store = Store(tmp_path)
+    job, _ = store.add(
+        owner="me", reference="r", data_name="a.wav", config=json.dumps(config).encode(), upload=None,
+        log="Accepted the recording of Ann\n",
+    )  # fmt: skip
+    store.finish(job, status="done", transcript=b'{"results": "whispered words"}' * 1000, log="Transcribed\n")
+
+    def on_disk(secret):
+        return any(secret in path.read_bytes() for path in tmp_path.glob("jobs.*"))
+
+    assert all(on_disk(secret) for secret in secrets)
+    store.retire(job.id, "deleted")
+    assert not any(on_disk(secret) for secret in secrets)
+    (kept,) = store.page("me", before=None, limit=None, with_deleted=True)
+    assert json.loads(kept.config) == {"type": "transcription", "tracking": config["tracking"]}
+    store.close()
 
 
 def test_usage_is_counted_even_when_jobs_are_deleted(store):
