@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -62,16 +62,14 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
                 await messenger.stop()
             await dispatcher.stop()
 
-    return Starlette(
+    built = Starlette(
         lifespan=lifespan,
         routes=[
-            Route("/v2/jobs", api.create, methods=["POST"]),
-            Route("/v2/jobs", api.list, methods=["GET"]),
-            Route("/v2/jobs/{jobid}", api.get, methods=["GET"]),
-            Route("/v2/jobs/{jobid}", api.delete, methods=["DELETE"]),
-            Route("/v2/jobs/{jobid}/transcript", api.transcript, methods=["GET"]),
-            Route("/v2/jobs/{jobid}/log", api.log, methods=["GET"]),
-            Route("/v2/usage", api.usage, methods=["GET"]),
+            _route("/v2/jobs", GET=api.list, POST=api.create),
+            _route("/v2/jobs/{jobid}", GET=api.get, DELETE=api.delete),
+            _route("/v2/jobs/{jobid}/transcript", GET=api.transcript),
+            _route("/v2/jobs/{jobid}/log", GET=api.log),
+            _route("/v2/usage", GET=api.usage),
         ],
         middleware=[Middleware(_Dated)],
         exception_handlers={
@@ -81,6 +79,17 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
             Exception: _on_fault,
         },
     )
+    built.router.redirect_slashes = False  # whoever follows a redirect may well turn a POST into a GET
+    return built
+
+
+def _route(path: str, **by_method: Callable[[Request], Awaitable[Response]]) -> Route:
+    """Route a path, so that 405 tells all the methods that it has; HEAD is GET without the body."""
+
+    async def answer(request: Request) -> Response:
+        return await by_method["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, answer, methods=list(by_method))
 
 
 def _messenger(settings: ServerSettings, database: Database) -> "Messenger | None":

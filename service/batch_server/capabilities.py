@@ -60,7 +60,7 @@ def check(
         _check_speakers(transcription.speaker_diarization_config, diarizing=diarizing)
     filtering = transcription.transcript_filtering_config
     for replacement in filtering.replacements if filtering is not None else ():
-        if replacement.from_.startswith("/") and replacement.from_.endswith("/"):
+        if len(replacement.from_) > 1 and replacement.from_.startswith("/") and replacement.from_.endswith("/"):
             raise BadConfig(
                 "transcription_config.transcript_filtering_config.replacements: this server replaces words and "
                 f"phrases, not regular expressions such as {replacement.from_!r}"
@@ -175,6 +175,17 @@ def _without_effect(wanted: TranscriptionConfig) -> list[tuple[str, str]]:
         any(entry.sounds_like for entry in wanted.additional_vocab),
         "additional_vocab.sounds_like",
         "no effect; the model is told the words, not how they sound",
+    )
+    add(
+        any(not entry.content.strip() for entry in wanted.additional_vocab),
+        "additional_vocab",
+        "no effect of entries whose content is empty",
+    )
+    filtering = wanted.transcript_filtering_config
+    add(
+        filtering is not None and any(not pair.from_.strip() for pair in filtering.replacements),
+        "transcript_filtering_config.replacements",
+        "no effect of entries whose 'from' is empty",
     )
     punctuation = wanted.punctuation_overrides
     add(

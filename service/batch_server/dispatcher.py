@@ -31,9 +31,10 @@ _log = structlog.stdlib.get_logger("batch_server.dispatcher")
 
 
 def log_line(message: str, level: str = "INFO") -> str:
-    """Render a line for a job's log, in the manner of the API's example."""
+    """Render a line for a job's log, in the manner of the API's example; nothing in it can begin another line."""
     moment = timestamp(now_micros())
-    return f"{moment[:10]} {moment[11:19]},{moment[20:23]} {level:<7} dropscribe {message}\n"
+    shown = "".join(each if each.isprintable() else " " for each in message)
+    return f"{moment[:10]} {moment[11:19]},{moment[20:23]} {level:<7} dropscribe {shown}\n"
 
 
 class Outside(Protocol):

@@ -114,7 +114,7 @@ class Endpoints:
             job = await self._wait_for_end(job, seconds)
             answer["status"] = {"running": "created", "expired": "deleted"}.get(job.status, job.status)
             if job.status == "done":
-                answer[form] = await self._embedded(job, form)
+                answer |= await self._embedded(job, form)
         return json_response(answer, 201)
 
     def _owner(self, request: Request, rate: RateLimit) -> str:
@@ -213,7 +213,8 @@ class Endpoints:
     async def delete(self, request: Request) -> Response:
         """``DELETE /jobs/{jobid}``."""
         job = await self._job(request)
-        if job.status == "running" and not queries.flag(request.query_params, "force"):
+        force = queries.flag(request.query_params, "force")
+        if job.status == "running" and not force:
             raise JobRunning(f"Job {job.id} is still running; add force=true to stop and delete it")
         await self._database.run(self._store.retire, job.id, "deleted")
         self._dispatcher.interrupt(job.id)
@@ -261,11 +262,12 @@ class Endpoints:
     async def _reread(self, job: Job) -> Job:
         return await self._database.run(self._store.get, job.id) or job
 
-    async def _embedded(self, job: Job, form: str) -> Any:  # noqa: ANN401 - JSON, or text
+    async def _embedded(self, job: Job, form: str) -> dict[str, Any]:
+        """Give a job's transcript under the name of its format; nothing if it was deleted just now."""
         content = await self._database.run(self._store.transcript, job.id)
         if content is None:
-            return None
-        return msgspec.Raw(content) if form == "json-v2" else _rendered(content, form).decode()
+            return {}
+        return {form: msgspec.Raw(content) if form == "json-v2" else _rendered(content, form).decode()}
 
 
 def _reason(error: Exception) -> str:

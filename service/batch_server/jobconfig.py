@@ -2,7 +2,8 @@
 
 The structs follow the definitions of the published Batch API specification. Unknown fields are refused, with
 their place in the document, because a mistyped option that is silently ignored gives a transcript that
-silently isn't what was asked for.
+silently isn't what was asked for. A field that is ``null`` counts as not given: many programs write out what they
+leave open.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -25,7 +26,7 @@ class _Documented(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True
 class Vocabulary(_Documented):
     """A word or phrase that should be recognised, and how it may sound."""
 
-    content: Annotated[str, Meta(min_length=1)]
+    content: str
     sounds_like: tuple[str, ...] = ()
 
 
@@ -33,7 +34,7 @@ class PunctuationOverrides(_Documented):
     """Which punctuation the client wants."""
 
     sensitivity: Fraction | None = None
-    permitted_marks: tuple[Annotated[str, Meta(pattern="^(.|all)$")], ...] | None = None
+    permitted_marks: tuple[Annotated[str, Meta(pattern=r"^(.|all)\Z")], ...] | None = None
 
 
 class AudioFiltering(_Documented):
@@ -45,7 +46,7 @@ class AudioFiltering(_Documented):
 class Replacement(_Documented, rename={"from_": "from"}):
     """A text to find, and what to write in its place."""
 
-    from_: Annotated[str, Meta(min_length=1)]
+    from_: str
     to: str
 
 
@@ -61,6 +62,15 @@ class KnownSpeaker(_Documented):
 
     label: Annotated[str, Meta(min_length=1)]
     speaker_identifiers: Annotated[tuple[str, ...], Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        """Refuse an identifier that is given twice: the specification wants them unique.
+
+        Raises:
+            ValueError: If there is one.
+        """
+        if len(set(self.speaker_identifiers)) < len(self.speaker_identifiers):
+            raise ValueError("An identifier is given twice")
 
 
 class SpeakerDiarization(_Documented):
@@ -83,7 +93,7 @@ class TranscriptionConfig(_Documented):
     additional_vocab: Annotated[tuple[Vocabulary, ...], Meta(max_length=MAX_VOCABULARY)] = ()
     punctuation_overrides: PunctuationOverrides | None = None
     diarization: Literal["none", "speaker", "channel"] = "none"
-    channel_diarization_labels: tuple[Annotated[str, Meta(pattern="^[A-Za-z0-9._]+$")], ...] = ()
+    channel_diarization_labels: tuple[Annotated[str, Meta(pattern=r"^[A-Za-z0-9._]+\Z")], ...] = ()
     enable_entities: bool = False
     max_delay_mode: Literal["fixed", "flexible"] | None = None
     audio_filtering_config: AudioFiltering | None = None
@@ -94,14 +104,14 @@ class TranscriptionConfig(_Documented):
 class Fetch(_Documented):
     """Where the server should get the audio from."""
 
-    url: Annotated[str, Meta(min_length=1)]
+    url: str
     auth_headers: tuple[str, ...] = ()
 
 
 class Notification(_Documented):
     """Whom to tell when the job has ended, and what to send."""
 
-    url: Annotated[str, Meta(min_length=1)]
+    url: str
     contents: (
         tuple[
             Literal[
@@ -131,10 +141,10 @@ class Tracking(_Documented):
 
 
 class SrtOverrides(_Documented):
-    """Limits of a subtitle."""
+    """Limits of a subtitle; 0 stands for the default."""
 
-    max_line_length: Annotated[int, Meta(ge=1)] | None = None
-    max_lines: Annotated[int, Meta(ge=1)] | None = None
+    max_line_length: Annotated[int, Meta(ge=0)] | None = None
+    max_lines: Annotated[int, Meta(ge=0)] | None = None
 
 
 class OutputConfig(_Documented):
@@ -205,9 +215,6 @@ class JobConfig(_Documented):
         return self.tracking.reference if self.tracking is not None else None
 
 
-_decoder: Final = msgspec.json.Decoder(JobConfig)
-
-
 def parse(raw: bytes) -> JobConfig:
     """Read a job's config.
 
@@ -218,6 +225,17 @@ def parse(raw: bytes) -> JobConfig:
         BadConfig: If it isn't JSON or not a documented config; the detail names the field.
     """
     try:
-        return _decoder.decode(raw)
+        return msgspec.convert(_without_nulls(msgspec.json.decode(raw)), JobConfig)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadConfig(f"Job config is invalid: {error}") from error
+
+
+def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Leave out the fields that are null, but for those of ``tracking.details``, which are the client's own."""
+    if isinstance(value, dict):
+        return {
+            name: inner if name == "details" else _without_nulls(inner)
+            for name, inner in value.items()
+            if inner is not None
+        }
+    return [_without_nulls(inner) for inner in value] if isinstance(value, list) else value

@@ -127,7 +127,8 @@ def processing_data(header: str | None) -> str:
     if header is None:
         return ""
     try:
-        data = msgspec.json.decode(header, type=ProcessingData)
+        # What came as UTF-8 was read as Latin-1, as headers are.
+        data = msgspec.json.decode(header.encode("latin-1"), type=ProcessingData)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise Malformed(f"The header X-SM-Processing-Data is invalid: {error}") from error
     remark = "" if data.user_id is None else f", user {data.user_id}"

@@ -30,7 +30,7 @@ def task(config: JobConfig, audio: Path, *, longest: float) -> Task:
         language=None if wanted.language == languages.AUTO else languages.whisper_code(wanted.language),
         identification=_identification(config),
         by_channel=wanted.diarization == "channel",
-        vocabulary=tuple(entry.content for entry in wanted.additional_vocab),
+        vocabulary=tuple(entry.content for entry in wanted.additional_vocab if entry.content.strip()),
         volume_threshold=filtering.volume_threshold if filtering is not None else None,
         longest=longest,
         speaker_sensitivity=_sensitivity(wanted) if wanted.diarization == "speaker" else None,

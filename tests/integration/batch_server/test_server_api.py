@@ -283,8 +283,23 @@ def test_a_form_that_is_not_as_documented_is_refused(api, files, error):
 def test_a_body_that_is_no_form_is_refused(api):
     response = api.post("jobs", content=b"x" * 100, headers={"Content-Type": "application/json"})
     assert (response.status_code, response.json()["error"]) == (400, "Malformed request")
-    response = api.post("jobs", content=b"x" * 100, headers={"Content-Type": "multipart/form-data; boundary=b"})
-    assert (response.status_code, response.json()["error"]) == (400, "Malformed request")
+    for boundary in ("b", "b" * 5000):
+        headers = {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+        response = api.post("jobs", content=b"x" * 100, headers=headers)
+        assert (response.status_code, response.json()["error"]) == (400, "Malformed request")
+
+
+def test_a_path_tells_all_its_methods_and_leads_nowhere_else(api):
+    refused = api.put("jobs")
+    assert refused.status_code == 405
+    assert set(refused.headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    assert api.get("jobs/").status_code == 404  # and not a redirect, which would make a GET of a POST
+    listed, head = api.get("jobs", params={"limit": 1}), api.head("jobs", params={"limit": 1})
+    assert (head.status_code, head.headers["content-length"], head.content) == (
+        200,
+        listed.headers["content-length"],
+        b"",
+    )
 
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "x"}, {"created_before": "x"}, {"include_deleted": "x"}])
@@ -371,10 +386,11 @@ def test_unfinished_jobs_are_limited(start_server, recordings):
 
 
 def test_the_processing_header_is_noted_or_refused(api, recordings):
-    header = {"X-SM-Processing-Data": '{"parallel_engines": 4, "user_id": "ann"}'}
+    user = "Zoë\\nERROR forged"  # in JSON, where it stands for a line break
+    header = {"X-SM-Processing-Data": f'{{"parallel_engines": 4, "user_id": "{user}"}}'.encode()}
     files = {"config": (None, GOOD), "data_file": ("a.flac", (recordings / "leisure.flac").read_bytes())}
     job_id = api.post("jobs", files=files, headers=header).json()["id"]
-    assert "user ann" in api.get(f"jobs/{job_id}/log").text
+    assert "user Zoë ERROR forged" in api.get(f"jobs/{job_id}/log").text.splitlines()[0]
     refused = api.post("jobs", files=files, headers={"X-SM-Processing-Data": "[]"})
     assert (refused.status_code, refused.json()["error"]) == (400, "Malformed request")
 

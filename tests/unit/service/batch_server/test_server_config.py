@@ -107,6 +107,8 @@ def test_what_is_no_documented_config_is_refused_with_its_place(raw, named):
         {"punctuation_overrides": {"sensitivity": 1.1}},
         {"punctuation_overrides": {"permitted_marks": ["ab"]}},
         {"channel_diarization_labels": ["a b"]},
+        {"channel_diarization_labels": ["a\n"]},
+        {"speaker_diarization_config": {"speakers": [{"label": "A", "speaker_identifiers": ["x", "x"]}]}},
         {"audio_filtering_config": {"volume_threshold": 101}},
         {"transcript_filtering_config": {"replacements": [{"from": "a"}]}},
         {"additional_vocab": [{"sounds_like": ["a"]}]},
@@ -117,6 +119,33 @@ def test_what_is_no_documented_config_is_refused_with_its_place(raw, named):
 def test_values_outside_the_documented_ones_are_refused(wrong):
     with pytest.raises(BadConfig, match=r"\$\.transcription_config"):
         parse(**wrong)
+
+
+def test_null_stands_for_not_given_but_not_for_what_is_needed():
+    config = parse(
+        additional_vocab=None, domain=None, enable_entities=None, punctuation_overrides={"sensitivity": None}
+    )
+    assert config.transcription_config.additional_vocab == ()
+    assert capabilities.notes(config) == []
+    assert jobconfig.parse(json.dumps(EVERYTHING).encode()).tracking.details == {"deep": [1, {"x": None}]}
+    with pytest.raises(BadConfig, match="language"):
+        parse(language=None)
+
+
+def test_what_is_documented_but_empty_is_taken_and_noted():
+    transcription = {
+        "language": "en",
+        "additional_vocab": [{"content": ""}, {"content": "CEO"}],
+        "transcript_filtering_config": {"replacements": [{"from": "", "to": "x"}, {"from": "/", "to": "or"}]},
+    }
+    spec.assert_valid(transcription, "TranscriptionConfig")
+    config = parse(**transcription)
+    capabilities.check(config, model="tiny.en")
+    assert transcribe.task(config, Path("a.wav"), longest=60.0).vocabulary == ("CEO",)
+    assert [note.split(":")[0].rpartition(".")[2] for note in capabilities.notes(config)] == [
+        "additional_vocab",
+        "replacements",
+    ]
 
 
 def test_a_language_that_the_model_does_not_know_is_refused_with_a_way_out():
