@@ -117,9 +117,10 @@ class Control:
         """The service's own bytes of a transcript, by format; empty if there is none."""
         entry = await self._find(uid)
         owner = await self._ledger(Ledger.entry, entry.copy_of) if entry.copy_of else entry
-        if not await asyncio.to_thread(self._store.has, owner.uid):
+        try:
+            found = await asyncio.to_thread(self._store.get, owner.uid)
+        except FileNotFoundError:
             return {}
-        found = await asyncio.to_thread(self._store.get, owner.uid)
         return {form.value: data for form, data in found.items()}
 
     async def explain(self, path: Path) -> dict[str, Any]:

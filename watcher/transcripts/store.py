@@ -104,14 +104,6 @@ class TranscriptStore:
             raise DamagedTranscript(f"The transcript kept in {path} is damaged.")
         return originals
 
-    def has(self, uid: str) -> bool:
-        """Whether something is kept; only `get` tells whether it is whole."""
-        try:
-            self._files.lstat(self._path(uid))
-        except OSError:
-            return False
-        return True
-
     def remove(self, uid: str) -> None:
         """Forget a transcript, if there is one.
 

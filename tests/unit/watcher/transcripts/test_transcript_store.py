@@ -31,13 +31,12 @@ def store(folder):
 
 
 def test_what_was_put_is_what_is_got(store):
-    assert not store.has("u1")
+    with pytest.raises(FileNotFoundError):
+        store.get("u1")
     store.put("u1", ORIGINALS)
-    assert store.has("u1")
     assert store.get("u1") == ORIGINALS
     store.remove("u1")
     store.remove("u1")
-    assert not store.has("u1")
     with pytest.raises(FileNotFoundError):
         store.get("u1")
 
