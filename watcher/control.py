@@ -177,7 +177,7 @@ class Control:
         if entry.state.is_active:
             raise UsageError(f"{display_name(entry.path)} is {entry.state}: there is nothing to retry.")
         again = await self._settings_now(entry)
-        resume = any(account.name == entry.account for account in self._accounts)
+        resume = any(a.name == entry.account and entry.id not in a.away for a in self._accounts)
         now = self._clock.now()
         if again and config_key(again[0], again[1]) != entry.config_key and entry.state is not EntryState.DONE:
             await asyncio.to_thread(self._store.remove, entry.uid)  # it was made with other settings
@@ -187,7 +187,7 @@ class Control:
         return await self._tell(entry)
 
     async def cancel(self, uid: str) -> dict[str, Any]:
-        """Give up an entry that has not ended. A job that runs at the service is deleted there if it can be."""
+        """Give up an entry that has not ended. Its job, if it has one, is deleted as soon as that is possible."""
         entry = await self._find(uid)
         if entry.state.is_settled:
             raise UsageError(f"{display_name(entry.path)} is {entry.state} already.")
@@ -195,7 +195,7 @@ class Control:
         ended = await self._ledger(
             Ledger.end, entry, EntryState.CANCELLED, now=now, reason="You cancelled it.", by_person=True
         )
-        await self._scheduler.abandon(entry)
+        self._scheduler.wake()
         return await self._tell(ended)
 
     async def watch_folders(self, folders: Sequence[WatchFolder]) -> None:

@@ -83,7 +83,7 @@ def next_step(
     match entry.state:
         case EntryState.WAITING:
             return _before_submission(entry, twin, stopped, now)
-        case EntryState.DONE if cleanups:
+        case EntryState.DONE | EntryState.CANCELLED if cleanups:
             return " ".join(_left_to_do(cleanup) for cleanup in cleanups)
         case EntryState.SUBMITTING:
             return "It is being uploaded, or its answer is being looked for."

@@ -25,6 +25,7 @@ FAST = {
     (deliver, "OUTPUT_DELAY"): 0.1,
     (reconcile, "_AFTER_TROUBLE"): 0.1,
     (recovery, "_ORPHAN_DELAY"): 0.05,
+    (recovery, "_IDLE_PULSE"): 0.2,
 }
 """Delays of the scheduler, in seconds, so that a test need not wait as long as a person would."""
 

@@ -9,7 +9,7 @@ import threading
 import wave
 import zlib
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from service.dashboard.server import serve_dashboard
@@ -37,7 +37,6 @@ class QuietScheduler:
     """Takes the orders that Control gives to the scheduler, and remembers them."""
 
     bus: EventBus
-    abandoned: list[str] = field(default_factory=list)
     woken: int = 0
 
     async def refresh_holds(self) -> None:
@@ -47,10 +46,6 @@ class QuietScheduler:
     def wake(self) -> None:
         """Work may go on."""
         self.woken += 1
-
-    async def abandon(self, entry: Entry) -> None:
-        """An entry was cancelled."""
-        self.abandoned.append(entry.uid)
 
 
 class _NoConnector:

@@ -56,20 +56,41 @@ class Housekeeping(LedgerWriter):
             said: what was done, or why not, in words for a person; empty says nothing.
         """
         with self._transaction("cleaned"):
-            self._execute("drop_cleanup", entry_id=cleanup.entry_id, kind=cleanup.kind)
+            self._execute("drop_cleanup", entry_id=cleanup.entry_id, kind=cleanup.kind, what=cleanup.what)
+            if cleanup.kind == "job":
+                self._execute("forget_job", id=cleanup.entry_id, job_id=cleanup.what)
             if said:
                 self._note(self.entry(cleanup.entry_id), now, said)
 
     def clean_later(self, cleanup: Cleanup, *, now: float, due_at: float, reason: str) -> None:
         """A cleanup can't be carried out now; the history says why, once for each reason."""
         with self._transaction("clean later"):
-            values = {"entry_id": cleanup.entry_id, "kind": cleanup.kind}
+            values = {"entry_id": cleanup.entry_id, "kind": cleanup.kind, "what": cleanup.what}
             if self._execute("delay_cleanup", **values, due_at=due_at, reason=reason) and reason != cleanup.reason:
                 self._note(self.entry(cleanup.entry_id), now, reason)
 
-    def _put_cleanup(
-        self, entry: Entry, kind: str, what: str, now: float, *, path: Path | None = None, account: str | None = None
+    def _put_away_later(self, entry: Entry, after: str, now: float) -> None:
+        self._execute("drop_cleanup", entry_id=entry.id, kind="source", what=None)
+        values = {"path": os.fsencode(entry.path), "account": None, "key_digest": None, "config_key": None}
+        self._execute("put_cleanup", entry_id=entry.id, kind="source", what=after, now=now, **values)
+
+    def _delete_job_later(
+        self, entry: Entry, job_id: str, now: float, *, account: str | None, key: str | None, is_wanted: bool
     ) -> None:
-        place = os.fsencode(path) if path else None
-        values = {"entry_id": entry.id, "kind": kind, "what": what, "path": place, "account": account}
-        self._execute("put_cleanup", **values, now=now)
+        """Nobody waits for a job any more.
+
+        Args:
+            entry: whose it is.
+            job_id: its id.
+            now: unix time.
+            account: where it is.
+            key: digest of the key that sees it.
+            is_wanted: whether it is to be taken up again, should this content be submitted again before it is gone.
+        """
+        if self._row("job_of_others", job_id=job_id, id=entry.id):
+            return
+        values = {"path": None, "account": account, "key_digest": key}
+        config_key = entry.config_key if is_wanted else None
+        self._execute(
+            "put_cleanup", entry_id=entry.id, kind="job", what=job_id, now=now, config_key=config_key, **values
+        )

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from watcher.ledger.connection import check_integrity, connect, connect_readonly, make_durable
-from watcher.ledger.housekeeping import Housekeeping
 from watcher.ledger.migrate import check_version, migrate
 from watcher.ledger.reader import LedgerReader
 from watcher.ledger.rows import NewEntry, as_text, config_key, display_name, from_new, to_entry
+from watcher.ledger.submitting import REPLACED, Submitting
 from watcher.ledger.transitions import IllegalMove
 from watcher.models import AttemptState, Entry, EntryState
 
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["Ledger", "open_ledger", "open_readonly"]
 
 _S = EntryState
-_OPEN = frozenset({_S.SUBMITTING, _S.HELD})
-"""States of an entry whose latest attempt may still come to something."""
-_REPLACED = "Other content took its place before it was submitted."
 
 
 def open_ledger(file: Path, *, backups: Path, checkpoint: Callable[[str], None] | None = None) -> Ledger:
@@ -65,7 +62,7 @@ def open_readonly(file: Path) -> LedgerReader:
     return LedgerReader(connect_readonly(file), file)
 
 
-class Ledger(Housekeeping):
+class Ledger(Submitting):
     """Reads and moves entries. Use it from one thread at a time."""
 
     # What was found
@@ -97,7 +94,7 @@ class Ledger(Housekeeping):
     def _supersede(self, entry: Entry, now: float) -> None:
         """Other content took the entry's path. A job that may be running is still seen to its end."""
         if entry.state is _S.WAITING:
-            self._move(entry, _S.CANCELLED, now, reason=_REPLACED)
+            self._move(entry, _S.CANCELLED, now, reason=REPLACED)
         self._execute("supersede", id=entry.id, now=now)
 
     def relocate(self, entry_id: int, *, root: Path, path: Path, size: int, mtime_ns: int, now: float) -> Entry:
@@ -110,136 +107,6 @@ class Ledger(Housekeeping):
             self._execute("relocate", id=entry_id, size=size, mtime_ns=mtime_ns, **places)
             self._event(entry_id, entry.state, entry.state, now, f"Moved from {display_name(entry.path)}.")
             return self.entry(entry_id)
-
-    # Submitting
-
-    def claim(
-        self,
-        engine: Engine,
-        root: Path,
-        *,
-        account: str,
-        reference: str,
-        now: float,
-        reusable: Callable[[Entry, Entry, Entry], bool],
-        newest_first: bool = False,
-    ) -> tuple[Entry, Attempt | None] | None:
-        """Take the next waiting entry of a folder.
-
-        It becomes SUBMITTING with a prepared attempt; or TRANSCRIBED, with no attempt, where a transcript of the
-        same content and config is there already. An entry is passed over while another of the same content and
-        config has a job, or may have one.
-
-        Args:
-            engine: of the folder.
-            root: the folder.
-            account: where the job would go.
-            reference: a fresh one for the attempt.
-            now: unix time.
-            reusable: called with the entry, one of the same content and config, and the one under whose uid that
-                one's transcript is stored; says whether this transcript is to be used.
-            newest_first: take the newest recording instead of the oldest.
-        """
-        with self._transaction("claim"):
-            query = "claimable_newest" if newest_first else "claimable"
-            entry = self._entry(query, engine=engine.value, root=os.fsencode(root), now=now)
-            if entry is None:
-                return None
-            if owner := self._transcript_for(entry, reusable):
-                own = owner.id == entry.id
-                reason = "It was transcribed before." if own else f"Same content as {display_name(owner.path)}."
-                self._move(entry, _S.TRANSCRIBED, now, reason=reason)
-                self._execute("note_copy", id=entry.id, copy_of=None if own else owner.id)
-                return self.entry(entry.id), None
-            self._move(entry, _S.SUBMITTING, now)
-            self._execute("start_attempt", entry_id=entry.id, reference=reference, account=account, now=now)
-            self._execute("note_attempt", entry_id=entry.id, reference=reference, account=account)
-            return self.entry(entry.id), self.latest_attempt(entry.id)
-
-    def _transcript_for(self, entry: Entry, reusable: Callable[[Entry, Entry, Entry], bool]) -> Entry | None:
-        """Find the entry whose stored transcript `entry` can have."""
-        for twin in self.same_job(entry):
-            owner = self.entry(twin.copy_of) if twin.copy_of else twin
-            if reusable(entry, twin, owner):
-                return owner
-        return None
-
-    def arm(self, attempt: Attempt, *, now: float, key: str) -> None:
-        """From here on a job may exist: commit that before the tail of the upload is sent.
-
-        Args:
-            attempt: the one that is under way.
-            now: unix time.
-            key: digest of the key that it is submitted with.
-
-        Raises:
-            IllegalMove: a person cancelled the entry meanwhile, or another attempt is under way; send no tail.
-        """
-        with self._transaction("arm"):
-            entry = self.entry(attempt.entry_id)
-            wanted = entry.state is _S.SUBMITTING and entry.reference == attempt.reference
-            if not wanted or not self._execute("arm_attempt", id=attempt.id, now=now, key_digest=key):
-                raise IllegalMove(f"{entry.path} is not to be submitted any more.")
-
-    def accept(self, attempt: Attempt, job_id: str, *, now: float, key: str, reason: str = "") -> Entry:
-        """The service has the job: SUBMITTING (or HELD) → SUBMITTED.
-
-        Args:
-            attempt: the one that made it.
-            job_id: its id.
-            now: unix time.
-            key: digest of the key that sees it.
-            reason: how it was found, if not by the answer.
-
-        Returns:
-            The entry. If it does not have this `job_id` then, nobody waits for the job any more: delete it.
-        """
-        with self._transaction("accept"):
-            entry = self.entry(attempt.entry_id)
-            was_open = self._end_attempt(attempt, AttemptState.ACCEPTED, now, job_id)
-            if not was_open or entry.reference != attempt.reference or entry.state not in _OPEN:
-                return entry
-            values = {"job_id": job_id, "account": attempt.account, "key_digest": key}
-            self._execute("note_job", id=entry.id, **values, now=now)
-            self._move(entry, _S.SUBMITTED, now, reason=reason)
-            return self.entry(entry.id)
-
-    def give_back(
-        self,
-        attempt: Attempt,
-        ended: AttemptState,
-        *,
-        now: float,
-        next_attempt_at: float,
-        reason: str,
-        fix: str = "",
-        counts: bool = True,
-    ) -> Entry:
-        """No job exists: SUBMITTING → WAITING, to be tried again from `next_attempt_at` on.
-
-        An entry that a person cancelled meanwhile stays so. One whose place other content took is CANCELLED.
-
-        Args:
-            attempt: the one that ended.
-            ended: REFUSED, ABSENT or DROPPED.
-            now: unix time.
-            next_attempt_at: unix time.
-            reason: why, in words for a person.
-            fix: what the person can do, if anything.
-            counts: False where it was no fault of the recording's, such as being offline.
-        """
-        with self._transaction("give back"):
-            entry = self.entry(attempt.entry_id)
-            was_open = self._end_attempt(attempt, ended, now)
-            if not was_open or entry.reference != attempt.reference or entry.state not in _OPEN:
-                return entry
-            if entry.current:
-                self._move(entry, _S.WAITING, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at)
-            else:
-                self._move(entry, _S.CANCELLED, now, reason=_REPLACED)
-            if not counts:
-                self._execute("uncount", id=entry.id)
-            return self.entry(entry.id)
 
     # After the job
 
@@ -268,6 +135,8 @@ class Ledger(Housekeeping):
             by_person: whether a person asked for it.
             gone: whether the recording is not at its path any more: whatever comes there next is new.
             job_over: whether its job will give no transcript any more, so that a retry submits it anew.
+
+        The job of what a person cancels is deleted at the service as soon as that is possible.
         """
         with self._transaction(f"end {target.value}"):
             attempt = self.latest_attempt(entry.id)
@@ -276,14 +145,11 @@ class Ledger(Housekeeping):
             self._move(entry, target, now, reason=reason, fix=fix, by_person=by_person)
             if gone:
                 self._execute("supersede", id=entry.id, now=now)
+            if by_person and target is _S.CANCELLED:
+                self._abandon_job(entry, now, is_wanted=not job_over)
             if job_over:
-                self._execute("forget_job", id=entry.id)
+                self._execute("forget_job", id=entry.id, job_id=None)
             return self.entry(entry.id)
-
-    def forget_job(self, entry_id: int) -> None:
-        """Its job was deleted: a retry submits it anew."""
-        with self._transaction("forget job"):
-            self._execute("forget_job", id=entry_id)
 
     def transcribed(self, entry: Entry, *, now: float, delete_job: bool = False) -> Entry:
         """The transcript is stored safely, under the entry's own uid: SUBMITTED → TRANSCRIBED.
@@ -296,7 +162,8 @@ class Ledger(Housekeeping):
         with self._transaction("transcribed"):
             self._move(entry, _S.TRANSCRIBED, now)
             if delete_job and entry.job_id:
-                self._put_cleanup(entry, "job", entry.job_id, now, account=entry.account)
+                values = {"account": entry.account, "key": entry.key_digest}
+                self._delete_job_later(entry, entry.job_id, now, **values, is_wanted=False)
             self._execute("note_copy", id=entry.id, copy_of=None)
             return self.entry(entry.id)
 
@@ -312,10 +179,10 @@ class Ledger(Housekeeping):
         That job is kept at the service until then; `owner` is the entry itself, or the one it is a copy of.
         """
         with self._transaction("fetch again"):
+            self._move(entry, _S.SUBMITTED, now, reason=reason)
             values = {"job_id": owner.job_id, "account": owner.account, "key_digest": owner.key_digest}
             self._execute("note_job", id=entry.id, **values, now=now)
-            self._execute("drop_cleanup", entry_id=owner.id, kind="job")
-            self._move(entry, _S.SUBMITTED, now, reason=reason)
+            self._execute("drop_cleanup", entry_id=owner.id, kind="job", what=owner.job_id)
             return self.entry(entry.id)
 
     def track_again(self, entry: Entry, *, now: float, reason: str) -> Entry:
@@ -336,7 +203,7 @@ class Ledger(Housekeeping):
         with self._transaction("done"):
             self._put_outputs(entry.id, outputs)
             if after != "keep":
-                self._put_cleanup(entry, "source", after, now, path=entry.path)
+                self._put_away_later(entry, after, now)
             self._move(entry, _S.DONE, now, reason=entry.reason if entry.copy_of else "")
             return self.entry(entry.id)
 
@@ -358,8 +225,9 @@ class Ledger(Housekeeping):
     ) -> Entry:
         """Try an ended or held entry again, at no cost where that is possible.
 
-        DONE → TRANSCRIBED, which publishes what is stored. HELD or CANCELLED, with a job that can be asked:
-        → SUBMITTED. CANCELLED while a job may exist: → SUBMITTING, which looks for it. All else: → WAITING.
+        DONE → TRANSCRIBED, which publishes what is stored. HELD, with a job that can be asked: → SUBMITTED. CANCELLED
+        while a job may exist: → SUBMITTING, which looks for it. All else: → WAITING; what was HELD is then submitted
+        anew, and what was CANCELLED asks first for the job that it had.
 
         Args:
             entry: as it was read last.
@@ -378,11 +246,20 @@ class Ledger(Housekeeping):
                 raise IllegalMove(f"{entry.path} is not what it was: what is there now has an entry of its own.")
             if attempt and target is _S.WAITING:
                 self._end_attempt(attempt, AttemptState.DROPPED, now)
+            self._move(entry, target, now, reason=reason, by_person=True)
+            if target is _S.WAITING:
+                self._abandon_job(entry, now, is_wanted=entry.state is not _S.HELD)
             if again and target is _S.WAITING:
                 self._reconfigure(entry, again)
             self._execute("forgive", id=entry.id)
-            self._move(entry, target, now, reason=reason, by_person=True)
             return self.entry(entry.id)
+
+    def _abandon_job(self, entry: Entry, now: float, *, is_wanted: bool) -> None:
+        """Nobody waits for the job of an entry any more, if it has one."""
+        if entry.job_id:
+            values = {"account": entry.account, "key": entry.key_digest}
+            self._delete_job_later(entry, entry.job_id, now, **values, is_wanted=is_wanted)
+            self._execute("forget_job", id=entry.id, job_id=None)
 
     def _reconfigure(self, entry: Entry, again: NewSettings) -> None:
         engine, config, formats = again
@@ -430,6 +307,6 @@ def _target_of_retry(entry: Entry, attempt: Attempt | None, *, resume: bool) -> 
         return _S.TRANSCRIBED
     if entry.state is _S.CANCELLED and attempt and attempt.state is AttemptState.ARMED:
         return _S.SUBMITTING
-    if resume and entry.job_id and entry.state in {_S.HELD, _S.CANCELLED}:
+    if resume and entry.job_id and entry.state is _S.HELD:
         return _S.SUBMITTED
     return _S.WAITING

@@ -233,12 +233,17 @@ class LedgerReader:
         return [Path(os.fsdecode(row["path"])) for row in rows]
 
     def due_cleanups(self, now: float, *, kind: str | None = None, limit: int = 100) -> list[Cleanup]:
-        """Return what is left to do after transcripts and can be tried now, what waits longest first."""
+        """Return what is left to do and can be tried now, what waits longest first."""
         return [to_cleanup(row) for row in self._rows("due_cleanups", now=now, kind=kind, limit=limit)]
 
     def cleanups(self, entry_id: int) -> list[Cleanup]:
-        """Return what is left to do after an entry's transcript."""
+        """Return what is left to do for an entry."""
         return [to_cleanup(row) for row in self._rows("cleanups", entry_id=entry_id)]
+
+    def abandoned_jobs(self, entry: Entry, account: str) -> list[Cleanup]:
+        """Return the jobs at this account that nobody waits for and that would do for `entry`, oldest first."""
+        values = {"sha256": entry.fingerprint.sha256, "config_key": entry.config_key, "account": account}
+        return [to_cleanup(row) for row in self._rows("abandoned_jobs", **values)]
 
     def next_cleanup_at(self, now: float) -> float | None:
         """Return when a cleanup that failed is tried again, if later than `now`."""

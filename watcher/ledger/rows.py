@@ -78,7 +78,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """Something left to do once a transcript is safe.
+    """Something left to do: a job that nobody waits for, or a recording whose transcript is safe.
 
     Attributes:
         entry_id: whose.
@@ -86,6 +86,8 @@ class Cleanup:
         what: the job's id; or what `after` said.
         path: where the recording was.
         account: where the job is.
+        key_digest: of the key that sees the job.
+        config_key: of the job, where its transcript would still do for a recording that is to be submitted.
         since: unix time from which it is left to do.
         tries: how many times it failed.
         reason: why it failed last.
@@ -96,6 +98,8 @@ class Cleanup:
     what: str
     path: Path | None
     account: str | None
+    key_digest: str | None
+    config_key: str | None
     since: float
     tries: int
     reason: str
@@ -171,6 +175,8 @@ def to_cleanup(row: sqlite3.Row) -> Cleanup:
         what=row["what"],
         path=Path(os.fsdecode(row["path"])) if row["path"] is not None else None,
         account=row["account"],
+        key_digest=row["key_digest"],
+        config_key=row["config_key"],
         since=row["since"],
         tries=row["tries"],
         reason=row["reason"],

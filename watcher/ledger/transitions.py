@@ -42,8 +42,8 @@ BY_A_PERSON: dict[EntryState, frozenset[EntryState]] = {
     _S.DONE: frozenset({_S.TRANSCRIBED}),
     _S.FAILED: frozenset({_S.WAITING, _S.CANCELLED}),
     _S.SKIPPED: frozenset({_S.WAITING}),
-    # A job that may exist is looked for, and one that runs is waited for, before anything is paid again.
-    _S.CANCELLED: frozenset({_S.WAITING, _S.SUBMITTING, _S.SUBMITTED}),
+    # A job that may exist is looked for before anything is paid again.
+    _S.CANCELLED: frozenset({_S.WAITING, _S.SUBMITTING}),
     _S.HELD: frozenset({_S.WAITING, _S.SUBMITTED, _S.CANCELLED}),
 }
 

@@ -70,11 +70,16 @@ class LedgerWriter(LedgerReader):
         next_attempt_at: float = 0.0,
         by_person: bool = False,
     ) -> None:
+        """Move an entry that still is what it was when it was read: in that state, with that attempt and that job.
+
+        Raises:
+            IllegalMove: it is not; or this move is none that there is.
+        """
         check_move(entry.state, target, by_person=by_person)
-        values = {"id": entry.id, "from_state": entry.state.value, "to_state": target.value, "now": now}
-        moved = self._execute("move", **values, reason=reason, fix=fix, next_attempt_at=next_attempt_at)
-        if not moved:
-            raise IllegalMove(f"{entry.path} is not {entry.state} any more.")
+        read = {"id": entry.id, "from_state": entry.state.value, "reference": entry.reference, "job_id": entry.job_id}
+        values = {"to_state": target.value, "now": now, "reason": reason, "fix": fix}
+        if not self._execute("move", **read, **values, next_attempt_at=next_attempt_at):
+            raise IllegalMove(f"{entry.path} has gone on meanwhile: it is not {entry.state} as it was.")
         self._event(entry.id, entry.state, target, now, reason)
 
     def _event(self, entry_id: int, origin: EntryState | None, target: EntryState, now: float, reason: str) -> None:

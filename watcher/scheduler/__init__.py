@@ -1,10 +1,10 @@
 """What happens with an entry of the ledger, in the order in which it meets these modules.
 
-`intake` puts it in; `scheduler` claims it; `submit` uploads it and commits before the tail is sent; `reconcile`
-settles lost answers; `track` waits for the job; `deliver` writes the transcript; `cleanup` deletes the job and puts the
-recording away, where that was asked for. `retry` decides about failures,
-`holds` about what stops submission, `recovery` takes up what was left in the middle, and `loops` goes on whatever
-happens.
+`intake` puts it in; `scheduler` claims it; `former` looks for a job that does for it already; `submit` uploads it and
+commits before the tail is sent; `reconcile` settles lost answers; `track` waits for the job; `deliver` writes the
+transcript; `cleanup` deletes the job and puts the recording away, where that was asked for. `retry` decides about
+failures, `holds` about what stops submission, `recovery` takes up what was left in the middle, and `loops` goes on
+whatever happens.
 """
 
 from watcher.scheduler.account import Account, Connector, RateLimits

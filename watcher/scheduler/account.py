@@ -7,10 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiolimiter import AsyncLimiter
 
-from watcher.errors import EngineUnavailable
-from watcher.logs import get_logger
-from watcher.speechmatics import SpeechmaticsError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
@@ -20,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HOLD_PREFIX", "KEY_BACK", "Account", "Connector", "RateLimits"]
 
-_log = get_logger("account")
 HOLD_PREFIX = "account:"
 KEY_BACK = "Put the old key back (dropscribe login), and it goes on by itself"
 """What a person can do where a job was submitted with another key than the present one."""
@@ -117,16 +112,6 @@ class Account:
         Empty for all keys where it doesn't matter which one asks.
         """
         return "" if self.any_key else client.key_digest(self.salt)
-
-    async def delete_job(self, job_id: str) -> bool:
-        """Delete a job that nobody waits for, if the service can be asked now; returns whether it could."""
-        try:
-            client = await self.connector.connect()
-            await client.delete_job(job_id, force=True)
-        except (SpeechmaticsError, EngineUnavailable) as error:
-            _log.warning("a job that nobody waits for could not be deleted", job=job_id, why=str(error))
-            return False
-        return True
 
     def pause(self, until: float, reason: str, *, now: float, is_trouble: bool = True) -> None:
         """Submit nothing before `until` (unix times).

@@ -1,7 +1,8 @@
-"""What is left to do once a transcript is safe: its job at the service is deleted, its recording put away.
+"""What is left to do: jobs that nobody waits for are deleted at the service, transcribed recordings are put away.
 
-The ledger knows of each from the very commit that made the transcript safe until it is done or given up, so that a
-crash in between leaves nothing undone; the entry's history says what came of it.
+The ledger knows of each from the very commit that made the transcript safe, or gave the job up, until it is done or
+given up in its turn: neither a crash nor a lost network leaves anything undone. The entry's history says what came of
+it.
 """
 
 from __future__ import annotations
@@ -50,6 +51,7 @@ class Cleaner:
     Args:
         ledger: has it.
         accounts: all of them.
+        deleting: held while a job is deleted: none is taken up meanwhile.
         settings_of: the watch folder of an entry, as the config has it now.
         clock: the time.
         chance: spreads delays.
@@ -60,12 +62,14 @@ class Cleaner:
         ledger: LedgerWorker,
         accounts: Sequence[Account],
         *,
+        deleting: asyncio.Lock,
         settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
         chance: random.Random,
     ) -> None:
         self._ledger = ledger
         self._accounts = {account.name: account for account in accounts}
+        self._deleting = deleting
         self._settings_of = settings_of
         self._clock = clock
         self._chance = chance
@@ -81,17 +85,24 @@ class Cleaner:
         """Carry out what is due of one kind; then wait until something is."""
         self._wakes[kind].clear()
         now = self._clock.now()
-        due = await self._ledger(Ledger.due_cleanups, now, kind=kind)
-        for cleanup in due:
-            await self._carry_out(cleanup)
+        if kind == "job":
+            async with self._deleting:  # it may be taken up until then
+                due = await self._carry_out_all(await self._ledger(Ledger.due_cleanups, now, kind=kind, limit=1))
+        else:
+            due = await self._carry_out_all(await self._ledger(Ledger.due_cleanups, now, kind=kind))
         if not due:
             later = await self._ledger(Ledger.next_cleanup_at, now) or now + _IDLE_LOOK
             await wait_for(self._wakes[kind], max(0.05, min(_IDLE_LOOK, later - now)))
 
+    async def _carry_out_all(self, due: Sequence[Cleanup]) -> bool:
+        for cleanup in due:
+            await self._carry_out(cleanup)
+        return bool(due)
+
     async def _carry_out(self, cleanup: Cleanup) -> None:
         entry = await self._ledger(Ledger.entry, cleanup.entry_id)
         try:
-            said = await (self._delete_job(cleanup, entry) if cleanup.kind == "job" else self._put_away(cleanup, entry))
+            said = await (self._delete_job(cleanup) if cleanup.kind == "job" else self._put_away(cleanup, entry))
         except Later as error:
             now = self._clock.now()
             _log.info("left for later", file=str(entry.path), why=error.message)
@@ -119,29 +130,31 @@ class Cleaner:
             why = (error.strerror if isinstance(error, OSError) else None) or str(error)
             raise Later(f"Not yet done with the recording ({cleanup.what}): {why}.") from error
 
-    async def _delete_job(self, cleanup: Cleanup, entry: Entry) -> str:
+    async def _delete_job(self, cleanup: Cleanup) -> str:
         """Delete a job at the service; returns what became of it."""
         try:
-            return await self._delete_now(cleanup, entry)
+            return await self._delete_now(cleanup)
         except Later as error:
             if self._clock.now() - cleanup.since > _KEPT_FOR:
                 return f"{error.message} It is given up: the service removes jobs by itself after 7 days."
             raise
 
-    async def _delete_now(self, cleanup: Cleanup, entry: Entry) -> str:
+    async def _delete_now(self, cleanup: Cleanup) -> str:
         account = self._accounts.get(cleanup.account or "")
         if account is None:
             raise Later(f"Its job can't be deleted at {cleanup.account}: the config does not lead there any more.")
         visible = True
         try:
             client = await account.connector.connect()
-            visible = account.any_key or entry.key_digest in {None, account.key_of(client)}
-            await client.delete_job(cleanup.what)
+            visible = account.any_key or cleanup.key_digest in {None, account.key_of(client)}
+            await client.delete_job(cleanup.what, force=True)
         except sm.NotFound as error:
             if not error.from_api:
                 raise Later(f"Its job could not be deleted at the service: {error}") from error
             if not visible:
                 raise Later(f"Its job can't be deleted with the present API key. {KEY_BACK}.") from error
+            if self._clock.now() - cleanup.since < account.settle_listing:
+                raise Later("The service does not show its job at the moment.") from error
         except sm.Gone:
             pass
         except (sm.SpeechmaticsError, EngineUnavailable) as error:

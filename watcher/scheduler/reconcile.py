@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from watcher.scheduler.holds import Holds
     from watcher.speechmatics import AsyncClient, JobDetails
 
-__all__ = ["Absence", "Listing", "Reconciler", "next_look", "oldest_relevant", "verdict"]
+__all__ = ["FRUITLESS", "Absence", "Listing", "Reconciler", "next_look", "oldest_relevant", "verdict"]
 
 _log = get_logger("reconcile")
 RETENTION = 6.5 * 86400.0
@@ -41,7 +41,8 @@ CLOCK_SKEW = 86400.0
 _MOST_LOOKUPS = 500
 _AFTER_TROUBLE = 10.0
 _CHECK_FIRST = "If your account shows no job for it, submit it again (this may cost): dropscribe retry FILE"
-_FRUITLESS = frozenset({sm.JobStatus.DELETED, sm.JobStatus.EXPIRED, sm.JobStatus.REJECTED})
+FRUITLESS = frozenset({sm.JobStatus.DELETED, sm.JobStatus.EXPIRED, sm.JobStatus.REJECTED})
+"""What a job's status is when it will give no transcript."""
 
 
 @dataclass
@@ -151,7 +152,7 @@ class Reconciler:
             _log.info("cannot list jobs yet", account=self._account.name, why=str(error))
             return _AFTER_TROUBLE
         for attempt in attempts:
-            await self._settle(client, attempt, listing, key)
+            await self._settle(attempt, listing, key)
         now = self._clock.monotonic()
         left = [self._absences[a.reference] for a in attempts if a.reference in self._absences]
         return min((next_look(a.since, now, self._account.settle_listing) for a in left), default=0.0)
@@ -191,7 +192,7 @@ class Reconciler:
             return None
         return job.reference or ("" if job.config_data is not None else None)
 
-    async def _settle(self, client: AsyncClient, attempt: Attempt, listing: Listing, key: str) -> None:
+    async def _settle(self, attempt: Attempt, listing: Listing, key: str) -> None:
         now = self._clock.now()
         absence = self._absences.get(attempt.reference)
         if absence is not None and absence.key != key:
@@ -201,7 +202,7 @@ class Reconciler:
         same = self._account.any_key or attempt.key_digest == key
         match verdict(attempt, listing, absence, now=now, settle_listing=settle, same_key=same):
             case "adopt":
-                await self._adopt(client, attempt, listing.jobs[attempt.reference], key)
+                await self._adopt(attempt, listing.jobs[attempt.reference], key)
             case "hold":
                 await self._hold(attempt, "It can't be known whether the service took this recording.", _CHECK_FIRST)
             case "hold for the key":
@@ -223,24 +224,13 @@ class Reconciler:
                 return
         self._absences.pop(attempt.reference, None)
 
-    async def _adopt(self, client: AsyncClient, attempt: Attempt, jobs: list[JobDetails], key: str) -> None:
+    async def _adopt(self, attempt: Attempt, jobs: list[JobDetails], key: str) -> None:
         """Take the oldest job that may give a transcript; the others cost nothing more if they are stopped."""
-        keep = next((job for job in jobs if job.status not in _FRUITLESS), jobs[0])
-        for twin in jobs:
-            if twin is not keep:
-                await self._delete_twin(client, twin)
+        keep = next((job for job in jobs if job.status not in FRUITLESS), jobs[0])
+        twins = [job.id for job in jobs if job is not keep and not job.status.is_final]
         reason = "The service's answer was lost; its job was found by its reference."
-        entry = await self._ledger(Ledger.accept, attempt, keep.id, now=self._clock.now(), key=key, reason=reason)
-        if entry.job_id != keep.id:
-            await self._account.delete_job(keep.id)  # cancelled meanwhile: nobody waits for it
-
-    async def _delete_twin(self, client: AsyncClient, twin: JobDetails) -> None:
-        if twin.status.is_final:
-            return
-        try:
-            await client.delete_job(twin.id, force=True)
-        except sm.SpeechmaticsError as error:
-            _log.warning("a second job could not be deleted", job=twin.id, why=str(error))
+        now = self._clock.now()
+        await self._ledger(Ledger.accept, attempt, keep.id, now=now, key=key, reason=reason, twins=twins)
 
     async def _hold_all(self, attempts: Sequence[Attempt], error: Exception) -> float:
         for attempt in attempts:

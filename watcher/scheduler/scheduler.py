@@ -11,6 +11,7 @@ from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.cleanup import Cleaner
+from watcher.scheduler.former import FormerJobs
 from watcher.scheduler.holds import Holds
 from watcher.scheduler.loops import keep_going, wait_for
 from watcher.scheduler.recovery import Recovery
@@ -78,9 +79,12 @@ class Scheduler:
         self._recovery = Recovery(
             ledger, accounts, self.holds, under_way=self._under_way, settled=self.wake, clock=clock
         )
-        self._cleaner = Cleaner(ledger, accounts, settings_of=settings_of, clock=clock, chance=chance)
+        former = FormerJobs(ledger, clock=clock)
+        self._cleaner = Cleaner(
+            ledger, accounts, deleting=former.lock, settings_of=settings_of, clock=clock, chance=chance
+        )
         gate = Gate(stopped=self._is_stopped, folder_of=folder_of, writer=writer)
-        self._submitter = Submitter(ledger, gate, preparer, self.holds, clock=clock, chance=chance, bus=bus)
+        self._submitter = Submitter(ledger, gate, preparer, self.holds, former, clock=clock, chance=chance, bus=bus)
         self._trackers = {
             account.name: Tracker(ledger, account, deliverer, self.holds, clock=clock, chance=chance)
             for account in accounts
@@ -163,12 +167,6 @@ class Scheduler:
         paused = any(folder.path == entry.root and folder.paused for folder in self._folders())
         return self.holds.is_held(account) or paused
 
-    async def abandon(self, entry: Entry) -> None:
-        """A person cancelled this entry: delete its job at the service, if it has one and can be asked now."""
-        account = next((a for a in self._accounts if a.name == entry.account), None)
-        if account is not None and entry.job_id is not None and await account.delete_job(entry.job_id):
-            await self._ledger(Ledger.forget_job, entry.id)
-
     async def is_quiet(self) -> bool:
         """Whether nothing is left that could go on by itself before long."""
         now = self._clock.now()
@@ -249,6 +247,7 @@ class Scheduler:
             self._wakes[account.name].set()
         if after is None or after.state in {EntryState.SUBMITTING, EntryState.CANCELLED}:
             self._recovery.wake()  # a job may exist whose answer was lost
+            self._cleaner.wake()  # or one that nobody waits for
         elif after.state is EntryState.SUBMITTED:
             self._trackers[account.name].wake()
 

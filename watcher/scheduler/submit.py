@@ -2,7 +2,8 @@
 
 The order of things makes it safe to be killed at any instant:
 
-1. The attempt is in the ledger, PREPARED (`Ledger.claim` did that).
+1. The attempt is in the ledger, PREPARED (`Ledger.claim` did that). A job that a cancelled recording of the same
+   content left behind does instead, where there is one: see `former`.
 2. The upload runs; its last KiB and the closing boundary are withheld. A body that never completes makes no job.
 3. The gate: same content, output folder writable, no hold. Then ARMED is committed.
 4. The tail is sent. 201: the job's id is committed. A clear refusal: no job exists. Anything else: a job may
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from watcher.ledger import LedgerWorker
     from watcher.models import Attempt, Entry
     from watcher.scheduler.account import Account
+    from watcher.scheduler.former import FormerJobs
     from watcher.scheduler.holds import Holds
     from watcher.scheduler.preparation import Preparer
     from watcher.speechmatics import UploadReceipt
@@ -73,6 +75,7 @@ class Submitter:
         gate: Gate,
         preparer: Preparer,
         holds: Holds,
+        former: FormerJobs,
         *,
         clock: Clock,
         chance: random.Random,
@@ -82,6 +85,7 @@ class Submitter:
         self._gate = gate
         self._preparer = preparer
         self._holds = holds
+        self._former = former
         self._clock = clock
         self._chance = chance
         self._bus = bus
@@ -92,16 +96,15 @@ class Submitter:
         An attempt whose outcome is unknown leaves the entry SUBMITTING and the attempt ARMED.
         """
         try:
+            if (waiting := await self._former.take_up(account, entry, attempt)) is not None:
+                return waiting
             job_id, key = await self._upload(account, entry, attempt)
         except Exception as error:  # noqa: BLE001 - every error is decided on, by its class
             return await self._after(error, account, entry, attempt)
         finally:
             account.progress.pop(entry.id, None)
         account.accepted()
-        after = await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now(), key=key)
-        if after.job_id != job_id:
-            await account.delete_job(job_id)  # cancelled meanwhile: nobody waits for it
-        return after
+        return await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now(), key=key)
 
     async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> tuple[str, str]:
         """Upload; returns the job's id, and the digest of the key that it was submitted with."""

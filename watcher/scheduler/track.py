@@ -102,8 +102,8 @@ class Tracker:
         self._clock = clock
         self._chance = chance
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._polls: set[int] = set()
-        """Ids of the entries whose jobs are waited for with a request each."""
+        self._polls: dict[int, str | None] = {}
+        """The jobs that are waited for with a request each, by their entries' ids."""
         self._last_change = clock.monotonic()
         self._wake = asyncio.Event()
 
@@ -125,6 +125,9 @@ class Tracker:
         self._wake.clear()
         entries = await self._ledger(Ledger.submitted_to, self._account.name)
         self._account.connector.in_use(busy=bool(entries))
+        jobs = {entry.id: entry.job_id for entry in entries}
+        for entry_id in [entry_id for entry_id, job_id in self._polls.items() if jobs.get(entry_id) != job_id]:
+            self._tasks[entry_id].cancel()  # nobody waits for this job any more; another may be waited for
         rest = [entry for entry in entries if entry.id not in self._tasks]
         if len(entries) <= LONG_POLLS or not rest:
             for entry in rest:
@@ -144,12 +147,12 @@ class Tracker:
         task = group.create_task(self._follow(entry, job), name=f"track {entry.job_id}")
         self._tasks[entry.id] = task
         if job is None:
-            self._polls.add(entry.id)
+            self._polls[entry.id] = entry.job_id
         task.add_done_callback(lambda _task: self._forget(entry.id))
 
     def _forget(self, entry_id: int) -> None:
         self._tasks.pop(entry_id, None)
-        self._polls.discard(entry_id)
+        self._polls.pop(entry_id, None)
         self.wake()
 
     async def _follow(self, entry: Entry, job: JobDetails | None) -> None:
@@ -167,6 +170,8 @@ class Tracker:
                 if job is None or not job.status.is_final:
                     job = await client.get_job(entry.job_id or "", wait=_WAIT)
                     visible = True
+                if job.status.is_final:
+                    self._polls.pop(entry.id, None)
                 if await self._ended(client, entry, job):
                     return
                 polls, failures = polls + 1, 0

@@ -8,16 +8,10 @@ from tests.support.changing_keys import PROJECTS, daemon_with
 from tests.support.daemon_bench import until
 from tests.support.fault_server import Fault
 from watcher.models import AttemptState, EntryState
-from watcher.scheduler import recovery
 from watcher.speechmatics import AsyncClient
 
 pytestmark = pytest.mark.anyio
 S = EntryState
-
-
-@pytest.fixture(autouse=True)
-def _quick_looks(monkeypatch):
-    monkeypatch.setattr(recovery, "_IDLE_PULSE", 0.2)
 
 
 async def lose_an_answer(it, key, **more):

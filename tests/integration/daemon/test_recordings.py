@@ -302,7 +302,7 @@ async def test_cancelling_a_running_job_deletes_it_and_retry_submits_it_anew(ben
             await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
             uid = it.entry("a.wav").uid
             await control.cancel(uid)
-            assert it.server.state.status(it.server.jobs[0]) == "deleted"
+            await until(lambda: it.server.state.status(it.server.jobs[0]) == "deleted")
             await control.retry(uid)
             await until(lambda: it.state_of("a.wav") is S.DONE)
         assert len(it.server.jobs) == 2

@@ -124,7 +124,7 @@ def test_retry_and_cancel(running, client):
         client.retry(entry.uid)
     assert refused.value.status == 409
     assert client.cancel(entry.uid)["state"] == "CANCELLED"
-    assert running.plant.scheduler.abandoned == [entry.uid]
+    assert running.plant.scheduler.woken == 2
     with pytest.raises(ControlError, match="already"):
         client.cancel(entry.uid)
 

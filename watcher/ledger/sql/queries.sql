@@ -37,7 +37,7 @@ UPDATE entries SET current = 0, changed_at = :now WHERE id = :id;
 -- name: move
 UPDATE entries SET state = :to_state, changed_at = :now, reason = :reason, fix = :fix,
                    next_attempt_at = :next_attempt_at
-WHERE id = :id AND state = :from_state;
+WHERE id = :id AND state = :from_state AND reference IS :reference AND job_id IS :job_id;
 
 -- No delay is longer than an hour: one that ends later than in two was set by a clock that was ahead.
 
@@ -133,7 +133,7 @@ UPDATE attempts SET state = :state, ended_at = :now, job_id = :job_id WHERE id =
 UPDATE entries SET job_id = :job_id, account = :account, key_digest = :key_digest, submitted_at = :now WHERE id = :id;
 
 -- name: forget_job
-UPDATE entries SET job_id = NULL WHERE id = :id;
+UPDATE entries SET job_id = NULL WHERE id = :id AND (:job_id IS NULL OR job_id = :job_id);
 
 -- name: annotate
 UPDATE entries SET reason = :reason, fix = :fix, next_attempt_at = :next_attempt_at
@@ -222,28 +222,42 @@ UPDATE roots SET baseline = 1 WHERE path = :path;
 SELECT value FROM salt;
 
 -- name: put_cleanup
-INSERT INTO cleanups (entry_id, kind, what, path, account, since, due_at)
-VALUES (:entry_id, :kind, :what, :path, :account, :now, :now)
-ON CONFLICT (entry_id, kind) DO UPDATE SET
-    what = excluded.what, path = excluded.path, account = excluded.account,
-    since = excluded.since, due_at = excluded.due_at, tries = 0, reason = '';
+INSERT INTO cleanups (entry_id, kind, what, path, account, key_digest, config_key, since, due_at)
+VALUES (:entry_id, :kind, :what, :path, :account, :key_digest, :config_key, :now, :now)
+ON CONFLICT (entry_id, kind, what) DO UPDATE SET
+    path = excluded.path, account = excluded.account, key_digest = excluded.key_digest,
+    config_key = excluded.config_key, since = excluded.since, due_at = excluded.due_at, tries = 0, reason = '';
 
 -- name: drop_cleanup
-DELETE FROM cleanups WHERE entry_id = :entry_id AND kind = :kind;
+DELETE FROM cleanups WHERE entry_id = :entry_id AND kind = :kind AND (:what IS NULL OR what = :what);
 
 -- name: delay_cleanup
 UPDATE cleanups SET due_at = :due_at, tries = tries + 1, reason = :reason
-WHERE entry_id = :entry_id AND kind = :kind;
+WHERE entry_id = :entry_id AND kind = :kind AND what = :what;
 
 -- name: cleanups
-SELECT * FROM cleanups WHERE entry_id = :entry_id ORDER BY kind;
+SELECT * FROM cleanups WHERE entry_id = :entry_id ORDER BY kind, what;
 
 -- name: due_cleanups
--- Until the outputs are written, the job is kept: should the stored transcript be damaged, it is fetched again.
+-- An entry's own job is kept until its outputs are written: should the stored transcript be damaged, it is fetched
+-- again. One that an entry is about to ask for, instead of paying again, is kept for that.
 SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
 WHERE (due_at <= :now OR due_at > :now + 7200) AND (:kind IS NULL OR kind = :kind)
-  AND entries.state IN ('DONE', 'FAILED', 'SKIPPED', 'CANCELLED')
+  AND (entries.state IN ('DONE', 'FAILED', 'SKIPPED', 'CANCELLED') OR (kind = 'job' AND what IS NOT entries.job_id))
+  AND NOT EXISTS (SELECT 1 FROM entries AS w
+                  WHERE w.sha256 = entries.sha256 AND w.config_key = cleanups.config_key
+                    AND w.state IN ('WAITING', 'SUBMITTING'))
 ORDER BY due_at, entry_id LIMIT :limit;
+
+-- name: abandoned_jobs
+SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
+WHERE entries.sha256 = :sha256 AND entries.sha256 <> '' AND kind = 'job'
+  AND cleanups.config_key = :config_key AND cleanups.account = :account
+ORDER BY since, what;
+
+-- name: job_of_others
+SELECT 1 FROM entries
+WHERE job_id = :job_id AND id <> :id AND state IN ('SUBMITTED', 'TRANSCRIBED', 'DONE', 'HELD') LIMIT 1;
 
 -- name: next_cleanup_at
 SELECT min(due_at) FROM cleanups WHERE due_at > :now;

@@ -93,18 +93,20 @@ CREATE TABLE roots (
 CREATE TABLE salt (value BLOB NOT NULL) STRICT;
 INSERT INTO salt (value) VALUES (randomblob(32));
 
--- What is left to do once a transcript is safe: the job at the service ('job'), the recording ('source').
+-- What is left to do: a job that is to be deleted at the service ('job'), a recording to put away ('source').
 CREATE TABLE cleanups (
-    entry_id INTEGER NOT NULL REFERENCES entries (id),
-    kind     TEXT    NOT NULL CHECK (kind IN ('job', 'source')),
-    what     TEXT    NOT NULL,
-    path     BLOB,
-    account  TEXT,
-    since    REAL    NOT NULL,
-    due_at   REAL    NOT NULL,
-    tries    INTEGER NOT NULL DEFAULT 0,
-    reason   TEXT    NOT NULL DEFAULT '',
-    PRIMARY KEY (entry_id, kind)
+    entry_id   INTEGER NOT NULL REFERENCES entries (id),
+    kind       TEXT    NOT NULL CHECK (kind IN ('job', 'source')),
+    what       TEXT    NOT NULL,
+    path       BLOB,
+    account    TEXT,
+    key_digest TEXT,
+    config_key TEXT,
+    since      REAL    NOT NULL,
+    due_at     REAL    NOT NULL,
+    tries      INTEGER NOT NULL DEFAULT 0,
+    reason     TEXT    NOT NULL DEFAULT '',
+    PRIMARY KEY (entry_id, kind, what)
 ) STRICT;
 
 CREATE INDEX cleanups_due ON cleanups (due_at);

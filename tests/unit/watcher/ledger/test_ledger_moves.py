@@ -124,8 +124,15 @@ def test_a_copy_of_what_was_cancelled_waits_until_it_is_known_whether_that_has_a
     copy = added(ledger, "b.wav", "same")
     assert claim(ledger) is None
     assert ledger.twin_in_flight(copy).id == entry.id
-    ledger.accept(attempt, "job", now=4.0, key="key")  # found: whoever asked deletes it
-    assert claim(ledger)[0].id == copy.id
+    ledger.accept(attempt, "job", now=4.0, key="key")
+    waiting, second = claim(ledger)
+    assert waiting.id == copy.id
+    [left] = ledger.abandoned_jobs(waiting, CLOUD)
+    assert not ledger.due_cleanups(9.0), "it is not deleted while somebody is about to ask for it"
+    taken = ledger.take_up(second, left, now=5.0)
+    assert (taken.state, taken.job_id, taken.attempts) == (S.SUBMITTED, "job", 0)
+    assert not ledger.cleanups(entry.id)
+    assert "for b.wav" in ledger.history(entry.id)[-1].reason
 
 
 def test_a_copy_with_another_config_is_paid_on_its_own(ledger):
