@@ -46,7 +46,7 @@ async def cancel(it, control, *names):
 
 
 async def test_what_is_asked_for_again_waits_for_the_job_that_it_had(bench):
-    async with bench(UNREACHABLE, processing_time=30.0) as it:
+    async with bench(UNREACHABLE, processing_time=600.0) as it:
         for name in ("running.wav", "done.wav", "copied.wav"):
             it.record(name)
         async with it.running() as control:
@@ -68,7 +68,7 @@ async def test_what_is_asked_for_again_waits_for_the_job_that_it_had(bench):
 
 
 async def test_what_nobody_asks_for_again_is_deleted_once_the_network_is_back(bench):
-    async with bench(UNREACHABLE, processing_time=30.0) as it:
+    async with bench(UNREACHABLE, processing_time=600.0) as it:
         it.record("a.wav")
         async with it.running() as control:
             await cancel(it, control, "a.wav")
@@ -79,7 +79,7 @@ async def test_what_nobody_asks_for_again_is_deleted_once_the_network_is_back(be
 
 
 async def test_a_job_that_is_not_there_any_more_is_made_anew_for_who_asks_again(bench):
-    async with bench(UNREACHABLE, processing_time=30.0) as it:
+    async with bench(UNREACHABLE, processing_time=600.0) as it:
         for name in ("deleted.wav", "expired.wav", "rejected.wav"):
             it.record(name)
         async with it.running() as control:
@@ -95,7 +95,7 @@ async def test_a_job_that_is_not_there_any_more_is_made_anew_for_who_asks_again(
 
 async def test_while_the_service_cannot_tell_nothing_is_paid_again(bench):
     silent = Fault("status", on="job", status=503, times=None)
-    async with bench(UNREACHABLE, processing_time=30.0) as it:
+    async with bench(UNREACHABLE, processing_time=600.0, account={"settle_listing": 60.0}) as it:
         it.record("a.wav")
         async with it.running() as control:
             await cancel(it, control, "a.wav")
@@ -113,7 +113,7 @@ async def test_while_the_service_cannot_tell_nothing_is_paid_again(bench):
 async def test_a_job_that_turns_up_after_its_recording_was_cancelled_is_kept_in_mind(bench):
     """One is found by its reference, the answer of the other comes late; neither can be deleted at once."""
     lost = Fault("lose_answer", on="post"), Fault("status", on="list", times=None), UNREACHABLE
-    async with bench(*lost, processing_time=30.0, account={"max_uploads": 1}) as it:
+    async with bench(*lost, processing_time=600.0, account={"max_uploads": 1}) as it:
         it.record("lost.wav")
         async with it.running() as control:
             await until(lambda: it.server.jobs and it.state_of("lost.wav") is S.SUBMITTING)
@@ -133,7 +133,7 @@ async def test_a_job_that_turns_up_after_its_recording_was_cancelled_is_kept_in_
 
 
 async def test_with_other_settings_it_is_another_job_and_the_former_one_is_deleted(bench):
-    async with bench(UNREACHABLE, processing_time=30.0) as it:
+    async with bench(UNREACHABLE, processing_time=600.0) as it:
         it.record("a.wav")
         async with it.running() as control:
             await cancel(it, control, "a.wav")
@@ -149,7 +149,7 @@ async def test_with_other_settings_it_is_another_job_and_the_former_one_is_delet
 
 
 async def test_another_projects_key_pays_again_only_at_a_persons_word(bench):
-    async with bench(UNREACHABLE, projects=PROJECTS, processing_time=30.0) as it:
+    async with bench(UNREACHABLE, projects=PROJECTS, processing_time=600.0) as it:
         it.record("a.wav")
         async with daemon_with(it, "old") as keyring:
             await cancel(it, keyring.control, "a.wav")
@@ -170,7 +170,7 @@ async def test_another_projects_key_pays_again_only_at_a_persons_word(bench):
 
 async def test_a_twin_that_cannot_be_deleted_at_once_is_deleted_later(bench):
     faults = Fault("lose_answer", on="post"), Fault("status", on="delete", status=503, times=4)
-    async with bench(*faults, processing_time=30.0, listing_lag=0.3) as it:
+    async with bench(*faults, processing_time=600.0, listing_lag=0.3) as it:
         it.record("a.wav")
         async with it.running():
             await until(lambda: it.server.jobs)
