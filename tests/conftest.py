@@ -1,7 +1,16 @@
-"""What every test may ask for."""
+"""What every test may ask for.
+
+Generated examples are the same in each run, and may take their time: a test that fails says something about the change
+at hand, and not about luck or the machine. `pytest --hypothesis-profile=explore` looks for new ones.
+"""
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("same", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("explore", deadline=None, max_examples=2000)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -67,7 +67,7 @@ class TakenNames:
 
 
 def stems(source_name: str, *, portable: bool = False, name_max: int = NAME_MAX) -> Iterator[str]:
-    """Yield the stems to try for a recording's outputs, best first, without end.
+    """Yield the stems to try for a recording's outputs, best first, without end and each once.
 
     Every stem leaves room for the longest suffix of any format, so that the stem doesn't depend on which
     formats are asked for.
@@ -85,9 +85,13 @@ def stems(source_name: str, *, portable: bool = False, name_max: int = NAME_MAX)
     ends = chain([dot + extension], (f"{dot}{extension} ({number})" for number in count(2)))
     if dot:
         ends = chain([""], ends)
+    first = None
     for end in ends:
-        shortened = _shorten(stem, room - _size(end), portable=portable)
-        yield _not_reserved(shortened + end) if portable else shortened + end
+        found = _shorten(stem, room - _size(end), portable=portable) + end
+        found = _not_reserved(found) if portable else found
+        if found != first:  # a long name may have these very letters where it is cut
+            yield found
+        first = first or found
 
 
 def first_free_stem(

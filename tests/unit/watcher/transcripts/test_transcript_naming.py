@@ -8,7 +8,7 @@ import unicodedata
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from watcher.models import OutputFormat, WatchFolder
@@ -94,6 +94,8 @@ def test_outputs_never_share_a_name_with_anything_and_fit_the_file_system(source
 
 
 @given(recordings, st.booleans(), st.integers(80, NAME_MAX))
+@example("a" * 61 + ".x" * 20, False, 80)  # noqa: FBT003 - drawn arguments have no names
+@example("a" * 71 + " (2)" + "a" * 20, False, 80)  # noqa: FBT003 - same
 def test_every_stem_differs_from_those_before_it(source, portable, name_max):
     found = first(12, source, portable=portable, name_max=name_max)
     assert len(set(found)) == len(found)
