@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,8 +93,9 @@ class LedgerReader:
 
     def same_content_elsewhere(self, found: Sequence[tuple[Path, str]]) -> list[list[Entry]]:
         """For each (path, sha256): the current entries with this content, if the path itself has no entry yet."""
+        same_content = functools.cache(self.same_content)  # thousands of copies may come at once
         return [
-            self.same_content(sha256) if sha256 and self._row("seen", path=os.fsencode(path)) is None else []
+            same_content(sha256) if sha256 and self._row("seen", path=os.fsencode(path)) is None else []
             for path, sha256 in found
         ]
 

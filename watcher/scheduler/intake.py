@@ -120,7 +120,8 @@ class Intake:
     async def _add(self, batch: list[_Ready]) -> None:
         found = [(ready.new.path, ready.new.fingerprint.sha256) for ready in batch]
         alike = await self._ledger(Ledger.same_content_elsewhere, found)
-        rest = [ready for ready, same in zip(batch, alike, strict=True) if not await self._follow(ready, same)]
+        left = await asyncio.to_thread(_which_have_left, alike)
+        rest = [ready for ready, same in zip(batch, alike, strict=True) if not await self._follow(ready, same, left)]
         if not rest:
             return
         added = await self._add_when_possible(rest)
@@ -151,7 +152,7 @@ class Intake:
         except Exception as error:  # noqa: BLE001 - what comes after it must still be taken in
             _log.warning("a move is looked into later", file=str(moved.new), why=str(error))
 
-    async def _follow(self, ready: _Ready, same: list[Entry]) -> bool:
+    async def _follow(self, ready: _Ready, same: list[Entry], left: set[int]) -> bool:
         """If this is a known recording that was renamed or moved, let its entry follow.
 
         Where it is to be transcribed otherwise than before, it is a new one.
@@ -159,10 +160,12 @@ class Intake:
         Args:
             ready: what was found.
             same: the entries with its content.
+            left: the ids of those whose recording isn't where it was; one that follows is taken out.
         """
         new = ready.new
         for entry in same:
-            if _is_same_job(entry, ready.settled.folder) and await asyncio.to_thread(has_left, entry):
+            if entry.id in left and _is_same_job(entry, ready.settled.folder):
+                left.remove(entry.id)
                 await self._relocate(entry, new.root, new.path, new.fingerprint)
                 return True
         return False
@@ -206,6 +209,12 @@ class Intake:
 def _is_same_job(entry: Entry, folder: WatchFolder) -> bool:
     key = config_key(folder.engine, folder.transcription)
     return entry.config_key == key and entry.formats == folder.formats
+
+
+def _which_have_left(alike: list[list[Entry]]) -> set[int]:
+    """Of entries that occur in several lists, perhaps, return the ids of those whose recording has left its path."""
+    entries = {entry.id: entry for same in alike for entry in same}
+    return {entry.id for entry in entries.values() if has_left(entry)}
 
 
 def _any_is_there(outputs: tuple[Output, ...]) -> bool:

@@ -51,6 +51,23 @@ async def test_outputs_go_along_when_a_recording_is_renamed_or_moved(bench, tmp_
         assert len(it.server.jobs) == 3
 
 
+async def test_one_of_several_copies_takes_the_place_of_the_recording_that_is_gone(bench):
+    """All are found at once: the entry follows to one of them, and doesn't leave that for the next."""
+    async with bench() as it:
+        path = it.record("a.wav")
+        await it.run()
+        content = path.read_bytes()
+        path.unlink()
+        names = [f"{letter}.wav" for letter in "bcdefg"]
+        for name in names:
+            (it.inbox / name).write_bytes(content)
+        await it.run()
+        assert [it.state_of(name) for name in names] == [S.DONE] * len(names)
+        assert all(it.text(name.replace(".wav", ".txt")) for name in names)
+        assert not (it.inbox / "a.txt").exists(), "it went along"
+        assert len(it.server.jobs) == 1
+
+
 async def test_outputs_never_push_away_what_a_person_put_there(bench):
     async with bench() as it:
         it.record("a.wav")
