@@ -16,7 +16,7 @@ from watcher.folders import fingerprint
 from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
-from watcher.scheduler.presence import has_left
+from watcher.scheduler.presence import has_left, is_empty
 from watcher.scheduler.retry import LONGEST_DELAY, OUTPUT_DELAY
 from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
 
@@ -191,6 +191,12 @@ class Deliverer:
             )
         contents = {form: render(form, originals, title=display_name(entry.path)) for form in entry.formats}
         try:
+            if folder.is_relative_to(root) and is_empty(root):
+                # What is written below a mount point is out of sight as soon as the disk is back.
+                raise NotWritable(
+                    f"The folder {root} is empty, so its disk may be unmounted.",
+                    fix="Mount or plug it in; Dropscribe goes on by itself. If you emptied it: dropscribe cancel FILE",
+                )
             return self._writer.publish(entry.path, folder, contents, claimed=claimed)
         except OSError as error:
             raise describe_os_error(error, doing=f"write the transcript of {entry.path}") from error

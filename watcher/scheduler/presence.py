@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from watcher.models import Entry, Fingerprint
 
-__all__ = ["exists", "has_left", "holds", "went_to"]
+__all__ = ["exists", "has_left", "holds", "is_empty", "went_to"]
 
 
 def exists(path: Path) -> bool:
@@ -28,6 +28,12 @@ def exists(path: Path) -> bool:
 def has_left(entry: Entry) -> bool:
     """Whether a recording is not at its path any more, though its watch folder is there."""
     return os.path.isdir(entry.root) and not exists(entry.path)  # noqa: PTH112 - Path.is_dir raises on some errors
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether nothing at all is in a folder, as in the mount point of a disk that isn't there."""
+    with os.scandir(folder) as found:
+        return next(found, None) is None
 
 
 def holds(path: Path, recording: Fingerprint) -> bool:

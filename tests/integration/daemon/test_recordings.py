@@ -54,6 +54,26 @@ async def test_a_copy_that_was_removed_before_its_turn_gets_no_transcript(bench)
         assert len(it.server.jobs) == 1
 
 
+async def test_nothing_is_written_where_a_disk_was_unmounted_until_it_is_back(bench, tmp_path):
+    """What lies below a mount point is out of sight once the disk is mounted again."""
+    async with bench() as it:
+        it.record("a.wav")
+        await it.run()
+        (it.inbox / "a.txt").unlink()
+        disk = tmp_path / "disk"
+        it.inbox.rename(disk)
+        it.inbox.mkdir()
+        async with it.running() as control:
+            await control.retry(it.entry("a.wav").uid)
+            await until(lambda: "may be unmounted" in it.entry("a.wav").reason)
+            assert list(it.inbox.iterdir()) == []
+            it.inbox.rmdir()
+            disk.rename(it.inbox)
+            await until((it.inbox / "a.txt").exists)
+            await until(lambda: it.state_of("a.wav") is S.DONE)
+        assert len(it.server.jobs) == 1
+
+
 async def test_a_copy_with_more_formats_fetches_them_from_the_same_job(bench, tmp_path):
     async with bench() as it:
         it.record("a.wav", seed="same")
