@@ -1,8 +1,8 @@
 #!/bin/sh
-# Debian packages that some tests use: a browser, a panel on a virtual screen, a service manager's checker.
+# Debian packages that some tests use: a browser, panels on a virtual screen, a service manager's checker.
 # Installed only by root and only where apt-get is there; otherwise those tests skip and say why.
 set -u
-packages="chromium xvfb openbox tint2 xdotool x11-utils imagemagick scrot dbus libglib2.0-bin systemd espeak-ng"
+packages="chromium xvfb openbox tint2 xfce4-panel xdotool x11-utils imagemagick scrot dbus libglib2.0-bin systemd espeak-ng"
 packages="$packages python3-gi gir1.2-gtk-3.0 gir1.2-ayatanaappindicator3-0.1 zsh fish"
 missing=""
 for package in $packages; do

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -20,7 +22,8 @@ from watcher.errors import DropscribeError
 from watcher.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import FrameType
 
     from service.background.base import Background, UnitState
@@ -78,8 +81,8 @@ class TrayApp:
             lock.acquire(blocking=False)
         except filelock.Timeout:
             raise NoTray("The tray icon is there already.", fix="Look for it in your panel.") from None
-        with lock:
-            self._icon = TrayIcon(self.act)
+        with lock, _fresh_folder(self._paths.root / "tray") as pictures:
+            self._icon = TrayIcon(self.act, folder=pictures)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._on_signal)
             if sys.platform != "win32":
@@ -165,6 +168,17 @@ class TrayApp:
             log.debug("no_service_manager", why=str(error))
             return
         self._show()
+
+
+@contextlib.contextmanager
+def _fresh_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder for one run; an icon that was killed may have left one."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _beside(work: Callable[[], None]) -> None:

@@ -12,12 +12,11 @@ import platform
 import threading
 import time
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.tray import xorg
-from service.tray.menu import SEPARATOR
+from service.tray import gtk, xorg
+from service.tray.menu import SEPARATOR, Item, View
 from service.tray.pictures import IconState, draw
 from watcher.errors import DropscribeError
 from watcher.logs import get_logger
@@ -26,11 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from service.tray.menu import Action, Item, View
+    from service.tray.menu import Action
 
 __all__ = ["NoTray", "TrayIcon"]
 
 _LOOK_AGAIN = 2.0  # seconds between two looks for a panel
+
+# Without a menu, pystray's AppIndicator fails unseen, and the icon would stay hidden for ever.
+_NOT_TOLD_YET = View(IconState.DOWN, 0, "Dropscribe", (Item("Asking Dropscribe…"),))
 
 log = get_logger("tray")
 
@@ -44,20 +46,23 @@ class TrayIcon:
 
     Args:
         on_action: called, on a thread of the toolkit, with what was clicked.
+        folder: takes the pictures, where the panel reads them from files; for this icon alone.
 
     Raises:
         NoTray: there is no desktop to show it on.
     """
 
-    def __init__(self, on_action: Callable[[Action], None]) -> None:
+    def __init__(self, on_action: Callable[[Action], None], *, folder: Path) -> None:
         self._on_action = on_action
         self._pystray = _import_pystray()
-        bases = (xorg.OneThread, self._pystray.Icon) if self._is_xorg else (self._pystray.Icon,)
+        mended: dict[str, type] = {"xorg": xorg.OneThread, "gtk": gtk.GtkManners, "appindicator": gtk.GtkManners}
+        bases = (*([mended[self._backend]] if self._backend in mended else []), self._pystray.Icon)
         # Its icons close their display when they are collected, and complain when that is gone.
-        self._make: Callable[..., Any] = type("Icon", bases, {"__del__": lambda _: None})
+        own = {"__del__": lambda _: None, "folder": folder}
+        self._make: Callable[..., Any] = type("Icon", bases, own)
         self._stopping = threading.Event()
         self._changed = threading.Event()
-        self._view: View | None = None
+        self._view = _NOT_TOLD_YET
         self._shown: View | None = None
 
     @property
@@ -100,13 +105,15 @@ class TrayIcon:
         self._changed.set()
 
     def _run_once(self) -> None:
-        view = self._view
-        icon = self._make(
-            "dropscribe",
-            icon=self._picture(view) if view else draw(IconState.DOWN),
-            title=view.tooltip if view else "Dropscribe",
-            menu=self._pystray.Menu(self._menu_items),
-        )
+        try:
+            icon = self._make(
+                "dropscribe",
+                icon=self._picture(self._view),
+                title="Dropscribe",
+                menu=self._pystray.Menu(self._menu_items),
+            )
+        except Exception as error:  # X may end at any moment
+            raise _cannot_show(error) from error
         self._shown = None
         ready, gone = threading.Event(), threading.Event()
         bring_up_to_date = partial(self._bring_up_to_date, icon)
@@ -155,9 +162,9 @@ class TrayIcon:
                 icon.keep_docked()
             elif not icon.visible:
                 icon.visible = True
-            if (view := self._view) is not None:
-                self._update(icon, self._shown, view)
-                self._shown = view
+            view = self._view
+            self._update(icon, self._shown, view)
+            self._shown = view
         except Exception as error:  # noqa: BLE001 - whatever the toolkit says, the next state may work
             log.debug("icon_update_failed", why=type(error).__name__)
 
@@ -165,8 +172,6 @@ class TrayIcon:
         if before is None or (before.icon, before.count) != (view.icon, view.count):
             icon.icon = self._picture(view)
         icon.title = view.tooltip
-        if self._backend == "gtk" and (before is None or before.tooltip != view.tooltip):
-            _tell_gtk(icon, view.tooltip)
         if before is None or before.menu != view.menu:
             icon.update_menu()
 
@@ -183,8 +188,7 @@ class TrayIcon:
         return self._backend == "xorg"
 
     def _menu_items(self) -> list[Any]:
-        view = self._view
-        return [self._item(item) for item in view.menu] if view else []
+        return [self._item(item) for item in self._view.menu]
 
     def _item(self, item: Item) -> Any:  # noqa: ANN401 - pystray has no types
         menu, entry = self._pystray.Menu, self._pystray.MenuItem
@@ -206,7 +210,7 @@ class TrayIcon:
         """Whether somebody shows icons; only Linux's desktops let us ask."""
         if self._backend not in {"xorg", "gtk", "appindicator"}:
             return True
-        if self._backend == "appindicator" and _has_notifier_watcher():
+        if self._backend == "appindicator" and gtk.has_notifier_watcher():
             return True
         try:
             return xorg.panel_is_there()  # AppIndicator falls back on X11's tray, too
@@ -244,31 +248,6 @@ def _refuse_without_display() -> None:
 def _has_session_bus() -> bool:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return bool(os.environ.get("DBUS_SESSION_BUS_ADDRESS")) or bool(runtime and Path(runtime, "bus").exists())
-
-
-def _tell_gtk(icon: Any, words: str) -> None:  # noqa: ANN401 - pystray has no types
-    """Set GTK's tooltip; pystray sets none, and the title not before it changes."""
-
-    def tell() -> bool:
-        icon._status_icon.set_title(words)  # noqa: SLF001 - nothing else reaches it
-        icon._status_icon.set_tooltip_text(words)  # noqa: SLF001 - same
-        return False  # once
-
-    import_module("gi.repository.GLib").idle_add(tell)
-
-
-def _has_notifier_watcher() -> bool:
-    """Whether a panel takes StatusNotifierItems; asks the D-Bus service that libayatana-appindicator asks."""
-    gio, glib = (import_module(f"gi.repository.{name}") for name in ("Gio", "GLib"))
-    question = ("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner")
-    asked = glib.Variant("(s)", ("org.kde.StatusNotifierWatcher",))
-    try:
-        bus = gio.bus_get_sync(gio.BusType.SESSION, None)
-        answer = bus.call_sync(*question, asked, glib.VariantType("(b)"), gio.DBusCallFlags.NONE, 2000, None)
-    except glib.Error as error:
-        log.debug("session_bus_not_asked", why=str(error))
-        return False
-    return bool(answer[0])
 
 
 def _cannot_show(error: Exception) -> NoTray:

@@ -53,16 +53,18 @@ def draw(state: IconState, *, count: int = 0, size: int = 64, opaque: bool = Fal
         state: what it says.
         count: recordings at work; on the badge of `WORKING`.
         size: of the square, in pixels.
-        opaque: fill the corners, for panels that would paint them black.
+        opaque: fill the corners, for panels that would paint them black. They differ a little from the tile: LXQt
+            takes the colour of the first pixel for the background, and leaves all of it out.
 
     Returns:
         An RGBA picture of that size; don't change it, it is shared.
     """
     full = size * _SCALE
-    image = Image.new("RGBA", (full, full), _TILE[state] if opaque else (0, 0, 0, 0))
+    corners = tuple(part * 4 // 5 for part in _TILE[state][:3]) if opaque else (0, 0, 0, 0)
+    image = Image.new("RGBA", (full, full), corners)
     pen = ImageDraw.Draw(image)
-    if not opaque:
-        pen.rounded_rectangle((0, 0, full - 1, full - 1), radius=full * 0.2, fill=_TILE[state])
+    radius = full * (0.08 if opaque else 0.2)
+    pen.rounded_rectangle((0, 0, full - 1, full - 1), radius=radius, fill=_TILE[state])
     badge = badge_text(count) if state is IconState.WORKING else ""
     if badge:
         _count(pen, full, badge)

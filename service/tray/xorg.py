@@ -1,8 +1,8 @@
 """What pystray 0.19.5 leaves out on X11, where the panel takes the icon's window in (XEMBED).
 
-It doesn't ask X for mouse clicks, a panel that is restarted doesn't get the icon back, and it talks to X from
-several threads on one connection: python-xlib 0.33 can lose an answer then, and the icon stands still for ever.
-The protocol is freedesktop's System Tray Protocol Specification 0.3.
+It doesn't ask X for mouse clicks, a panel that is restarted doesn't get the icon back, titles beyond Latin-1 are
+errors, and it talks to X from several threads on one connection: python-xlib 0.33 can lose an answer then, and the
+icon stands still for ever. The protocol is freedesktop's System Tray Protocol Specification 0.3.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class OneThread:
     # pystray's; it has no types.
     visible: bool
     icon: Any
+    title: str
     _display: Any
     _window: Any
     _systray_manager: Any
@@ -73,6 +74,12 @@ class OneThread:
             self._display.close()
         self._wakes.close()
         self._sleeps.close()
+
+    def _update_title(self) -> None:
+        """Instead of pystray's: names of recordings are in any script (freedesktop's EWMH 1.5, _NET_WM_NAME)."""
+        name, utf8 = (self._display.intern_atom(atom) for atom in ("_NET_WM_NAME", "UTF8_STRING"))
+        self._window.change_property(name, utf8, 8, self.title.encode())
+        self._window.set_wm_name(self.title.encode("latin-1", "replace"))
 
     def _mainloop(self) -> None:
         """Instead of pystray's: it returns when the window is destroyed, and when X is gone."""

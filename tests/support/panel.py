@@ -37,6 +37,23 @@ systray_icon_size = {icon}
 systray_background_id = 0
 """
 
+# A panel for StatusNotifierItems: one with nothing but the tray.
+_XFCE = """<?xml version="1.0" encoding="UTF-8"?>
+<channel name="xfce4-panel" version="1.0">
+  <property name="configver" type="int" value="2"/>
+  <property name="panels" type="array">
+    <value type="int" value="1"/>
+    <property name="panel-1" type="empty">
+      <property name="position" type="string" value="p=8;x=0;y=0"/>
+      <property name="length" type="uint" value="100"/>
+      <property name="size" type="uint" value="{height}"/>
+      <property name="plugin-ids" type="array"><value type="int" value="1"/></property>
+    </property>
+  </property>
+  <property name="plugins" type="empty"><property name="plugin-1" type="string" value="systray"/></property>
+</channel>
+"""
+
 
 def missing() -> str:
     """The Debian packages that aren't there, or nothing."""
@@ -119,3 +136,43 @@ class Panel:
             self._processes[name] = subprocess.Popen(
                 argv, env=self.environment, stdout=log, stderr=log, pass_fds=pass_fds
             )
+
+
+class NotifierPanel(Panel):
+    """Xvfb, openbox and Xfce's panel, which is a StatusNotifierHost, in a D-Bus session of its own."""
+
+    def __enter__(self) -> Self:
+        settings = self._folder / "xfce4" / "xfconf" / "xfce-perchannel-xml"
+        settings.mkdir(parents=True)
+        (settings / "xfce4-panel.xml").write_text(_XFCE.format(height=40))
+        return super().__enter__()
+
+    def __exit__(self, *about: object) -> None:
+        for name in ("xfce4-panel", "dbus-daemon"):
+            self.end(name)
+        super().__exit__(*about)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What programs in this session need."""
+        address = f"unix:path={self._folder / 'bus'}"
+        return {**super().environment, "DBUS_SESSION_BUS_ADDRESS": address, "NO_AT_BRIDGE": "1"}
+
+    def start_panel(self) -> None:
+        """Start the panel, and wait until it is shown."""
+        if "dbus-daemon" not in self._processes:
+            address = self.environment["DBUS_SESSION_BUS_ADDRESS"]
+            self._start("dbus-daemon", ["dbus-daemon", "--session", "--nofork", f"--address={address}"])
+            until((self._folder / "bus").exists, "the session's bus is not there")
+        self._start("xfce4-panel", ["xfce4-panel", "--disable-wm-check"])
+        until(self.windows, "the panel is not there")
+
+    def windows(self) -> list[str]:
+        """The visible windows of the panel's tray: itself and the menus it opened."""
+        return self.ask("xdotool", "search", "--onlyvisible", "--class", "wrapper-2.0").split()
+
+    def kill_panel(self) -> None:
+        """Have it end as in a crash."""
+        process = self._processes.pop("xfce4-panel")
+        process.kill()
+        process.wait()

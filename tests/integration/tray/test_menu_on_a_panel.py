@@ -1,18 +1,22 @@
 """The icon's menu as GTK draws it: opened, walked through and clicked on a real panel."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from service.tray.pictures import IconState, draw
 from tests.support.control_server import ControlServer, snapshot
-from tests.support.panel import Panel, missing
+from tests.support.panel import NotifierPanel, Panel, missing
 from tests.support.waiting import until
 
 _DEBIAN = Path("/usr/lib/python3/dist-packages/gi")
@@ -41,13 +45,14 @@ class Menu:
     def __init__(self, panel, gtk, folder, *arguments, backend="gtk"):
         self.panel = panel
         self.log = folder / "tray.log"
+        session = [] if "DBUS_SESSION_BUS_ADDRESS" in panel.environment else ["dbus-run-session", "--"]
         path = os.pathsep.join([str(Path(__file__).parents[3]), str(gtk)])
         environment = {**panel.environment, "PYSTRAY_BACKEND": backend, "PYTHONPATH": path, "NO_AT_BRIDGE": "1"}
         environment["PATH"] = f"{folder}{os.pathsep}{environment['PATH']}"
         argv = [sys.executable, "-m", "service.cli.app", "--state-dir", str(folder / "state"), "tray", *arguments]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                ["dbus-run-session", "--", *argv], env=environment, stdout=log, stderr=log, start_new_session=True
+                [*session, *argv], env=environment, stdout=log, stderr=log, start_new_session=True
             )
 
     def end(self):
@@ -131,3 +136,47 @@ def test_without_a_panel_there_is_a_sentence_and_one_that_comes_late_is_waited_f
         patient.open()
     finally:
         patient.end()
+
+
+def shows(panel, folder, state):
+    """Whether the panel shows this state, by the colour of its tile."""
+    panel.picture(folder / "screen.png")
+    with Image.open(folder / "screen.png") as screen:
+        colours = screen.convert("RGB").getcolors(1 << 24)
+    tile = draw(state, size=64).getpixel((32, 2))[:3]
+    return any(number > 100 and colour == tile for number, colour in colours)
+
+
+@pytest.mark.skipif(not INDICATORS, reason="no AppIndicator for GTK (Debian: gir1.2-ayatanaappindicator3-0.1)")
+@pytest.mark.skipif(shutil.which("xfce4-panel") is None, reason="no StatusNotifierHost (Debian: xfce4-panel)")
+def test_a_status_notifier_host_shows_the_icon_and_its_menu(gtk, tmp_path):
+    control = tmp_path / "state" / "control.json"
+    with NotifierPanel(screen="640x240") as panel, socket.create_server(("127.0.0.1", 0)) as mute:
+        control.parent.mkdir()
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        control.write_text(json.dumps({"url": url, "token": "t", "pid": os.getpid(), "version": ""}))
+        tray = Menu(panel, gtk, tmp_path, backend="appindicator")
+        try:
+            until(lambda: shows(panel, tmp_path, IconState.DOWN), lambda: f"no icon: {tray.log.read_text()}")
+            assert not panel.icon(), "it is in X11's tray"
+            mute.close()
+            with ControlServer(control, status=snapshot("working", counts={"WAITING": 12})) as server:
+                until(lambda: shows(panel, tmp_path, IconState.WORKING), "working is not shown")
+                without = len(panel.windows())
+                panel.ask("xdotool", "mousemove", "18", "220", "click", "1")
+                until(lambda: len(panel.windows()) > without, "no menu came")
+                tray.press("Down", "Down", "Down", "Down", "Right", "Return")  # Pause, For an hour
+                order, body = server.requests.get(timeout=40)
+                assert order == "/api/pause"
+                assert body["until"] > 0
+                server.now(snapshot("paused"))
+                until(lambda: shows(panel, tmp_path, IconState.PAUSED), "paused is not shown")
+                panel.kill_panel()
+                until(lambda: not shows(panel, tmp_path, IconState.PAUSED), "the panel is there still")
+                panel.start_panel()
+                until(lambda: shows(panel, tmp_path, IconState.PAUSED), "the icon did not come back")
+            tray.process.send_signal(signal.SIGINT)
+            assert tray.process.wait(timeout=30) == 0, "Ctrl+C ends it in an orderly way"
+            assert not (tmp_path / "state" / "tray").exists(), "its pictures are left behind"
+        finally:
+            tray.end()

@@ -97,6 +97,12 @@ def test_the_icon_follows_the_daemon_and_a_click_opens_the_page(panel, start, tm
             lambda: says(panel, "Dropscribe: transcribing 12 recordings"),
             lambda: f"the words are others: {name(panel)}",
         )
+        recording = {"uid": "u", "name": "会议记录 Überblick.wav", "state": "SUBMITTED", "progress": 0.3}
+        server.now(snapshot("working", counts={"SUBMITTED": 1}, active=[recording]))
+        until(
+            lambda: says(panel, "Dropscribe: transcribing 会议记录 Überblick.wav, 30 %"),
+            lambda: f"the words are others: {name(panel)}",
+        )
         server.now(snapshot("attention", counts={"HELD": 1}))
         until(lambda: looks_like(panel, tmp_path, IconState.ATTENTION), "attention is not shown")
         server.now(snapshot("paused"))

@@ -60,3 +60,10 @@ def test_the_opaque_form_has_no_clear_pixel():
     for state in IconState:
         assert draw(state, opaque=True).getextrema()[3] == (255, 255)
         assert draw(state).getextrema()[3][0] == 0
+
+
+def test_the_opaque_form_keeps_its_tile_where_a_panel_leaves_out_the_colour_of_the_first_pixel():
+    for state, size in itertools.product(IconState, SIZES):
+        picture = draw(state, opaque=True).resize((size, size), Image.Resampling.LANCZOS).convert("RGB")
+        colours = {colour: number for number, colour in picture.getcolors(size * size)}
+        assert colours[picture.getpixel((0, 0))] < size * size / 10, (state, size)
