@@ -136,7 +136,7 @@ class Control:
         answer = {"kind": told.phase.value, "path": shown(path), "rule": told.rule, "since": told.since}
         reason = told.reason
         if told.phase is Phase.SETTLING and told.since is not None:
-            reason += f" So it is since {datetime.fromtimestamp(told.since).astimezone():%H:%M:%S}."
+            reason += f" It has been waiting since {datetime.fromtimestamp(told.since).astimezone():%H:%M:%S}."
         if told.phase is Phase.MISSING and (last := await self._ledger(Ledger.once_at_path, path)):
             reason += f" A recording that was there is {last.state.lower()}. {last.reason}".rstrip()
             answer["entry"] = last.uid
@@ -241,7 +241,10 @@ class Control:
             stopped += [reason for a in self._accounts if a.engine is entry.engine and (reason := await self._busy(a))]
         told = describe_entry(entry, outputs, history)
         cleanups = await self._ledger(Ledger.cleanups, entry.id)
-        told["next"] = next_step(entry, twin=twin, stopped=stopped, cleanups=cleanups, now=now)
+        missing = await asyncio.to_thread(lambda: [output.path for output in outputs if not exists(output.path)])
+        for output, place in zip(told["outputs"], outputs, strict=True):
+            output["there"] = place.path not in missing
+        told["next"] = next_step(entry, twin=twin, stopped=stopped, cleanups=cleanups, missing=missing, now=now)
         return told
 
     async def _busy(self, account: Account) -> str:

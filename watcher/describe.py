@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from watcher.errors import sentences
 from watcher.ledger import display_name
-from watcher.models import PAUSE, EntryState
+from watcher.models import PAUSE, Engine, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "about_it",
+    "billing",
     "describe_entry",
     "describe_hold",
     "describe_output",
@@ -58,7 +60,7 @@ def hindrances(entry: Entry, holds: Sequence[Hold], *, folder_paused: bool = Fal
     """Say what keeps a waiting entry from being submitted: holds of all or of its engine, its paused folder."""
     engine = f"account:{entry.engine.value}"
     mine = (hold for hold in holds if ":" not in hold.name or hold.name.split()[0] == engine)
-    reasons = [f"{hold.reason} {hold.fix}".strip() for hold in mine]
+    reasons = [sentences(hold.reason, hold.fix) for hold in mine]
     paused = f"Its folder is paused. dropscribe folders resume '{shown(entry.root)}'"
     return [*reasons, paused] if folder_paused else reasons
 
@@ -69,6 +71,7 @@ def next_step(
     twin: Entry | None = None,
     stopped: Sequence[str] = (),
     cleanups: Sequence[Cleanup] = (),
+    missing: Sequence[Path] = (),
     now: float = 0.0,
 ) -> str:
     """Say what happens next with an entry, in a sentence.
@@ -78,6 +81,7 @@ def next_step(
         twin: an entry with the same content that is on its way already.
         stopped: what keeps it from being submitted.
         cleanups: what is left to do after its transcript.
+        missing: outputs that are not where they were written.
         now: unix time.
     """
     match entry.state:
@@ -85,6 +89,9 @@ def next_step(
             return _before_submission(entry, twin, stopped, now)
         case EntryState.DONE | EntryState.CANCELLED if cleanups:
             return " ".join(_left_to_do(cleanup) for cleanup in cleanups)
+        case EntryState.DONE if missing:
+            names = ", ".join(display_name(path) for path in missing)
+            return f"Nothing: {names} was removed since. To write it again, at no cost: dropscribe retry FILE"
         case EntryState.SUBMITTING:
             return "It is being uploaded, or its answer is being looked for."
         case EntryState.SUBMITTED:
@@ -136,9 +143,24 @@ def minutes(seconds: float) -> str:
     return f"{head}:{rest % 60:02}"
 
 
+def billing(entry: Entry) -> str:
+    """Say whether a recording left the machine, and whether it was paid for, as far as that is known."""
+    cloud = Engine.SPEECHMATICS
+    if entry.copy_of is not None:
+        return "It shares the transcript of another recording with the same content: it was not submitted itself."
+    if entry.engine is not cloud and not (entry.account or "").startswith(cloud.value):
+        return "On this machine: nothing of it leaves, nothing is billed."
+    where = (entry.account or "").removeprefix(f"{cloud} ") or "Speechmatics"
+    if entry.job_id:
+        return f"Sent to {where} as job {entry.job_id}, which is billed there once."
+    if not entry.attempts or entry.state in {EntryState.WAITING, EntryState.SKIPPED}:
+        return f"To be sent to {where}. There is no job, so nothing is billed."
+    return f"To be sent to {where}. It has no job that is known of."
+
+
 def _before_submission(entry: Entry, twin: Entry | None, stopped: Sequence[str], now: float) -> str:
     if stopped:
-        return f"It is submitted once nothing stops it. {' '.join(stopped)}"
+        return sentences("It is submitted once nothing stops it.", *stopped)
     if twin is not None:
         return f"It waits for {display_name(twin.path)}, which has the same content, so that it is paid once."
     if entry.next_attempt_at > now:
@@ -148,7 +170,7 @@ def _before_submission(entry: Entry, twin: Entry | None, stopped: Sequence[str],
 
 def _left_to_do(cleanup: Cleanup) -> str:
     what = "Its job is deleted at the service" if cleanup.kind == "job" else f"It is put away ({cleanup.what})"
-    return f"{what} as soon as that is possible.{f' {cleanup.reason}' if cleanup.reason else ''}"
+    return sentences(f"{what} as soon as that is possible.", cleanup.reason)
 
 
 def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequence[Change] = ()) -> dict[str, Any]:
@@ -169,6 +191,7 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
         "attempts": entry.attempts,
         "next_attempt_at": entry.next_attempt_at or None,
         "job_id": entry.job_id,
+        "billing": billing(entry),
         "added_at": entry.added_at,
         "changed_at": entry.changed_at,
         "formats": [form.value for form in entry.formats],

@@ -49,7 +49,15 @@ __all__ = [
     "UnusableError",
     "UsageError",
     "describe_os_error",
+    "sentences",
 ]
+
+
+def sentences(*parts: str) -> str:
+    """Join what is said of one thing, leaving out what is empty; what others said may lack its full stop."""
+    said = [part.strip() for part in parts if part.strip()]
+    ended = (part if part.endswith((".", "!", "?", ":", ";")) else f"{part}." for part in said[:-1])
+    return " ".join([*ended, *said[-1:]])
 
 
 class DropscribeError(Exception):
@@ -68,7 +76,7 @@ class DropscribeError(Exception):
         self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.message} {self.fix}".strip()
+        return sentences(self.message, self.fix)
 
 
 class UsageError(DropscribeError):
@@ -167,6 +175,6 @@ def describe_os_error(error: OSError, *, doing: str) -> OutputError:
         doing: what was tried, with the file's name, e.g. `"write /a/b.txt"`.
     """
     if error.errno in _NO_SPACE:
-        return NoSpace(f"Could not {doing}: the disk is full.", fix="Free some space; Dropscribe goes on by itself.")
+        return NoSpace(f"Could not {doing}: the disk is full.", fix="Free some space; a running Dropscribe then goes on by itself.")
     why = error.strerror or str(error)
-    return NotWritable(f"Could not {doing}: {why}.", fix="Make the folder writable; Dropscribe goes on by itself.")
+    return NotWritable(f"Could not {doing}: {why}.", fix="Make the folder writable; a running Dropscribe then goes on by itself.")

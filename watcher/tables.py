@@ -39,7 +39,8 @@ class TableReader:
             line = re.search(r"line (\d+)", str(error))
             number = int(line[1]) if line else max(1, text.rstrip().count("\n") + 1)
             what = re.sub(r" ?\(at .*\)$", "", str(error))
-            raise ConfigError(f"not valid TOML: {what}.", file=file, line=number) from None
+            fix = 'Text stands in quotes, as in: engine = "local"' if what == "Invalid value" else ""
+            raise ConfigError(f"not valid TOML: {what}.", file=file, line=number, fix=fix) from None
 
     def read(self, model: type[T]) -> T:
         """Convert the whole.

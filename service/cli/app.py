@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Annotated
 
 import typer
 
-from service.cli.context import Settings, say, settings_of
+from service.cli.context import Settings, one_line, say, settings_of, shown
 from service.cli.manual import LazyGroup, manual, new_group
 from watcher.errors import DropscribeError
 from watcher.paths import default_config_file, default_state_dir
 
 __all__ = ["app", "run_app"]
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_LEAVE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class _Commands(LazyGroup):
@@ -22,24 +26,31 @@ class _Commands(LazyGroup):
 
     places = {  # noqa: RUF012 - constant
         "run": "service.cli.run:run",
+        "transcribe": "service.cli.transcribe:transcribe",
+        "folders": "service.cli.folders:app",
         "status": "service.cli.jobs:status",
+        "explain": "service.cli.jobs:explain",
         "jobs": "service.cli.jobs:jobs",
         "show": "service.cli.jobs:show",
-        "explain": "service.cli.jobs:explain",
+        "open": "service.cli.desktop:open_page",
+        "doctor": "service.cli.doctor:doctor",
         "retry": "service.cli.orders:retry",
         "cancel": "service.cli.orders:cancel",
         "pause": "service.cli.orders:pause",
         "resume": "service.cli.orders:resume",
-        "transcribe": "service.cli.transcribe:transcribe",
-        "folders": "service.cli.folders:app",
-        "open": "service.cli.desktop:open_page",
-        "tray": "service.tray.cli:tray",
         "service": "service.background.cli:app",
+        "tray": "service.tray.cli:tray",
         "login": "service.cli.keys:login",
         "logout": "service.cli.keys:logout",
         "config": "service.cli.config:app",
-        "doctor": "service.cli.doctor:doctor",
         "serve": "service.cli.serve:serve",
+    }
+    headings = {  # noqa: RUF012 - constant
+        "run": "Transcribe",
+        "status": "See what happens, and why",
+        "retry": "Decide",
+        "service": "Set up",
+        "serve": "For programs",
     }
 
 
@@ -89,7 +100,8 @@ def start(
 ) -> None:
     """Drop a recording into a folder; its transcript appears beside it.
 
-    Without a command, the next step is told. Every command explains itself: dropscribe COMMAND --help
+    Everything stays on this machine unless you choose the cloud for a folder. Without a command, the next step is
+    told. Every command explains itself: dropscribe COMMAND --help
     """
     context.obj = Settings(config, state_dir, verbose)
     if version:
@@ -115,8 +127,10 @@ def _next_step(settings: Settings) -> str:
 
 def run_app(arguments: list[str]) -> int:
     """Run a command line; returns the exit status. A person never sees a traceback."""
+    _replace_closed_streams()
     try:
         result = app(args=arguments, prog_name="dropscribe", standalone_mode=False)
+        sys.stdout.flush()
     except DropscribeError as error:
         say(f"dropscribe: {error.message}", error=True)
         if error.fix:
@@ -125,18 +139,48 @@ def run_app(arguments: list[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:  # whoever reads what is printed has had enough, as in `dropscribe jobs | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 141
     except Exception as error:
         if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong usage, told by the parser
             error.show()
             return int(error.exit_code)
+        if isinstance(error, OSError) and (told := _about_system(error)):
+            say(f"dropscribe: {told}", error=True)
+            return 1
         if "-v" in arguments or "-vv" in arguments or "--verbose" in arguments:
             raise
         say(f"dropscribe: something went wrong that should not: {type(error).__name__}: {error}", error=True)
         say("  Run it again with -v to see where, and please report it.", error=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _replace_closed_streams() -> None:
+    """Let a command whose input or output was closed (`>&-`) work all the same."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - until the end
+
+
+def _discard_output() -> None:
+    """Let what is still to be printed go nowhere, so that the interpreter doesn't complain at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _about_system(error: OSError) -> str:
+    """Say what the system refused, if a person can do something about it; empty if it looks like a mistake of ours."""
+    where = f"{shown(Path(os.fsdecode(error.filename)))}: " if isinstance(error.filename, str | bytes) else ""
+    if not where and error.errno not in _NO_ROOM:
+        return ""
+    if not where:
+        _discard_output()  # most likely it can't be printed
+    fix = ""
+    if error.errno in _NO_ROOM:
+        fix = " Free some space, then try again."
+    elif error.errno in _NO_LEAVE:
+        fix = " Give yourself permission to write there, or name other places with --config and --state-dir."
+    return one_line(f"{where}{error.strerror}.{fix}")
 
 
 if __name__ == "__main__":

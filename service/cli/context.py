@@ -105,6 +105,7 @@ def settings_of(context: typer.Context) -> Settings:
 def print_json(data: Any) -> None:  # noqa: ANN401 - any JSON-ready value
     """Print for programs."""
     sys.stdout.write(json.dumps(data, indent=2, ensure_ascii=not _prints_unicode()) + "\n")
+    sys.stdout.flush()  # what can't be printed is told, not found out at the interpreter's end
 
 
 def shown(path: Path) -> str:

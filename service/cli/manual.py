@@ -109,6 +109,11 @@ class _Explained:
         """What `manual` said about it."""
         return getattr(self.callback, _ATTRIBUTE, None)
 
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - the parser's own
+        """Name the arguments as man pages do: FILE, not {FILE}."""
+        pieces: list[str] = super().collect_usage_pieces(ctx)  # type: ignore[misc] # of the parser's class beside it
+        return [piece.removeprefix("{").removesuffix("}") for piece in pieces]
+
     def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - the parser's own
         """Write arguments and options, each group of options (`rich_help_panel`) below its title."""
         sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
@@ -153,6 +158,23 @@ class LazyGroup(Group):
 
     places: Mapping[str, str] = {}
     """Where each command is: `module:function`, or `module:app` for a group."""
+
+    headings: Mapping[str, str] = {}
+    """Headings for the list of commands, each by the first command below it."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ANN401 - the parser's own
+        """List the commands below their headings."""
+        names = self.list_commands(ctx)
+        width = max(map(len, names))
+        sections: dict[str, list[tuple[str, str]]] = {}
+        heading = "Commands"
+        for name in names:
+            heading = self.headings.get(name, heading)
+            row = (name.ljust(width), self.commands[name].get_short_help_str(formatter.width))
+            sections.setdefault(heading, []).append(row)
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
 
     def list_commands(self, ctx: typer.Context) -> list[str]:  # type: ignore[override]  # noqa: ARG002 - the parser's own
         """Name all commands without importing any."""

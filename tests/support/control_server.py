@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN = "the-token-of-this-test"
-_CALM = {"paused": False, "reason": "", "fix": ""}
+_CALM = {"paused": False, "reason": "", "fix": "", "pending": 0}
 
 
 def snapshot(state: str = "idle", **more: Any) -> dict[str, Any]:

@@ -167,6 +167,8 @@ class Intake:
             if entry.id in left and _is_same_job(entry, ready.settled.folder):
                 left.remove(entry.id)
                 await self._relocate(entry, new.root, new.path, new.fingerprint)
+                if entry.state is EntryState.DONE:
+                    await self._publish_again(entry)
                 return True
         return False
 
@@ -201,7 +203,9 @@ class Intake:
         if not outputs or await asyncio.to_thread(_any_is_there, outputs):
             return
         try:
-            await self._ledger(Ledger.retry, entry, now=self._clock.now(), reason="It was dropped again.")
+            now_as = await self._ledger(Ledger.entry, entry.id)  # it may have another path since it was read
+            await self._ledger(Ledger.retry, now_as, now=self._clock.now(), reason="It was dropped again.")
+            self._on_new()
         except IllegalMove as error:
             _log.info("left as it is", file=str(entry.path), why=error.message)
 

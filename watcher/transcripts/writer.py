@@ -67,7 +67,7 @@ class TranscriptWriter:
             if free is not None and free < expected_bytes + self._reserve:
                 raise NoSpace(
                     f"Only {free / 1e6:.1f} MB are free for transcripts in {folder}.",
-                    fix="Free some space; Dropscribe goes on by itself.",
+                    fix="Free some space; a running Dropscribe then goes on by itself.",
                 )
             with TempFile(self._files, folder, bytes(min(expected_bytes, _PROBE_BYTES)), durable=False):
                 pass
