@@ -109,7 +109,8 @@ class Host:
         except Timeout:
             raise AlreadyRunning(
                 f"Another Dropscribe is running on {self.paths.root}.",
-                fix="Look at it with `dropscribe status`, or name another directory with --state-dir.",
+                fix="`dropscribe status` says what it does; `dropscribe folders add FOLDER` lets it watch one more. "
+                "Or name another directory with --state-dir.",
             ) from None
 
     async def _until_done(self, main: asyncio.Task[None], beside: list[asyncio.Task[None]]) -> None:

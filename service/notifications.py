@@ -233,7 +233,7 @@ class DesktopSender:
         except Exception as error:  # noqa: BLE001 - D-Bus, the desktop, a missing library: none may hurt the daemon
             self._off_until = self._clock.monotonic() + _TRY_AGAIN
             if not self._said:
-                log.info("notifications_are_off", why=_why(error), fix="They need a desktop session.")
+                log.info("notifications are off", why=_why(error), fix="They need a desktop session.")
             self._said = True
             await self.close()
             return False

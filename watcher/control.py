@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.describe import (
+    describe_done,
     describe_entry,
     describe_hold,
     describe_output,
@@ -294,10 +295,7 @@ class Control:
         }
 
     async def _describe_recent(self, entry: Entry) -> dict[str, Any]:
-        outputs = await self._ledger(Ledger.outputs, entry.id)
-        paths = [shown(output.path) for output in outputs]
-        place = {"uid": entry.uid, "name": display_name(entry.path), "path": shown(entry.path)}
-        return {**place, "outputs": paths, "done_at": entry.changed_at}
+        return describe_done(entry, await self._ledger(Ledger.outputs, entry.id))
 
     async def _holds_changed(self) -> None:
         await self._scheduler.refresh_holds()

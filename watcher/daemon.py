@@ -39,6 +39,8 @@ __all__ = ["Daemon"]
 _log = get_logger("daemon")
 _READY = frozenset({EntryState.WAITING, EntryState.TRANSCRIBED})
 """States in which an entry waits for the scheduler."""
+_PASSING = {EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.TRANSCRIBED, EntryState.DONE}
+"""Moves that the log has no need of: the ledger keeps them, and a transcript that was written has a line of its own."""
 _ONCE_INCOMPLETE = 5.0
 """Seconds that `run --once` waits for the rest of a file that is cut short."""
 _BASELINE_LOOK = 1.0
@@ -254,8 +256,10 @@ class Daemon:
     def _announce(self, moved: list[Entry]) -> None:
         """Tell everyone about entries that moved."""
         for entry in moved:
-            log = _log.warning if entry.state in {EntryState.FAILED, EntryState.HELD} else _log.info
             reason = about_it(entry.reason, entry.path)
+            log = _log.debug if entry.state in _PASSING else _log.info
+            if entry.state in {EntryState.FAILED, EntryState.HELD}:
+                log = _log.warning
             log(entry.state.value.lower(), file=shown(entry.path), **({"why": reason} if reason else {}))
             data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
             data |= {"path": shown(entry.path), "reason": reason, "fix": entry.fix}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "about_it",
     "billing",
+    "describe_done",
     "describe_entry",
     "describe_hold",
     "describe_output",
@@ -206,6 +207,12 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
             for c in history
         ],
     }
+
+
+def describe_done(entry: Entry, outputs: Sequence[Output]) -> dict[str, Any]:
+    """Make the JSON of a recording that was done lately: where its transcript is."""
+    place = {"uid": entry.uid, "name": display_name(entry.path), "path": shown(entry.path)}
+    return {**place, "outputs": [shown(output.path) for output in outputs], "done_at": entry.changed_at}
 
 
 def describe_output(path: Path, source: Entry) -> dict[str, Any]:

@@ -175,6 +175,10 @@ def describe_os_error(error: OSError, *, doing: str) -> OutputError:
         doing: what was tried, with the file's name, e.g. `"write /a/b.txt"`.
     """
     if error.errno in _NO_SPACE:
-        return NoSpace(f"Could not {doing}: the disk is full.", fix="Free some space; a running Dropscribe then goes on by itself.")
+        return NoSpace(
+            f"Could not {doing}: the disk is full.", fix="Free some space; a running Dropscribe then goes on by itself."
+        )
     why = error.strerror or str(error)
-    return NotWritable(f"Could not {doing}: {why}.", fix="Make the folder writable; a running Dropscribe then goes on by itself.")
+    return NotWritable(
+        f"Could not {doing}: {why}.", fix="Make the folder writable; a running Dropscribe then goes on by itself."
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING, TextIO
 
 import structlog
 
 if TYPE_CHECKING:
-    from structlog.typing import FilteringBoundLogger, Processor
+    from structlog.typing import EventDict, FilteringBoundLogger, Processor
 
 __all__ = ["configure", "get_logger"]
 
@@ -31,7 +32,15 @@ def configure(*, verbose: int = 0, stream: TextIO | None = None) -> None:
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if out.isatty() else "iso", utc=not out.isatty()),
     ]
     if out.isatty():
-        processors += [structlog.dev.ConsoleRenderer(pad_event_to=0, exception_formatter=structlog.dev.plain_traceback)]
+        processors += [] if verbose else [_for_people]
+        processors += [
+            structlog.dev.ConsoleRenderer(
+                pad_event_to=0,
+                pad_level=False,
+                colors=not os.environ.get("NO_COLOR"),
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     else:
         processors += [
             structlog.processors.ExceptionRenderer(_TRACEBACKS),
@@ -43,6 +52,17 @@ def configure(*, verbose: int = 0, stream: TextIO | None = None) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )
+
+
+def _for_people(_logger: object, _method: str, line: EventDict) -> EventDict:
+    """Leave out what only a developer asks for: the part of the program, and that nothing is wrong."""
+    line.pop("part", None)
+    if line.get("level") == "info":
+        del line["level"]
+    for key, value in line.items():
+        if isinstance(value, list):
+            line[key] = ", ".join(map(str, value))
+    return line
 
 
 def get_logger(name: str) -> FilteringBoundLogger:

@@ -120,7 +120,7 @@ def uninstall(
         say("The files were gone already.")
     elif not steps:
         say("Nothing was installed.")
-    say(f"Left as they are: your config {settings.config_file}, and the ledger in {settings.paths.root}.")
+    say(f"Left as they are: your config in {settings.config_file.parent}, and the ledger in {settings.paths.root}.")
 
 
 @app.command("start", cls=Command)
@@ -195,10 +195,10 @@ def logs(
     """Show the daemon's log."""
     from service.background.steps import Command  # noqa: PLC0415
 
-    source = _background(settings_of(context)).logs(lines=lines, follow=follow)
+    background = _background(settings_of(context))
+    source = background.logs(lines=lines, follow=follow)
     if isinstance(source, Command):
-        if _run_in_terminal(source.argv):
-            raise typer.Exit(1)
+        _show_journal(background, source.argv, lines, follow=follow)
     else:
         _show_file(source, lines, follow=follow)
 
@@ -267,17 +267,44 @@ def _status_words(manager: str, state: UnitState, url: str | None) -> str:
     return "\n".join(words)
 
 
-def _run_in_terminal(argv: tuple[str, ...]) -> int:
-    from service.background.steps import ServiceError  # noqa: PLC0415
+def _show_journal(background: Background, argv: tuple[str, ...], lines: int, *, follow: bool) -> None:
+    """Show what the journal has; a journal that has nothing says so itself only in some versions."""
+    from service.background.steps import Command, ServiceError  # noqa: PLC0415
 
     try:
-        return subprocess.run(argv, check=False).returncode  # noqa: S603 - journalctl, no shell
+        first = background.logs(lines=lines or 1, follow=False)
+        had = isinstance(first, Command) and subprocess.run(first.argv, check=False, stdout=subprocess.PIPE).stdout  # noqa: S603 - journalctl, no shell
+        if not had:
+            raise DropscribeError("The journal has nothing of Dropscribe's service.", fix=_where_the_log_is(background))
+        if follow:
+            status = subprocess.run(argv, check=False).returncode  # noqa: S603 - same
+            raise typer.Exit(1 if status else 0)
+        if lines:
+            say(had.decode("utf-8", "replace").rstrip("\n"))
     except FileNotFoundError:
         raise ServiceError(
             f"'{argv[0]}' isn't on this machine.", fix="Run `dropscribe run` in a terminal to see its log."
         ) from None
     except KeyboardInterrupt:
-        return 0
+        return
+
+
+def _where_the_log_is(background: Background) -> str:
+    from service.background.steps import ServiceError  # noqa: PLC0415
+
+    by_hand = "A daemon that was started with `dropscribe run` logs to its own terminal."
+    try:
+        state = background.state()
+    except ServiceError:
+        return f"systemd's user manager isn't running here, and so isn't the service. {by_hand}"
+    if not state.installed:
+        return f"It isn't installed (`dropscribe service install`). {by_hand}"
+    if not state.running:
+        return "It has not logged anything yet: `dropscribe service start` starts it."
+    return (
+        "It runs, so the journal isn't kept, or not for you to read. "
+        "As administrator: sudo journalctl _UID=$(id -u) _SYSTEMD_USER_UNIT=dropscribe.service"
+    )
 
 
 def _show_file(file: Path, lines: int, *, follow: bool) -> None:

@@ -18,6 +18,7 @@ from watcher.paths import default_config_file, default_state_dir
 __all__ = ["app", "run_app"]
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_FOLDER = frozenset({errno.EEXIST, errno.ENOTDIR})
 _NO_LEAVE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
@@ -178,6 +179,8 @@ def _about_system(error: OSError) -> str:
     fix = ""
     if error.errno in _NO_ROOM:
         fix = " Free some space, then try again."
+    elif error.errno in _NO_FOLDER:
+        fix = " A folder is needed there."
     elif error.errno in _NO_LEAVE:
         fix = " Give yourself permission to write there, or name other places with --config and --state-dir."
     return one_line(f"{where}{error.strerror}.{fix}")

@@ -10,6 +10,7 @@ import typer
 
 from service.cli.context import print_json, say, settings_of
 from service.cli.manual import Command, manual, new_group
+from watcher.config import folders_dir
 
 if TYPE_CHECKING:
     from watcher.config import Config
@@ -42,13 +43,13 @@ def check(context: typer.Context) -> None:
     """Say whether the config is good, or what is wrong where."""
     settings = settings_of(context)
     config = settings.config
-    if not settings.config_file.exists():
-        say(f"There is no {settings.config_file}; the defaults hold.")
-        return
     missing = [folder.path for folder in config.watch_folders() if not folder.path.is_dir()]
     for folder in missing:
         say(f"The folder {folder} does not exist now; Dropscribe waits for it.")
-    say(f"{settings.config_file} is good. It names {len(config.folders)} folder(s).")
+    there = settings.config_file.exists()
+    say(f"{settings.config_file} {'is good' if there else 'is not there, which is fine: the defaults hold'}.")
+    added = folders_dir(settings.config_file)
+    say(f"Folders watched: {len(config.folders)}{f', with those of {added}' if added.is_dir() else ''}.")
 
 
 @app.command("show", cls=Command)
@@ -62,7 +63,8 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Print every setting as it holds now."""
-    data = _plain(settings_of(context).config)
+    config = settings_of(context).config
+    data = {"state_dir": str(config.state_path)} | _plain(config)
     if as_json:
         print_json(data)
     else:

@@ -34,5 +34,8 @@ def open_page(
     if client is None:
         raise NotRunning(f"No Dropscribe is running on {paths.root}.", fix="Start it: dropscribe run")
     address = client.open_code()
-    if show_address or not webbrowser.open(address):
+    if show_address:
+        say(address)
+    elif not webbrowser.open(address):
+        say("No browser could be opened. Open this in one on this machine, within half a minute:", error=True)
         say(address)

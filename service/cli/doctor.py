@@ -14,7 +14,8 @@ import typer
 
 from service.cli.context import print_json, say, settings_of
 from service.cli.manual import manual
-from watcher.errors import DropscribeError
+from watcher.config import DashboardConfig
+from watcher.errors import DropscribeError, sentences
 from watcher.models import Engine
 
 if TYPE_CHECKING:
@@ -52,7 +53,8 @@ def doctor(
 ) -> int:
     """Look at all that can be wrong, and say how to mend it.
 
-    Config, folders, ledger, daemon, engine, keyring, disk and clock are looked at. Nothing is changed.
+    Config, folders, ledger, daemon, engine, key, disk and clock are looked at, and it is said what leaves this machine.
+    Nothing is changed.
     """
     findings = list(_examine(settings_of(context)))
     if as_json:
@@ -66,19 +68,20 @@ def doctor(
 
 
 def _examine(settings: Settings) -> Iterator[Finding]:
-    try:
-        config = settings.config
-    except DropscribeError as error:
-        yield Finding("bad", f"config: {error.message}", error.fix or "Mend that line; nothing else was looked at.")
-        return
-    exists = settings.config_file.exists()
-    yield Finding("ok", f"config: {settings.config_file}{'' if exists else ' (not there; the defaults hold)'}")
-    yield from _folders(config)
+    if trouble := settings.config_trouble:
+        fix = sentences(trouble.fix, "Folders and engines are looked at once that is mended.")
+        yield Finding("bad", f"config: {trouble.message}", fix)
+    else:
+        exists = settings.config_file.exists()
+        yield Finding("ok", f"config: {settings.config_file}{'' if exists else ' (not there; the defaults hold)'}")
+        yield from _folders(settings.config)
     yield from _ledger(settings)
     yield from _daemon(settings)
-    yield from _local_engine(config)
-    yield from _speakers(config)
-    yield from _cloud(config)
+    if not trouble:
+        yield from _local_engine(settings.config)
+        yield from _speakers(settings.config)
+        yield from _cloud(settings.config)
+        yield from _leaving(settings.config)
     yield from _machine(settings)
     yield from _desktop()
 
@@ -203,7 +206,21 @@ def _cloud(config: Config) -> Iterator[Finding]:
     elif key:
         yield Finding("ok", f"API key: there is one for {config.speechmatics.url}")
     else:
-        yield Finding("ok", "API key: none, and none is needed: nothing leaves this machine")
+        yield Finding("ok", "API key: none, and none is needed")
+
+
+def _leaving(config: Config) -> Iterator[Finding]:
+    """What is sent elsewhere, and where to."""
+    nothing = True
+    for folder in config.watch_folders():
+        if folder.engine is Engine.SPEECHMATICS:
+            nothing = False
+            yield Finding("ok", f"privacy: recordings in {folder.path} are sent to {config.speechmatics.url}")
+        if folder.webhook:
+            nothing = False
+            yield Finding("ok", f"privacy: the names of recordings in {folder.path} are sent to {folder.webhook}")
+    if nothing:
+        yield Finding("ok", "privacy: nothing leaves this machine")
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:
@@ -214,6 +231,8 @@ def _machine(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         "bad" if low else "ok", f"disk: {free / 1e9:.1f} GB free at {there}", "Free some space." if low else ""
     )
+    if not os.access(there, os.W_OK):
+        yield Finding("bad", f"state: {there} can't be written to", "Make it writable, or name another: --state-dir")
     wrong = time.time() < _EARLIEST
     fix = "Set the clock: job lists can't be compared with it." if wrong else ""
     yield Finding("bad" if wrong else "ok", f"clock: {time.strftime('%Y-%m-%d %H:%M:%S %Z')}", fix)
@@ -223,9 +242,10 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 def _page(settings: Settings) -> Finding:
     from service.dashboard.client import ControlClient  # noqa: PLC0415 - light start
 
-    client, port = ControlClient.from_state(settings.paths), settings.config.dashboard.port
+    client = ControlClient.from_state(settings.paths)
     if client is not None:
         return Finding("ok", f"status page: at {client.url}; `dropscribe open` lets you in")
+    port = DashboardConfig().port if settings.config_trouble else settings.config.dashboard.port
     if port and not _can_listen(port):
         return Finding(
             "note",

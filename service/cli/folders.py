@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ import msgspec
 import tomli_w
 import typer
 
-from service.cli.context import print_json, say, settings_of
+from service.cli.context import print_json, say, settings_of, shown
 from service.cli.manual import Command, manual, new_group
 from watcher.config import FolderConfig, expand, folders_dir, parse_config
 from watcher.errors import UsageError
@@ -72,10 +73,13 @@ def add(
     """Watch a folder from now on."""
     settings = settings_of(context)
     path = expand(str(folder))
-    if create:
-        path.mkdir(parents=True, exist_ok=True)
+    if create and not path.exists():
+        path.mkdir(parents=True)
+    if not path.exists():
+        raise UsageError(f"The folder {shown(path)} does not exist.", fix="Make it, or say --create.")
     if not path.is_dir():
-        raise UsageError(f"The folder {path} does not exist.", fix="Make it, or say --create.")
+        fix = f"For a single file: dropscribe transcribe {shlex.quote(shown(path))}"
+        raise UsageError(f"{shown(path)} is not a folder.", fix=fix)
     if any(expand(known.path) == path for known in settings.config.folders):
         raise UsageError(f"{path} is watched already.", fix="See: dropscribe folders list")
     table: dict[str, Any] = {"path": str(path)}
@@ -85,7 +89,21 @@ def add(
     table |= {"transcription": {"language": language}} if language else {}
     file = _file_of(settings, path)
     _write(file, table)
-    say(f"Watching {path} ({engine or settings.config.engine}). Its settings: {file}")
+    cloud = (engine or settings.config.engine) is Engine.SPEECHMATICS
+    where = f"are sent to {settings.config.speechmatics.url}" if cloud else "stay on this machine"
+    say(f"Watching {shown(path)}. Its recordings {where}. Its settings: {file}")
+    say(_next_step(settings, cloud=cloud))
+
+
+def _next_step(settings: Settings, *, cloud: bool) -> str:
+    from service.dashboard.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
+    from service.keys import find_key  # noqa: PLC0415 - same
+
+    if cloud and not find_key(settings.config.speechmatics):
+        return "Now give it your API key: dropscribe login"
+    if ControlClient.from_state(settings.paths) is None:
+        return "Nothing runs yet: `dropscribe service install` starts it in the background, `dropscribe run` here."
+    return "The running Dropscribe takes it up within seconds."
 
 
 @app.command("list", cls=Command)
@@ -174,5 +192,9 @@ def _write(file: Path, table: dict[str, Any]) -> None:
     parse_config(text, file=file)  # never leave a file behind that can't be read
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = file.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ from service.cli.context import one_line, print_json, say, settings_of, shown
 from service.cli.manual import manual
 from service.cli.source import open_source
 from watcher.config import expand
-from watcher.errors import DropscribeError, UsageError
+from watcher.errors import DropscribeError, UsageError, sentences
 from watcher.models import EntryState
 
 __all__ = ["explain", "jobs", "show", "status"]
@@ -20,11 +21,14 @@ __all__ = ["explain", "jobs", "show", "status"]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _STATES_HELP = f"Only these; STATE is {', '.join(state.value.lower() for state in EntryState)}."
 _SOON = 12 * 3600.0  # seconds within which an hour of the day says enough
+_LATEST = 3
+_WHERE = {"local": "on this machine", "speechmatics": "sent to Speechmatics"}
+_WATCHED = {"events": "watched", "polling": "looked through now and then", "unavailable": "not there"}
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A recording, or any other path.")]
 
 
 @manual(
-    ("dropscribe status", "The whole picture."),
+    ("dropscribe status", "What runs, what waits and for what, where the latest transcripts are."),
     ("dropscribe status --json", "The same for a program: counts by state, holds, folders, what runs."),
     exits={78: "The ledger can't be used as it is."},
     see=("jobs", "explain", "open", "doctor"),
@@ -49,19 +53,38 @@ def _status_lines(snapshot: dict[str, Any]) -> list[str]:
     lines += [f"  {state.lower():<12}{number:>8,}" for state, number in counts.items()]
     for entry in snapshot.get("active", []):
         lines.append(f"now: {entry['path']}: {entry['doing']}")
-    for folder in snapshot.get("folders", []):
-        how = f"{folder['state']}{', paused' if folder['paused'] else ''}"
-        lines.append(
-            f"folder: {folder['path']}  ({folder['engine']}, {how}) {folder['reason']} {folder['fix']}".rstrip()
-        )
+    lines += [_latest_line(entry) for entry in snapshot.get("recent", [])[:_LATEST]]
+    lines += [_folder_line(folder) for folder in snapshot.get("folders", [])]
     for hold in snapshot.get("holds", []):
-        lines.append(f"stopped: {hold['reason']} {hold['fix']}".rstrip())
+        lines.append(f"stopped: {sentences(hold['reason'], hold['fix'])}")
     for account in snapshot.get("accounts", []):
         if account["reason"]:
-            lines.append(f"waiting: {account['reason']}")
+            lines.append(f"waiting: {sentences(account['reason'], _again_at(account['paused_until']))}")
     if problem := snapshot.get("config_problem"):
         lines.append(f"config: {problem}")
     return lines + _advice(snapshot, counts)
+
+
+def _latest_line(entry: dict[str, Any]) -> str:
+    beside = os.path.dirname(entry["path"])  # noqa: PTH120 - text, not a path of this machine's
+    outputs = (path.removeprefix(f"{beside}{os.sep}") for path in entry["outputs"])
+    return f"latest: {entry['path']} -> {', '.join(outputs)}  ({_when(entry['done_at'])})"
+
+
+def _folder_line(folder: dict[str, Any]) -> str:
+    how = [_WHERE.get(folder["engine"], "not in the config"), _WATCHED.get(folder["state"], folder["state"])]
+    how += ["paused"] if folder["paused"] else []
+    coming = f"{folder['pending']} not whole yet; `dropscribe explain FILE` says why." if folder["pending"] else ""
+    return f"folder: {folder['path']}  ({', '.join(how)}) {sentences(coming, folder['reason'], folder['fix'])}".rstrip()
+
+
+def _again_at(at: float | None) -> str:
+    return f"Next try at {time.strftime('%H:%M:%S', time.localtime(at))}." if at else ""
+
+
+def _when(at: float) -> str:
+    """The hour where that says enough, else with the day."""
+    return time.strftime("%H:%M" if abs(at - time.time()) < _SOON else "%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def _advice(snapshot: dict[str, Any], counts: dict[str, int]) -> list[str]:
@@ -80,8 +103,9 @@ def _advice(snapshot: dict[str, Any], counts: dict[str, int]) -> list[str]:
 def _in_words(snapshot: dict[str, Any]) -> str:
     words = {"attention": "running and needs you", "working": "working", "idle": "running; nothing to do"}
     if until := snapshot.get("paused_until"):
-        form = "%H:%M" if until - time.time() < _SOON else "%Y-%m-%d %H:%M"
-        return f"paused until {time.strftime(form, time.localtime(until))}"
+        return f"paused until {_when(until)}"
+    if snapshot["state"] == "idle" and any(folder["pending"] for folder in snapshot["folders"]):
+        return "running; it waits for files to be whole"
     return words.get(snapshot["state"], str(snapshot["state"]))
 
 
@@ -115,7 +139,7 @@ def jobs(
 
 
 def _because(entry: dict[str, Any]) -> str:
-    return "\n    " + one_line(f"{entry['reason']} {entry['fix']}".strip()) if entry["reason"] else ""
+    return "\n    " + one_line(sentences(entry["reason"], entry["fix"])) if entry["reason"] else ""
 
 
 def _parse_state(state: str | None) -> EntryState | None:
@@ -143,16 +167,16 @@ def show(context: typer.Context, file: File, as_json: AsJson = False) -> None:
         print_json(told)
         return
     say(one_line(told["path"]))
-    say(one_line(f"  {told['state'].lower()}. {told['reason']} {told['fix']}".rstrip()))
+    say(one_line(f"  {_how_it_stands(told)}"))
     if told["duration"]:
         say(f"  {told['duration']:.1f} s, {told['size']:,} bytes, {told['engine']}, attempts: {told['attempts']}")
-    for output in told["outputs"]:
-        say(f"  {output['format']:<8} {one_line(output['path'])}")
+    say(one_line(f"  {told['billing']}"))
+    _print_outputs(told)
     _print_history(told)
 
 
 @manual(
-    ("dropscribe explain talk.mp3", "Why there is no transcript yet."),
+    ("dropscribe explain talk.mp3", "Why there is no transcript yet, or where it is, and whether it was paid for."),
     ("dropscribe explain notes.docx", "Why it is left alone."),
     exits={78: "The ledger can't be used as it is."},
     see=("show", "retry", "doctor"),
@@ -168,11 +192,23 @@ def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None
         print_json(told)
         return
     if told["kind"] != "entry":
-        say(one_line(f"{told['path']}: {told['kind']}. {told['reason']} {told['fix']}".rstrip()))
+        say(one_line(f"{told['path']}: {sentences(told['kind'] + '.', told['reason'], told['fix'])}"))
         return
-    say(one_line(f"{told['path']} is {told['state'].lower()}. {told['reason']} {told['fix']}".rstrip()))
+    say(one_line(f"{told['path']}: {_how_it_stands(told)}"))
     _print_history(told)
+    _print_outputs(told)
+    say(one_line(f"  {told['billing']}"))
     say(one_line(f"Next: {told['next']}"))
+
+
+def _how_it_stands(told: dict[str, Any]) -> str:
+    gone = "" if told["there"] else "The recording itself is not there any more."
+    return sentences(f"{told['state'].lower()}.", told["reason"], told["fix"], gone)
+
+
+def _print_outputs(told: dict[str, Any]) -> None:
+    for output in told["outputs"]:
+        say(one_line(f"  {output['format']:<8} {output['path']}{'' if output['there'] else '  (removed since)'}"))
 
 
 def _print_history(told: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,7 @@ from service.cli.context import one_line, say, settings_of, shown
 from service.cli.manual import manual
 from service.cli.source import Source, open_source
 from watcher.config import expand
-from watcher.errors import UsageError
+from watcher.errors import UsageError, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["cancel", "pause", "resume", "retry"]
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings.")]
+_LONGEST_PAUSE = 60 * 24 * 366  # minutes
 _NO_DAEMON = {1: "No daemon is running."}
 _ORDER_EXITS = {1: "No daemon is running, or one of the files was refused, which was said."}
 
@@ -53,7 +55,7 @@ def _order(context: typer.Context, files: list[Path], order: Callable[[Source, s
         for file in files:
             told = source.explain(expand(str(file)))
             if told["kind"] != "entry":
-                say(f"{shown(file)}: {one_line(told['reason'] + ' ' + told['fix'])}".rstrip(), error=True)
+                say(f"{shown(file)}: {one_line(sentences(told['reason'], told['fix']))}", error=True)
                 bad += 1
                 continue
             try:
@@ -62,7 +64,7 @@ def _order(context: typer.Context, files: list[Path], order: Callable[[Source, s
                 say(one_line(str(error)), error=True)
                 bad += 1
                 continue
-            say(one_line(f"{told['path']} is {told['state'].lower()}. {told['next']}"))
+            say(one_line(f"{told['path']}: {sentences(told['state'].lower() + '.', told['next'])}"))
     return 1 if bad else 0
 
 
@@ -75,16 +77,21 @@ def _order(context: typer.Context, files: list[Path], order: Callable[[Source, s
 def pause(
     context: typer.Context,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", metavar="N", min=0.1, help="Go on by itself after so long.")
+        float | None,
+        typer.Option("--minutes", metavar="N", min=0.1, max=_LONGEST_PAUSE, help="Go on by itself after so long."),
     ] = None,
 ) -> None:
     """Submit nothing until `dropscribe resume`.
 
     What runs at the service already is still fetched.
     """
+    if minutes is not None and math.isnan(minutes):
+        raise UsageError("`nan` is no number of minutes.")
+    until = time.time() + minutes * 60 if minutes else None
     with open_source(settings_of(context), orders=True) as source:
-        source.pause(time.time() + minutes * 60 if minutes else None)
-    say("Paused. `dropscribe resume` goes on.")
+        source.pause(until)
+    how_long = f" until {time.strftime('%Y-%m-%d %H:%M', time.localtime(until))}" if until else ""
+    say(f"Paused{how_long}. `dropscribe resume` goes on.")
 
 
 @manual(("dropscribe resume", "Go on."), exits=_NO_DAEMON, see=("pause",))

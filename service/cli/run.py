@@ -15,7 +15,7 @@ import typer
 from service.cli.context import live_stderr, one_line, say, settings_of, shown
 from service.cli.manual import manual
 from watcher.config import Config, FolderConfig, expand
-from watcher.errors import UsageError
+from watcher.errors import UsageError, sentences
 from watcher.ledger import open_readonly
 from watcher.models import EntryState
 
@@ -30,7 +30,10 @@ __all__ = ["run"]
     ("dropscribe run", "Watch the folders of the config; changes of it are taken up."),
     ("dropscribe run ~/Recordings", "Watch just this folder, with the defaults; no config is needed."),
     ("dropscribe run ~/Recordings --once", "Transcribe what is there, then end; for cron and scripts."),
-    exits={1: "With --once: something was not transcribed.", 78: "The config or the ledger can't be used."},
+    exits={
+        1: "With --once: something was not transcribed, or a folder is not there.",
+        78: "The config or the ledger can't be used.",
+    },
     environment={"SPEECHMATICS_API_KEY": "The API key for folders that use the cloud."},
     see=("folders add", "service install", "status"),
 )
@@ -90,7 +93,9 @@ async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -
     began = time.time()
     before = _counts(host.paths)
     await host.run()
-    return _report(host.paths, before, began) if once else 0
+    if terminal and not once:
+        say("Stopped. What is unfinished goes on with the next start.", error=True)
+    return _report(host.paths, config, before, began) if once else 0
 
 
 def _greet(config: Config, *, terminal: bool) -> None:
@@ -117,7 +122,7 @@ def _counts(paths: StatePaths) -> dict[EntryState, int]:
         ledger.close()
 
 
-def _report(paths: StatePaths, before: dict[EntryState, int], began: float) -> int:
+def _report(paths: StatePaths, config: Config, before: dict[EntryState, int], began: float) -> int:
     """Say what came of a `run --once`; returns the exit status."""
     from watcher.describe import about_it  # noqa: PLC0415 - heavy, and `--help` doesn't need it
 
@@ -131,7 +136,14 @@ def _report(paths: StatePaths, before: dict[EntryState, int], began: float) -> i
         ledger.close()
     bad = [entry for entry in bad if entry.changed_at >= began or entry.state in left]
     for entry in bad:
-        why = one_line(f"{about_it(entry.reason, entry.path)} {entry.fix}".strip())
-        say(f"{entry.state.value.lower()}: {shown(entry.path)}: {why}", error=True)
-    say(f"{done} transcribed, {len(bad)} not.", error=True)
-    return 1 if bad else 0
+        why = sentences(about_it(entry.reason, entry.path), entry.fix) or "It isn't finished; the next start goes on."
+        say(f"{entry.state.value.lower()}: {shown(entry.path)}: {one_line(why)}", error=True)
+    missing = [folder.path for folder in config.watch_folders() if not folder.path.is_dir()]
+    for folder in missing:
+        say(
+            f"not looked at: {shown(folder)} is not there. Mount it, make it, or take it out of the config.", error=True
+        )
+    skipped = after[EntryState.SKIPPED] - before[EntryState.SKIPPED]
+    no_recordings = f"; {skipped} skipped: dropscribe jobs --state skipped" if skipped > 0 else ""
+    say(f"{done} transcribed, {len(bad)} not{no_recordings}.", error=True)
+    return 1 if bad or missing else 0

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from service.cli.context import say
 from watcher.errors import DropscribeError
+from watcher.models import EntryState
 
 # The ledger and what tells of it are imported where no daemon answers: `dropscribe status` is for people who wait.
 
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
     from service.cli.context import Settings
     from service.dashboard.client import ControlClient
     from watcher.ledger import LedgerReader
-    from watcher.models import EntryState
 
 __all__ = ["LedgerSource", "NotRunning", "Source", "open_source"]
+
+_RECENT = 10
 
 
 class NotRunning(DropscribeError):
@@ -137,12 +139,18 @@ class LedgerSource:
     def status(self) -> dict[str, Any]:
         """The picture without a daemon."""
         if self._ledger is None:
-            return {"state": "not running, and has not run here yet", "counts": {}, "holds": []}
+            return {"state": "not running, and has not run here yet", "counts": {}, "holds": [], "recent": []}
         from watcher.describe import describe_hold  # noqa: PLC0415 - see above
 
         counts = {state.value: number for state, number in self._ledger.counts().items()}
         holds = [describe_hold(hold) for hold in self._ledger.holds(0.0)]
-        return {"state": "not running; this is from its ledger", "counts": counts, "holds": holds}
+        state = "not running; this is from its ledger"
+        return {"state": state, "counts": counts, "holds": holds, "recent": self._recent(self._ledger)}
+
+    def _recent(self, ledger: LedgerReader) -> list[dict[str, Any]]:
+        from watcher.describe import describe_done  # noqa: PLC0415 - see above
+
+        return [describe_done(e, ledger.outputs(e.id)) for e in ledger.entries(state=EntryState.DONE, limit=_RECENT)]
 
     def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
         """Recordings, latest change first."""
@@ -164,10 +172,15 @@ class LedgerSource:
                 return {"kind": "missing", "path": shown(path), "reason": "There is no such file.", "fix": ""}
             reason = "The ledger does not know it, and no daemon runs that could look at it."
             return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
-        told = describe_entry(entry, self._ledger.outputs(entry.id), self._ledger.history(entry.id))
-        coming = next_step(entry, stopped=hindrances(entry, self._ledger.holds(0.0)))
+        outputs = self._ledger.outputs(entry.id)
+        told = describe_entry(entry, outputs, self._ledger.history(entry.id))
+        missing = [output.path for output in outputs if not os.path.lexists(output.path)]
+        for said, output in zip(told["outputs"], outputs, strict=True):
+            said["there"] = output.path not in missing
+        told["there"] = os.path.lexists(path)
+        coming = next_step(entry, stopped=hindrances(entry, self._ledger.holds(0.0)), missing=missing)
         if entry.state.is_active:
-            coming = f"No daemon runs now. Once it does: {coming[:1].lower()}{coming[1:]}"
+            coming = f"Nothing, until a daemon runs: dropscribe run. Then: {coming[:1].lower()}{coming[1:]}"
         return {"kind": "entry", **told, "next": coming}
 
     def retry(self, uid: str) -> dict[str, Any]:

@@ -105,7 +105,7 @@ def test_run_once_does_what_is_there_and_says_what_it_could_not(command):
     os.mkfifo(command.folder / "pipe.wav")
     done = command.run("run", "--once", command.folder)
     assert done.returncode == 1
-    assert "2 transcribed" in done.stderr
+    assert "2 transcribed, 2 not; 1 skipped: dropscribe jobs --state skipped." in done.stderr
     for name in ("empty.mp3", "cut.mp4"):
         assert str(command.folder / name) in done.stderr
     assert (command.folder / "good.txt").read_text() == (command.folder / "the same.txt").read_text()
@@ -120,8 +120,11 @@ def test_run_once_does_what_is_there_and_says_what_it_could_not(command):
     with sqlite3.connect(command.state / "ledger.sqlite3") as ledger:
         assert ledger.execute("SELECT count(*) FROM attempts").fetchone() == (1,), "a copy was submitted again"
     ledger.close()
-    again = command.run("run", "--once", command.folder)
-    assert "0 transcribed" in again.stderr
+    missing = command.root / "share"
+    command.config.write_text(f'[[folders]]\npath = "{command.folder}"\n[[folders]]\npath = "{missing}"\n')
+    again = command.run("--config", command.config, "run", "--once")
+    assert (again.returncode, "0 transcribed, 0 not." in again.stderr) == (1, True)
+    assert f"not looked at: {missing} is not there." in again.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")

@@ -96,7 +96,7 @@ async def test_a_bus_without_a_desktop_takes_nothing_and_breaks_nothing(session_
     assert not await sender.send(Message("a", "b"))
     assert not await sender.send(Message("a", "b"))
     said = capsys.readouterr()
-    assert said.out.count("notifications_are_off") == 1
+    assert said.out.count("notifications are off") == 1
     assert "Traceback" not in said.out + said.err
 
 

@@ -120,7 +120,9 @@ class Deliverer:
         outputs = await asyncio.to_thread(self._write, entry, originals, claimed)
         settings = self._settings_of(entry)
         after = settings.after if settings else "keep"
-        return await self._ledger(Ledger.done, entry, outputs, now=self._clock.now(), after=after)
+        done = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now(), after=after)
+        _log.info("done", file=str(entry.path), wrote=[str(output.path) for output in outputs])
+        return done
 
     async def publish_or_say_why(self, entry: Entry) -> None:
         """Publish; where that can't be done now, say why in the ledger and leave it for later.

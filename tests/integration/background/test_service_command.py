@@ -153,3 +153,34 @@ def test_a_daemon_started_by_hand_is_not_doubled(person):
     assert done.returncode == 1
     assert f"started by hand is running (process {os.getpid()})" in done.stderr
     assert UNIT not in person.files()
+
+
+JOURNAL = "#!/bin/sh\nprintf '%s' {lines}\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [
+        ("LoadState=loaded ActiveState=active SubState=running MainPID=42", "sudo journalctl _UID="),
+        ("LoadState=loaded ActiveState=inactive SubState=dead MainPID=0", "dropscribe service start"),
+        ("LoadState=not-found ActiveState=inactive SubState=dead MainPID=0", "dropscribe service install"),
+        ("", "logs to its own terminal"),
+    ],
+)
+def test_a_journal_that_has_nothing_is_explained(person, state, says):
+    person.with_systemctl(f"#!/bin/sh\nprintf '%s\\n' {state}\n" if state else "#!/bin/sh\nexit 1\n")
+    (person.bin / "journalctl").write_text(JOURNAL.format(lines="''"))
+    (person.bin / "journalctl").chmod(0o755)
+    done = person.call("service", "logs")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "The journal has nothing of Dropscribe's service." in done.stderr
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize("options", [(), ("-f",)])
+def test_what_the_journal_has_is_shown(person, options):
+    person.with_systemctl()
+    (person.bin / "journalctl").write_text(JOURNAL.format(lines="'a line'"))
+    (person.bin / "journalctl").chmod(0o755)
+    done = person.call("service", "logs", *options)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "a line", "")

@@ -3,6 +3,9 @@
 import io
 import json
 import re
+import shlex
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -69,6 +72,15 @@ def test_every_command_of_the_design_explains_itself(dropscribe, command):
         (["folders", "remove", "/no/such/folder"], 2, "not watched"),
         (["retry", "/x.wav"], 1, "dropscribe run"),
         (["pause"], 1, "No Dropscribe is running"),
+        (["pause", "--minutes", "nan"], 2, "no number of minutes"),
+        (["pause", "--minutes", "inf"], 2, "range"),
+        (["folders", "add", __file__], 2, "dropscribe transcribe"),
+        (
+            ["--state-dir", __file__, "run", "--once", str(DATA)],
+            1,
+            f"{__file__}: File exists. A folder is needed there.",
+        ),
+        (["--state-dir", "/proc/none", "run", "--once", str(DATA)], 1, "/proc/none: No such file or directory."),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(dropscribe, arguments, status, says):
@@ -202,6 +214,26 @@ def test_the_doctor_finds_what_is_wrong_and_says_how_to_mend_it(dropscribe, tmp_
     assert all(finding["fix"] for finding in findings if finding["level"] == "bad")
 
 
+def test_a_broken_config_keeps_the_doctor_from_nothing_that_needs_no_config(dropscribe):
+    dropscribe.config.write_text("engine = local\n")
+    status, out, _ = dropscribe("doctor")
+    assert status == 1
+    assert "line 1: not valid TOML" in out
+    assert 'engine = "local"' in out, "how it is written right"
+    for looked_at in ("ledger: ", "daemon: ", "disk: ", "clock: ", "status page: "):
+        assert looked_at in out
+
+
+def test_the_doctor_says_what_leaves_the_machine(dropscribe, tmp_path):
+    assert "privacy: nothing leaves this machine" in dropscribe("doctor")[1]
+    webhook = 'webhook = "https://example.org/ready"'
+    dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\nengine = "speechmatics"\n{webhook}\n')
+    out = dropscribe("doctor")[1]
+    assert f"recordings in {tmp_path} are sent to https://eu1.asr.api.speechmatics.com/v2" in out
+    assert f"the names of recordings in {tmp_path} are sent to https://example.org/ready" in out
+    assert "nothing leaves" not in out
+
+
 @pytest.mark.parametrize("formats", ["", " , "])
 def test_transcribing_without_a_format_is_refused_before_anything_is_done(dropscribe, formats):
     status, _, err = dropscribe("transcribe", __file__, "--formats", formats)
@@ -234,3 +266,60 @@ def test_the_log_goes_where_standard_error_points_now(monkeypatch):
     stream.write("transcribed\n")
     assert display.getvalue() == "transcribed\n"
     assert not stream.isatty()
+
+
+def test_adding_a_folder_says_where_its_recordings_go_and_what_is_still_to_do(dropscribe, tmp_path):
+    for name, options, told in (
+        ("here", (), ("stay on this machine", "`dropscribe service install`")),
+        ("there", ("--engine", "speechmatics"), ("are sent to https://eu1.asr.api", "dropscribe login")),
+    ):
+        status, out, _ = dropscribe("folders", "add", tmp_path / name, "--create", *options)
+        assert status == 0
+        assert all(words in out for words in told)
+
+
+def test_checking_a_config_counts_the_folders_that_were_added_by_command(dropscribe, tmp_path):
+    dropscribe("folders", "add", tmp_path)
+    assert "Folders watched: 1, with those of" in dropscribe("config", "check")[1]
+    assert json.loads(dropscribe("config", "show", "--json")[1])["state_dir"] == str(tmp_path / "state")
+
+
+def test_the_status_answers_where_the_transcript_is_and_why_nothing_happens(dropscribe, tmp_path):
+    from tests.support.control_server import ControlServer, snapshot
+
+    folder = {
+        "path": "/r",
+        "engine": "local",
+        "state": "events",
+        "paused": False,
+        "reason": "",
+        "fix": "",
+        "pending": 2,
+    }
+    cloud = {**folder, "path": "/i", "engine": "speechmatics", "state": "polling", "paused": True, "pending": 0}
+    recent = {"path": "/r/talk.wav", "outputs": ["/r/talk.txt", "/t/talk.srt"], "done_at": 0.0}
+    account = {"reason": "The service can't be reached", "paused_until": 4e9}
+    with ControlServer(tmp_path / "state" / "control.json") as server:
+        server.now(snapshot("idle", folders=[folder, cloud], recent=[recent], accounts=[account]))
+        out = dropscribe("status")[1]
+    assert "Dropscribe is running; it waits for files to be whole." in out
+    assert "latest: /r/talk.wav -> talk.txt, /t/talk.srt  (19" in out
+    assert "folder: /r  (on this machine, watched) 2 not whole yet; `dropscribe explain FILE` says why." in out
+    assert "folder: /i  (sent to Speechmatics, looked through now and then, paused)\n" in out
+    assert "waiting: The service can't be reached. Next try at " in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="it is Linux'")
+@pytest.mark.parametrize(
+    ("redirection", "status", "told"),
+    [(">&- 2>&- <&-", 0, ""), (">/dev/full", 1, "No space left on device. Free some space"), ("| head -c1", 0, "")],
+)
+def test_what_can_not_be_printed_is_told_and_closed_streams_are_no_trouble(tmp_path, redirection, status, told):
+    line = f"{shlex.quote(sys.executable)} -m service.cli.app --state-dir {shlex.quote(str(tmp_path))} status --json"
+    done = subprocess.run(
+        ["sh", "-c", f"{line} {redirection}"], capture_output=True, text=True, timeout=90, check=False
+    )
+    assert done.returncode == status
+    assert told in done.stderr
+    assert "should not" not in done.stderr
+    assert "Exception" not in done.stderr

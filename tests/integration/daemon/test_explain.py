@@ -54,8 +54,18 @@ async def test_what_is_done_its_copy_and_its_outputs(bench):
             assert told["reason"] == f"Same content as {first.path.name}."
             assert (told["state"], told["next"]) == ("DONE", "Nothing: its transcript is there.")
             output = await control.explain(it.inbox / "a.txt")
+            assert "not submitted itself" in told["billing"]
             assert (output["kind"], output["entry"]) == ("output", it.entry("a.wav").uid)
             assert "a.wav" in output["reason"]
+            assert told["outputs"][0] == {
+                "format": "txt",
+                "path": str(it.inbox / f"{copy.path.stem}.txt"),
+                "there": True,
+            }
+            (it.inbox / f"{copy.path.stem}.txt").unlink()
+            told = await control.explain(copy.path)
+            assert told["outputs"][0]["there"] is False
+            assert told["next"].startswith(f"Nothing: {copy.path.stem}.txt was removed since.")
             (it.inbox / "a.wav").unlink()
             gone = await control.explain(it.inbox / "a.wav")
             assert (gone["state"], gone["there"]) == ("DONE", False)

@@ -103,6 +103,20 @@ async def test_a_recorder_that_rotates_its_files_is_followed(bench):
         assert len({job.sha256 for job in it.server.jobs}) == len(it.server.jobs) == 3
 
 
+async def test_what_is_dropped_again_under_another_name_gets_its_transcript_again_at_no_cost(bench):
+    """The recording and its transcript were removed; then the same recording comes once more, named otherwise."""
+    async with bench() as it:
+        it.record("a.wav", seed="same")
+        async with it.running():
+            text = (await transcribed(it, "a.wav"))["a.wav"]
+            for name in files(it.inbox):
+                (it.inbox / name).unlink()
+            it.record("b.wav", seed="same")
+            await until(lambda: files(it.inbox) == ["b.json", "b.txt", "b.wav"])
+            assert it.text("b.txt") == text
+        assert len(it.server.jobs) == 1
+
+
 async def test_a_recording_renamed_over_another_takes_its_place(bench):
     async with bench() as it:
         it.record("a.wav", seed="one")

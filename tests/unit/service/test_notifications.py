@@ -185,4 +185,4 @@ async def test_without_a_session_bus_it_is_off_and_says_so_once(monkeypatch, tmp
     clock.at += 301
     assert not await sender.send(Message("a", "b"))
     said = capsys.readouterr()
-    assert (said.out + said.err).count("notifications_are_off") == 1
+    assert (said.out + said.err).count("notifications are off") == 1

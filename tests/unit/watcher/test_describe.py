@@ -1,10 +1,12 @@
 """What is told about an entry, in words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from watcher.describe import about_it, describe_entry, doing, hindrances, minutes, next_step
+from watcher.errors import sentences
 from watcher.ledger import Hold
 from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, OutputFormat
 
@@ -82,3 +84,45 @@ def test_a_path_is_not_repeated_where_it_is_shown():
     odd = Path("/r/a\udcff.wav")
     assert about_it("/r/a\ufffd.wav has no sound track.", odd) == "It has no sound track."
     assert about_it(f"{odd} has no sound track.", odd) == "It has no sound track."
+
+
+CLOUD_NAME = "speechmatics https://eu1.example/v2"
+
+
+@pytest.mark.parametrize(
+    ("state", "more", "says"),
+    [
+        (EntryState.DONE, {"account": "local", "job_id": "j"}, "nothing of it leaves, nothing is billed"),
+        (EntryState.WAITING, {"engine": Engine.SPEECHMATICS}, "There is no job, so nothing is billed."),
+        (
+            EntryState.DONE,
+            {"engine": Engine.SPEECHMATICS, "account": CLOUD_NAME, "job_id": "j1", "attempts": 1},
+            "Sent to https://eu1.example/v2 as job j1, which is billed there once.",
+        ),
+        (EntryState.DONE, {"account": CLOUD_NAME, "job_id": "j1", "attempts": 1}, "as job j1"),
+        (
+            EntryState.HELD,
+            {"engine": Engine.SPEECHMATICS, "account": CLOUD_NAME, "attempts": 1},
+            "no job that is known of",
+        ),
+        (EntryState.DONE, {"engine": Engine.SPEECHMATICS, "copy_of": 7}, "it was not submitted itself"),
+    ],
+)
+def test_it_is_said_whether_a_recording_left_the_machine_and_is_billed(state, more, says):
+    told = describe_entry(replace(entry(state), **more))["billing"]
+    assert says in told
+    assert ("nothing is billed" in told) == ("nothing is billed" in says)
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (("It is damaged", "Copy it again."), "It is damaged. Copy it again."),
+        (("You paused it.", "dropscribe resume"), "You paused it. dropscribe resume"),
+        (("", " Why? ", ""), "Why?"),
+        (("dropscribe resume", ""), "dropscribe resume"),
+        ((), ""),
+    ],
+)
+def test_what_is_said_of_one_thing_reads_as_sentences(parts, text):
+    assert sentences(*parts) == text

@@ -11,16 +11,18 @@ SURFACE = {
     "watcher": {"logs", "speechmatics"},
     "watcher.clock": {"Clock", "SystemClock"},
     "watcher.config": {
-        "Config", "FolderConfig", "LocalConfig", "NotificationsConfig", "SpeechmaticsConfig", "expand", "folders_dir",
-        "load_config", "parse_config",
+        "Config", "DashboardConfig", "FolderConfig", "LocalConfig", "NotificationsConfig", "SpeechmaticsConfig",
+        "expand", "folders_dir", "load_config", "parse_config",
     },
     "watcher.control": {"Control"},
     "watcher.daemon": {"Daemon"},
     "watcher.describe": {
-        "about_it", "describe_entry", "describe_hold", "describe_output", "hindrances", "next_step", "shown",
+        "about_it", "describe_done", "describe_entry", "describe_hold", "describe_output", "hindrances", "next_step",
+        "shown",
     },
     "watcher.errors": {
         "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "OutputError", "UsageError",
+        "sentences",
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
