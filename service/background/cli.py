@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -193,14 +192,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are added.")] = False,
 ) -> None:
     """Show the daemon's log."""
-    from service.background.steps import Command  # noqa: PLC0415
+    from service.background.showlog import show_log  # noqa: PLC0415
 
-    background = _background(settings_of(context))
-    source = background.logs(lines=lines, follow=follow)
-    if isinstance(source, Command):
-        _show_journal(background, source.argv, lines, follow=follow)
-    else:
-        _show_file(source, lines, follow=follow)
+    show_log(_background(settings_of(context)), lines, follow=follow)
 
 
 def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
@@ -265,62 +259,3 @@ def _status_words(manager: str, state: UnitState, url: str | None) -> str:
     if url and state.running:
         words += [f"Its page: `dropscribe open` ({url})."]
     return "\n".join(words)
-
-
-def _show_journal(background: Background, argv: tuple[str, ...], lines: int, *, follow: bool) -> None:
-    """Show what the journal has; a journal that has nothing says so itself only in some versions."""
-    from service.background.steps import Command, ServiceError  # noqa: PLC0415
-
-    try:
-        first = background.logs(lines=lines or 1, follow=False)
-        had = isinstance(first, Command) and subprocess.run(first.argv, check=False, stdout=subprocess.PIPE).stdout  # noqa: S603 - journalctl, no shell
-        if not had:
-            raise DropscribeError("The journal has nothing of Dropscribe's service.", fix=_where_the_log_is(background))
-        if follow:
-            status = subprocess.run(argv, check=False).returncode  # noqa: S603 - same
-            raise typer.Exit(1 if status else 0)
-        if lines:
-            say(had.decode("utf-8", "replace").rstrip("\n"))
-    except FileNotFoundError:
-        raise ServiceError(
-            f"'{argv[0]}' isn't on this machine.", fix="Run `dropscribe run` in a terminal to see its log."
-        ) from None
-    except KeyboardInterrupt:
-        return
-
-
-def _where_the_log_is(background: Background) -> str:
-    from service.background.steps import ServiceError  # noqa: PLC0415
-
-    by_hand = "A daemon that was started with `dropscribe run` logs to its own terminal."
-    try:
-        state = background.state()
-    except ServiceError:
-        return f"systemd's user manager isn't running here, and so isn't the service. {by_hand}"
-    if not state.installed:
-        return f"It isn't installed (`dropscribe service install`). {by_hand}"
-    if not state.running:
-        return "It has not logged anything yet: `dropscribe service start` starts it."
-    return (
-        "It runs, so the journal isn't kept, or not for you to read. "
-        "As administrator: sudo journalctl _UID=$(id -u) _SYSTEMD_USER_UNIT=dropscribe.service"
-    )
-
-
-def _show_file(file: Path, lines: int, *, follow: bool) -> None:
-    from service.background import logview  # noqa: PLC0415
-
-    try:
-        if not follow:
-            typer.echo(logview.tail(file, lines), nl=False)
-            return
-        for text in logview.follow(file, lines):
-            typer.echo(text, nl=False)
-    except FileNotFoundError:
-        raise DropscribeError(
-            f"There is no log yet: {file}.", fix="The installed service writes it once it has started."
-        ) from None
-    except OSError as error:
-        raise DropscribeError(f"{file} can't be read: {error.strerror}.") from None
-    except KeyboardInterrupt:
-        return

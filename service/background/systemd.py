@@ -114,7 +114,9 @@ class Systemd:
     def logs(self, *, lines: int, follow: bool) -> Command | Path:
         """Return the journal's command."""
         more = ("--follow",) if follow else ("--no-pager",)
-        return Command(("journalctl", "--user", f"--user-unit={UNIT}", "--output=cat", f"--lines={lines}", *more))
+        return Command(
+            ("journalctl", "--user", f"--user-unit={UNIT}", "--quiet", "--output=cat", f"--lines={lines}", *more)
+        )
 
 
 def render_unit(spec: ServiceSpec) -> str:
