@@ -26,7 +26,11 @@ REPLACED = "Other content took its place before it was submitted."
 
 
 class Submitting(Housekeeping):
-    """The part of the ledger that keeps a recording from being paid twice."""
+    """The part of the ledger that keeps a recording from being paid twice.
+
+    Only the latest attempt of an entry is ever open: what leads back to WAITING ends the one before. So what comes of
+    an attempt that is open concerns its entry as it is; what comes of one that has ended concerns nobody.
+    """
 
     def claim(
         self,
@@ -92,8 +96,9 @@ class Submitting(Housekeeping):
         """
         with self._transaction("arm"):
             entry = self.entry(attempt.entry_id)
-            wanted = entry.state is _S.SUBMITTING and entry.reference == attempt.reference
-            if not wanted or not self._execute("arm_attempt", id=attempt.id, now=now, key_digest=key):
+            if entry.state is not _S.SUBMITTING or not self._execute(
+                "arm_attempt", id=attempt.id, now=now, key_digest=key
+            ):
                 raise IllegalMove(f"{entry.path} is not to be submitted any more.")
 
     def accept(
@@ -119,7 +124,7 @@ class Submitting(Housekeeping):
             values = {"account": attempt.account, "key": key}
             for twin in twins:
                 self._delete_job_later(entry, twin, now, **values, is_wanted=False)
-            if not was_open or entry.reference != attempt.reference or entry.state not in _OPEN:
+            if not was_open or entry.state not in _OPEN:
                 known = self._row("attempt_by_id", id=attempt.id)
                 if known is not None and (was_open or known["job_id"] != job_id):
                     self._delete_job_later(entry, job_id, now, **values, is_wanted=was_open)
@@ -156,7 +161,7 @@ class Submitting(Housekeeping):
         with self._transaction("give back"):
             entry = self.entry(attempt.entry_id)
             was_open = self._end_attempt(attempt, ended, now)
-            if not was_open or entry.reference != attempt.reference or entry.state not in _OPEN:
+            if not was_open or entry.state not in _OPEN:
                 return entry
             if entry.current:
                 self._move(entry, _S.WAITING, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at)
@@ -180,7 +185,7 @@ class Submitting(Housekeeping):
         with self._transaction("take up"):
             entry = self.entry(attempt.entry_id)
             was_open = self._end_attempt(attempt, AttemptState.DROPPED, now)
-            if not was_open or entry.reference != attempt.reference or entry.state is not _S.SUBMITTING:
+            if not was_open or entry.state is not _S.SUBMITTING:
                 return entry
             self._execute("drop_cleanup", entry_id=left.entry_id, kind="job", what=left.what)
             whose = "It was cancelled, but its job"

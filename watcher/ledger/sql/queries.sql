@@ -43,7 +43,7 @@ WHERE id = :id AND state = :from_state AND reference IS :reference AND job_id IS
 
 -- name: claimable
 SELECT * FROM entries AS e
-WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.current = 1
+WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
@@ -53,7 +53,7 @@ ORDER BY e.mtime_ns, e.id LIMIT 1;
 
 -- name: claimable_newest
 SELECT * FROM entries AS e
-WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.current = 1
+WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
@@ -63,7 +63,7 @@ ORDER BY e.mtime_ns DESC, e.id DESC LIMIT 1;
 
 -- name: retried
 SELECT 1 FROM entries
-WHERE state = 'WAITING' AND engine = :engine AND root = :root AND current = 1
+WHERE state = 'WAITING' AND engine = :engine AND root = :root
   AND next_attempt_at > :now AND attempts BETWEEN 1 AND :attempts - 1 LIMIT 1;
 
 -- name: next_due_at
@@ -89,7 +89,7 @@ WHERE state = 'WAITING' AND hex(root) NOT IN (SELECT value FROM json_each(:roots
 -- name: same_job
 -- Entries whose transcript may do for this one: itself first, then those that are DONE.
 SELECT * FROM entries
-WHERE sha256 = :sha256 AND config_key = :config_key AND sha256 <> ''
+WHERE sha256 = :sha256 AND config_key = :config_key
 ORDER BY id = :id DESC, state = 'DONE' DESC, id LIMIT 20;
 
 -- name: twin_in_flight
@@ -251,7 +251,7 @@ ORDER BY due_at, entry_id LIMIT :limit;
 
 -- name: abandoned_jobs
 SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
-WHERE entries.sha256 = :sha256 AND entries.sha256 <> '' AND kind = 'job'
+WHERE entries.sha256 = :sha256 AND kind = 'job'
   AND cleanups.config_key = :config_key AND cleanups.account = :account
 ORDER BY since, what;
 

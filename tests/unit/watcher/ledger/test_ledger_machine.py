@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from tests.support.ledger_tools import ROOT, claim, new, opened
+from tests.support.ledger_tools import CLOUD, ROOT, claim, new, opened
 from watcher.ledger import IllegalMove
 from watcher.models import AttemptState, EntryState
 
@@ -18,17 +18,17 @@ CONTENTS = ["one", "two", "three"]
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Plays daemon, service and person. `jobs` is the service: what was billed, by content."""
+    """Plays daemon, service and person."""
 
     def __init__(self):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory(prefix="dropscribe-machine-")
-        self.ledger = opened(Path(self.folder.name))
+        self.ledger = self.opened()
         self.now = 1.0
         self.model = {}  # entry id -> state
         self.uploads = []  # (attempt, content) under way in this process, not armed
         self.lost = []  # (attempt, content, job or None) armed, whose answer is not known
-        self.jobs = []  # contents, as billed
+        self.jobs = {}  # the service: id -> content of each job that was billed and not deleted
         self.ended = []  # attempts that came to something
         self.latest = {}  # entry id -> reference of its latest attempt
         self.stored = set()  # entry ids whose transcript is stored
@@ -41,6 +41,12 @@ class LedgerMachine(RuleBasedStateMachine):
     def teardown(self):
         self.ledger.close()
         self.folder.cleanup()
+
+    def opened(self):
+        """The ledger, without waiting for the disk: no power is lost here."""
+        ledger = opened(Path(self.folder.name))
+        ledger._connection.execute("PRAGMA synchronous = OFF")
+        return ledger
 
     def tick(self):
         self.now += 1.0
@@ -84,6 +90,8 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def finish(self, outcome):
         attempt, content = self.uploads.pop(0)
+        if self.takes_up(attempt):
+            return
         wanted = self.model[attempt.entry_id] is S.SUBMITTING and self.latest[attempt.entry_id] == attempt.reference
         if outcome != "broken":
             assert self.arms(attempt) == wanted
@@ -91,15 +99,28 @@ class LedgerMachine(RuleBasedStateMachine):
         if outcome != "broken":
             assert not self.arms(attempt), "a tail is sent once"
         if outcome == "accepted":
-            self.jobs.append(content)
-            self.accept(attempt, content)
+            self.jobs[attempt.reference] = content
+            self.accept(attempt)
         elif outcome == "accepted, answer lost":
-            self.jobs.append(content)
+            self.jobs[attempt.reference] = content
             self.lost.append((attempt, content, "job"))
         elif outcome == "not received, answer lost":
             self.lost.append((attempt, content, None))
         else:
             self.give_back(attempt, AttemptState.REFUSED if outcome == "refused" else AttemptState.DROPPED)
+
+    def takes_up(self, attempt):
+        """Whether a job that nobody waits for does, instead of an upload."""
+        entry = self.ledger.entry(attempt.entry_id)
+        left = self.ledger.abandoned_jobs(entry, CLOUD)
+        if not left:
+            return False
+        wanted = entry.state is S.SUBMITTING and self.latest[entry.id] == attempt.reference
+        after = self.ledger.take_up(attempt, left[0], now=self.tick())
+        assert (after.job_id == left[0].what) == wanted
+        self.ended.append(attempt)
+        self.note()
+        return True
 
     def arms(self, attempt):
         """Whether the ledger lets the tail of an attempt be sent."""
@@ -124,12 +145,10 @@ class LedgerMachine(RuleBasedStateMachine):
             self.give_back(attempt, AttemptState.ABSENT)
         assert self.ledger.entry(attempt.entry_id) == before
 
-    def accept(self, attempt, content):
+    def accept(self, attempt):
         self.ended.append(attempt)
-        after = self.ledger.accept(attempt, attempt.reference, now=self.tick(), key="key")
+        self.ledger.accept(attempt, attempt.reference, now=self.tick(), key="key")
         self.note()
-        if after.job_id != attempt.reference:
-            self.jobs.remove(content)  # the caller deletes it; it was a person who cancelled
 
     def give_back(self, attempt, ended):
         now = self.tick()
@@ -140,9 +159,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.lost)
     @rule()
     def reconcile(self):
-        attempt, content, job = self.lost.pop(0)
+        attempt, _content, job = self.lost.pop(0)
         if job:
-            self.accept(attempt, content)
+            self.accept(attempt)
         else:
             self.give_back(attempt, AttemptState.ABSENT)
 
@@ -161,7 +180,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if not happens:
             return
         self.ledger.close()
-        self.ledger = opened(Path(self.folder.name))
+        self.ledger = self.opened()
         self.uploads.clear()
         for attempt in self.ledger.open_attempts(AttemptState.PREPARED):
             self.give_back(attempt, AttemptState.DROPPED)
@@ -194,11 +213,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         with contextlib.suppress(IllegalMove):
             if word == "cancel":
-                had_job = entry.state is S.SUBMITTED
                 self.ledger.end(entry, S.CANCELLED, now=self.tick(), reason="Cancelled.", by_person=True)
-                if had_job:
-                    self.ledger.forget_job(entry.id)
-                    self.jobs.remove(entry.fingerprint.sha256)  # the daemon deletes it
             else:
                 self.retry(entry)
         self.note()
@@ -209,6 +224,25 @@ class LedgerMachine(RuleBasedStateMachine):
         if entry.state is S.HELD and after.state is S.WAITING:
             self.allowed[content] = self.allowed.get(content, 0) + 1
 
+    @rule()
+    def clean(self):
+        """The network is there: what nobody waits for is deleted."""
+        for left in self.ledger.due_cleanups(self.tick(), kind="job"):
+            self.ledger.cleaned(left, now=self.now, said="Deleted.")
+            self.jobs.pop(left.what, None)
+
+    @precondition(lambda self: self.has(S.SUBMITTED))
+    @rule(which=st.integers(0, 5))
+    def vanish(self, which):
+        """The service lost a job: its entry is for a person to decide about."""
+        entries = self.ledger.in_state(S.SUBMITTED)
+        if entries:
+            entry = entries[which % len(entries)]
+            del self.jobs[entry.job_id]
+            ended = self.ledger.end(entry, S.HELD, now=self.tick(), reason="Expired.", job_over=True)
+            self.note(ended)
+            assert ended.job_id is None
+
     @invariant()
     def the_ledger_agrees_with_the_model(self):
         self.note()
@@ -218,8 +252,28 @@ class LedgerMachine(RuleBasedStateMachine):
     @invariant()
     def nothing_is_billed_twice(self):
         for content in CONTENTS:
-            billed = self.jobs.count(content)
+            billed = list(self.jobs.values()).count(content)
             assert billed <= 1 + self.allowed.get(content, 0), f"{content}: billed {billed} times"
+
+    @invariant()
+    def every_job_is_waited_for_or_left_to_be_deleted_or_looked_for(self):
+        entries = [self.ledger.entry(entry_id) for entry_id in self.model]
+        known = {entry.job_id for entry in entries if entry.state in {S.SUBMITTED, S.TRANSCRIBED, S.DONE, S.HELD}}
+        known |= {left.what for entry in entries for left in self.ledger.cleanups(entry.id)}
+        known |= {attempt.reference for attempt, _content, job in self.lost if job}
+        assert set(self.jobs) <= known, "a job was forgotten at the service"
+
+    @invariant()
+    def what_waits_is_at_its_path_and_has_no_job(self):
+        for entry in self.ledger.in_state(S.WAITING):
+            assert entry.current
+            assert entry.job_id is None
+
+    @invariant()
+    def only_the_latest_attempt_of_an_entry_is_open(self):
+        for state in (AttemptState.PREPARED, AttemptState.ARMED):
+            for attempt in self.ledger.open_attempts(state):
+                assert attempt.reference == self.ledger.entry(attempt.entry_id).reference
 
     @invariant()
     def histories_lead_to_the_states(self):

@@ -94,35 +94,59 @@ def test_claims_are_oldest_first_or_newest_first(ledger):
     assert claim(ledger, newest_first=True)[0].path.name == "c.wav"
 
 
-def test_a_copy_waits_while_its_twin_may_have_a_job_and_shares_its_transcript(ledger):
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_copy_waits_while_its_twin_may_have_a_job_and_shares_its_transcript(ledger, newest_first):
+    def claim_next(**more):
+        return claim(ledger, newest_first=newest_first, **more)
+
     added(ledger, "a.wav", "same")
+    first, attempt = claim_next()
     added(ledger, "b.wav", "same")
-    first, attempt = claim(ledger)
-    assert claim(ledger) is None
+    added(ledger, "c.wav", "same")
+    assert claim_next() is None
     assert ledger.twin_in_flight(ledger.at_path(ROOT / "b.wav")).id == first.id
     ledger.arm(attempt, now=1.0, key="key")
     entry = ledger.accept(attempt, "job", now=1.0, key="key")
-    assert claim(ledger) is None
-    ledger.done(ledger.transcribed(entry, now=2.0), (), now=3.0)
-    copy, none = claim(ledger, reusable=lambda _entry, twin, owner: twin.id == owner.id == first.id)
+    assert claim_next() is None
+    entry = ledger.transcribed(entry, now=2.0)
+    assert claim_next() is None, "its transcript may lack a format, or be damaged"
+    ledger.done(entry, (), now=3.0)
+    copy, none = claim_next(reusable=lambda _entry, twin, owner: twin.id == owner.id == first.id)
     assert (copy.state, none, copy.copy_of) == (S.TRANSCRIBED, None, first.id)
+    ledger.done(copy, (), now=4.0)
+    copys_copy, none = claim_next(reusable=lambda _entry, twin, owner: (twin.id, owner.id) == (copy.id, first.id))
+    assert (copys_copy.state, none, copys_copy.copy_of) == (S.TRANSCRIBED, None, first.id)
 
 
-def test_a_copy_of_what_is_held_waits_for_the_persons_decision(ledger):
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_copy_of_what_is_held_waits_for_the_persons_decision(ledger, newest_first):
     added(ledger, "a.wav", "same")
-    added(ledger, "b.wav", "same")
     entry, _ = claim(ledger)
+    added(ledger, "b.wav", "same")
     ledger.end(entry, S.HELD, now=1.0, reason="unknown")
-    assert claim(ledger) is None
+    assert claim(ledger, newest_first=newest_first) is None
 
 
-def test_a_copy_of_what_was_cancelled_waits_until_it_is_known_whether_that_has_a_job(ledger):
+def test_a_copy_whose_transcript_could_not_be_had_is_a_recording_of_its_own_once_it_is_paid(ledger):
+    added(ledger, "a.wav", "same")
+    first = done(ledger)
+    added(ledger, "b.wav", "same")
+    copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
+    held = ledger.end(copy, S.HELD, now=104.0, reason="Its stored transcript is gone.")
+    ledger.retry(held, now=105.0, reason="You asked for it.")
+    again, attempt = claim(ledger, now=106.0)
+    assert (again.id, again.copy_of) == (copy.id, None)
+    assert attempt is not None
+
+
+@pytest.mark.parametrize("newest_first", [False, True])
+def test_a_copy_of_what_was_cancelled_waits_until_it_is_known_whether_that_has_a_job(ledger, newest_first):
     added(ledger, "a.wav", "same")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
     ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
     copy = added(ledger, "b.wav", "same")
-    assert claim(ledger) is None
+    assert claim(ledger, newest_first=newest_first) is None
     assert ledger.twin_in_flight(copy).id == entry.id
     ledger.accept(attempt, "job", now=4.0, key="key")
     waiting, second = claim(ledger)
@@ -184,7 +208,39 @@ def test_an_upload_that_was_cancelled_and_asked_for_again_is_not_armed(ledger):
         ledger.arm(attempt, now=4.0, key="key")
     left = ledger.give_back(attempt, AttemptState.DROPPED, now=4.0, next_attempt_at=4.0, reason="late")
     assert (left.state, left.reference) == (S.SUBMITTING, second.reference)
+    ledger.accept(attempt, "late", now=4.5, key="key")
+    assert ledger.entry(entry.id) == left
+    assert [job.what for job in ledger.due_cleanups(9.0)] == ["late"], "nobody waits for that one"
     ledger.arm(second, now=5.0, key="key")
+    with pytest.raises(IllegalMove):
+        ledger.arm(second, now=5.0, key="key")
+
+
+def test_what_is_read_of_a_former_job_does_not_move_the_entry_of_another(ledger):
+    """A request that waited for a job that was cancelled is answered when the next one runs already."""
+    added(ledger, "a.wav")
+    first = submitted(ledger, job_id="first")
+    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
+    [left] = ledger.due_cleanups(102.0)
+    ledger.cleaned(left, now=102.0, said="Its job was deleted at the service.")
+    ledger.retry(cancelled, now=103.0, reason="You asked for it.")
+    second = submitted(ledger, job_id="second", now=104.0)
+    with pytest.raises(IllegalMove):
+        ledger.end(first, S.HELD, now=105.0, reason="Its job was deleted.", job_over=True)
+    with pytest.raises(IllegalMove):
+        ledger.transcribed(first, now=105.0)
+    assert ledger.entry(first.id) == second
+
+
+def test_what_came_of_a_former_upload_does_not_end_the_next_one(ledger):
+    added(ledger, "a.wav")
+    first, _ = claim(ledger)
+    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
+    ledger.retry(cancelled, now=102.0, reason="You asked for it.")
+    _, second = claim(ledger, now=103.0)
+    with pytest.raises(IllegalMove):
+        ledger.end(first, S.FAILED, now=104.0, reason="It is no recording.", ended=AttemptState.REFUSED)
+    ledger.arm(second, now=105.0, key="key")
 
 
 def test_a_job_accepted_after_a_cancel_is_nobodys(ledger):
@@ -223,6 +279,69 @@ def test_retry_asks_a_job_that_can_still_answer_before_it_pays(ledger):
     assert ledger.retry(held, now=4.0, reason="You asked for it.", resume=True).state is S.SUBMITTED
     held = ledger.end(ledger.entry(entry.id), S.HELD, now=5.0, reason="expired", job_over=True)
     assert ledger.retry(held, now=6.0, reason="You asked for it.", resume=True).state is S.WAITING
+
+
+def test_who_pays_again_for_what_is_held_gives_up_the_job_that_may_exist(ledger):
+    added(ledger, "a.wav", "same")
+    entry, attempt = claim(ledger)
+    ledger.arm(attempt, now=2.0, key="key")
+    held = ledger.end(entry, S.HELD, now=3.0, reason="unknown")
+    ledger.retry(held, now=4.0, reason="You asked for it.")
+    assert ledger.open_attempts(AttemptState.ARMED) == []
+    assert claim(ledger)[0].id == entry.id
+
+
+def test_who_pays_again_for_what_is_held_does_not_get_its_job_back(ledger):
+    added(ledger, "a.wav")
+    held = ledger.end(submitted(ledger), S.HELD, now=101.0, reason="Another key is needed.")
+    again = ledger.retry(held, now=102.0, reason="You asked for it.", resume=False)
+    assert (again.state, again.job_id) == (S.WAITING, None)
+    assert ledger.abandoned_jobs(again, CLOUD) == []
+    assert [left.what for left in ledger.due_cleanups(103.0)] == ["job"]
+
+
+def test_a_job_that_others_still_need_is_not_given_up_with_one_of_them(ledger):
+    added(ledger, "a.wav", "same")
+    first = done(ledger)
+    added(ledger, "b.wav", "same")
+    copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
+    fetching = ledger.fetch_again(copy, first, now=104.0, reason="Not every format was stored.")
+    ledger.end(fetching, S.CANCELLED, now=105.0, reason="You cancelled it.", by_person=True)
+    assert ledger.due_cleanups(106.0) == []
+
+
+def test_a_job_is_taken_up_only_by_what_it_does_for(ledger):
+    added(ledger, "a.wav", "same")
+    entry = submitted(ledger)
+    ledger.end(entry, S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
+    assert [left.what for left in ledger.abandoned_jobs(entry, CLOUD)] == ["job"]
+    assert ledger.abandoned_jobs(entry, "elsewhere") == []
+    assert ledger.abandoned_jobs(added(ledger, "b.wav", "same", config={"language": "de"}), CLOUD) == []
+    assert ledger.abandoned_jobs(added(ledger, "c.wav", "other"), CLOUD) == []
+
+
+def test_what_is_cancelled_while_it_asks_for_its_former_job_does_not_take_it_up(ledger):
+    added(ledger, "a.wav")
+    cancelled = ledger.end(submitted(ledger), S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
+    ledger.retry(cancelled, now=102.0, reason="You asked for it.")
+    entry, attempt = claim(ledger, now=103.0)
+    [left] = ledger.abandoned_jobs(entry, CLOUD)
+    assert ledger.due_cleanups(104.0) == [], "it is about to be asked for"
+    ledger.end(entry, S.CANCELLED, now=104.0, reason="You cancelled it.", by_person=True)
+    assert ledger.take_up(attempt, left, now=105.0).state is S.CANCELLED
+    assert ledger.due_cleanups(106.0) == [left]
+
+
+def test_a_job_is_kept_until_the_outputs_are_written(ledger):
+    added(ledger, "a.wav")
+    entry = ledger.transcribed(submitted(ledger), now=101.0, delete_job=True)
+    assert ledger.due_cleanups(102.0) == []
+    ledger.done(entry, (), now=103.0)
+    assert [left.what for left in ledger.due_cleanups(104.0)] == ["job"]
+
+
+def test_engines_share_no_transcripts():
+    assert config_key(Engine.LOCAL, CONFIG) != config_key(Engine.SPEECHMATICS, CONFIG)
 
 
 def test_retry_takes_the_settings_of_now(ledger):
