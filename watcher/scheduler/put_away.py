@@ -16,14 +16,15 @@ import send2trash
 
 from watcher.errors import NotWritable, RecordingError, SourceChanged
 from watcher.scheduler.presence import exists
-from watcher.transcripts.files import Files, TempFile, clean_stale
 from watcher.transcripts.publish import publish, release_reserved
+from watcher.transcripts.tempfiles import TempFile, clean_stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from watcher.models import Entry, Output, WatchFolder
+    from watcher.transcripts.files import Files
 
 __all__ = ["move", "put_away"]
 

@@ -15,12 +15,14 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from watcher.transcripts.files import Identity, is_abandoned, read_regular, temp_name
+from watcher.transcripts.files import Identity, read_regular
+from watcher.transcripts.tempfiles import is_abandoned, temp_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watcher.transcripts.files import Files, TempFile
+    from watcher.transcripts.files import Files
+    from watcher.transcripts.tempfiles import TempFile
 
 __all__ = ["RESERVED", "publish", "release_reserved", "withdraw"]
 

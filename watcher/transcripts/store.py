@@ -14,7 +14,8 @@ import msgspec
 from watcher.errors import describe_os_error
 from watcher.models import OutputFormat
 from watcher.transcripts.errors import DamagedTranscript
-from watcher.transcripts.files import Files, TempFile, clean_stale, read_regular
+from watcher.transcripts.files import Files, read_regular
+from watcher.transcripts.tempfiles import TempFile, clean_stale
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

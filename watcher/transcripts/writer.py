@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from watcher.errors import NoSpace, NotWritable, describe_os_error
 from watcher.models import Output, OutputFormat
-from watcher.transcripts.files import Files, Identity, TempFile, clean_stale, read_regular
+from watcher.transcripts.files import Files, Identity, read_regular
 from watcher.transcripts.naming import NAME_MAX, TakenNames, stems
 from watcher.transcripts.publish import publish, release_reserved, withdraw
+from watcher.transcripts.tempfiles import TempFile, clean_stale
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence

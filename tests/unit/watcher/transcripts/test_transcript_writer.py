@@ -17,9 +17,10 @@ from tests.support.faulty_files import STEPS, Fault, FaultyFiles, Killed, at, fr
 from tests.support.scratch import new_files, quick_folder, snapshot
 from watcher.errors import NoSpace, NotWritable, OutputError
 from watcher.models import OutputFormat
-from watcher.transcripts.files import Files, TempFile
+from watcher.transcripts.files import Files
 from watcher.transcripts.naming import name_key
 from watcher.transcripts.publish import RESERVED, _announcing_name
+from watcher.transcripts.tempfiles import TempFile
 from watcher.transcripts.writer import TranscriptWriter
 
 if TYPE_CHECKING:
@@ -360,6 +361,28 @@ def test_a_name_that_a_live_process_has_reserved_is_left_to_it(recording):
     assert {o.path.name for o in first} == set(expected("meeting.wav"))
     other = recording.with_name("meeting.mp3")
     assert TranscriptWriter().publish(other, recording.parent, {OutputFormat.TXT: b"new"})[0].path == reserved
+
+
+def test_a_temp_file_that_another_process_took_for_abandoned_is_made_again(tmp_path):
+    """Also where the file system doesn't count a file's names."""
+
+    class Shared(Files):
+        removed = False
+
+        def lock(self, descriptor):
+            if not self.removed:
+                self.removed = True
+                next(tmp_path.iterdir()).unlink()
+            super().lock(descriptor)
+
+        def fstat(self, descriptor):
+            status = super().fstat(descriptor)
+            return os.stat_result((*status[:3], 0, *status[4:]))
+
+    with TempFile(Shared(), tmp_path, b"new") as temp:
+        assert list(tmp_path.iterdir()) == [temp.path]
+        assert temp.path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_check_finds_a_folder_that_can_be_written_and_leaves_nothing(tmp_path):
