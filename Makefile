@@ -21,7 +21,7 @@ $(BIN)/python:
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 $(RUN): $(BIN)/python requirements/run.txt pyproject.toml
-	@echo "Installing the pinned packages (once)…"
+	@echo "Installing the pinned packages (once; 650 MB of disk, a minute or more)…"
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --require-hashes -r requirements/build.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .

@@ -38,9 +38,9 @@ def main(folder: Path = ROOT / "demo") -> int:
     environment = {**os.environ, "SPEECHMATICS_API_KEY": "", "HF_HUB_OFFLINE": "1"}
     with log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment) as daemon:  # noqa: S603 - ours
         try:
-            for source, name in NAMES.items():
-                _drop(RECORDINGS / source, watched / name)
-                _show(daemon, watched / name, folder)
+            for step, (source, name) in enumerate(NAMES.items(), start=1):
+                _drop(2 * step, RECORDINGS / source, watched / name)
+                _show(2 * step + 1, daemon, watched / name, folder)
         finally:
             daemon.terminate()
     say("\nThis ran on this machine alone: no key, no network, nothing paid.")
@@ -48,12 +48,12 @@ def main(folder: Path = ROOT / "demo") -> int:
     return 0
 
 
-def _drop(source: Path, target: Path) -> None:
-    say(f"\n2. Dropping {target.name!r}, real speech")
+def _drop(step: int, source: Path, target: Path) -> None:
+    say(f"\n{step}. Dropping {target.name!r}, real speech")
     shutil.copy(source, target)
 
 
-def _show(daemon: subprocess.Popen[bytes], recording: Path, folder: Path) -> None:
+def _show(step: int, daemon: subprocess.Popen[bytes], recording: Path, folder: Path) -> None:
     began = time.monotonic()
     transcript, details = recording.with_suffix(".txt"), recording.with_suffix(".json")
     while not (transcript.exists() and details.exists()):
@@ -61,7 +61,7 @@ def _show(daemon: subprocess.Popen[bytes], recording: Path, folder: Path) -> Non
             raise DemoFailed(f"No transcript of {recording} came.", fix=f"Its log: {folder / 'dropscribe.log'}")
         time.sleep(0.05)
     took = time.monotonic() - began
-    say(f"3. {took:.1f} s later there are {transcript.name!r} and {details.name!r}:\n")
+    say(f"{step}. {took:.1f} s later there are {transcript.name!r} and {details.name!r}:\n")
     text = transcript.read_text(encoding="utf-8").strip()
     if not text:
         raise DemoFailed(f"The transcript {transcript} is empty.")

@@ -92,15 +92,17 @@ def add(
     cloud = (engine or settings.config.engine) is Engine.SPEECHMATICS
     where = f"are sent to {settings.config.speechmatics.url}" if cloud else "stay on this machine"
     say(f"Watching {shown(path)}. Its recordings {where}. Its settings: {file}")
-    say(_next_step(settings, cloud=cloud))
+    say(_next_step(settings, cloud=cloud, language=language))
 
 
-def _next_step(settings: Settings, *, cloud: bool) -> str:
+def _next_step(settings: Settings, *, cloud: bool, language: str | None) -> str:
     from service.dashboard.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
     from service.keys import find_key  # noqa: PLC0415 - same
 
     if cloud and not find_key(settings.config.speechmatics):
         return "Now give it your API key: dropscribe login"
+    if not cloud and language not in {None, "en"} and settings.config.local.model == "tiny.en":
+        return 'The packaged model knows English only: name another in the config, as in [local] model = "small"'
     if ControlClient.from_state(settings.paths) is None:
         return "Nothing runs yet: `dropscribe service install` starts it in the background, `dropscribe run` here."
     return "The running Dropscribe takes it up within seconds."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -56,8 +57,11 @@ def transcribe(
     job = dict(settings.config.transcription) | ({"language": language} if language else {})
     paths = [expand(str(file)) for file in files]
     for path in paths:
+        if path.is_dir():
+            fix = f"For all that is in it: dropscribe run --once {shlex.quote(shown(path))}"
+            raise UsageError(f"{shown(path)} is a folder.", fix=fix)
         if not path.is_file():
-            raise UsageError(f"There is no file {shown(path)}.")
+            raise UsageError(f"There is no file {shown(path)}." if not path.exists() else f"{shown(path)} is no file.")
     chosen = engine or settings.config.engine
     target = expand(str(output)) if output else None
     return asyncio.run(_transcribe(settings.config, chosen, paths, target, wanted, job))

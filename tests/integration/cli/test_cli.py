@@ -68,6 +68,7 @@ def test_every_command_of_the_design_explains_itself(dropscribe, command):
         (["jobs", "--state", "lost"], 2, "waiting"),
         (["transcribe", "/no/such/file.wav"], 2, "/no/such/file.wav"),
         (["transcribe", __file__, "-f", "pdf"], 2, "srt"),
+        (["transcribe", str(DATA)], 2, f"{DATA} is a folder.\n  For all that is in it: dropscribe run --once"),
         (["folders", "add", "/no/such/folder"], 2, "--create"),
         (["folders", "remove", "/no/such/folder"], 2, "not watched"),
         (["retry", "/x.wav"], 1, "dropscribe run"),
@@ -272,6 +273,7 @@ def test_adding_a_folder_says_where_its_recordings_go_and_what_is_still_to_do(dr
     for name, options, told in (
         ("here", (), ("stay on this machine", "`dropscribe service install`")),
         ("there", ("--engine", "speechmatics"), ("are sent to https://eu1.asr.api", "dropscribe login")),
+        ("hier", ("--language", "de"), ("stay on this machine", "knows English only")),
     ):
         status, out, _ = dropscribe("folders", "add", tmp_path / name, "--create", *options)
         assert status == 0
