@@ -110,7 +110,7 @@ def _check_known(language: str, model: str, *, field: str) -> None:
     if model.endswith(".en") and language != "en":
         raise BadConfig(
             f"{field}: this server's model {model!r} only knows English, "
-            f"and {language!r} was asked for; name a multilingual one, for example 'base' (--model, or [local] in the config)"
+            f"and {language!r} was asked for; name a multilingual one, as 'base' (--model, or [local] in the config)"
         )
 
 
