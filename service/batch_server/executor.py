@@ -36,6 +36,10 @@ class WorkerDied(Exception):
         super().__init__(f"the worker process ended with exit status {exit_status}")
         self.exit_status = exit_status
 
+    def __reduce__(self) -> tuple[type["WorkerDied"], tuple[int | None]]:
+        """Travel between processes with the exit status, not with the sentence made of it."""
+        return type(self), (self.exit_status,)
+
 
 class _Abandoned(Exception):
     """The call was abandoned before the child had it."""

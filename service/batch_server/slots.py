@@ -7,12 +7,16 @@ places, so they find the same words. The dispatcher sees only a ``Slot``.
 import asyncio
 import contextlib
 import shutil
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from service.batch_server.executor import WorkerDied, WorkerExecutor
-from service.batch_server.recognition import task
+from service.batch_server.recognition import stoppable, task
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Slot(Protocol):
@@ -73,7 +77,7 @@ class LocalSlot:
         self._running = [(self._executor, words)]
         turns: Future[tuple[task.Turn, ...]] | None = None
         if work.speaker_sensitivity is not None:
-            turns = self._diarizer.submit(task.diarize, work, threads=self._model.threads)
+            turns = self._diarizer.submit(task.diarize, work, self._model.threads)
             self._running.append((self._diarizer, turns))
         else:
             self._diarizer.release()
@@ -149,18 +153,30 @@ class ClusterSlot:
     async def _recognise(self, work: task.Task) -> task.Recognition:
         folder = self._folder / work.audio.name
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
-        turns: asyncio.Future[tuple[task.Turn, ...]] | None = None
+        calls: list[asyncio.Future[Any]] = []
+
+        def call(
+            purpose: stoppable.Purpose, wanted: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+        ) -> asyncio.Future[T]:
+            started = self._executor.submit(stoppable.run, purpose, wanted, function, *args, **kwargs)
+            calls.append(future := asyncio.wrap_future(started))
+            return future
+
+        def part_words(part: task.Part) -> asyncio.Future[task.PartWords]:
+            return call("words", part.path, task.recognise_part, self._model, work, part)
+
         try:
+            turns: asyncio.Future[tuple[task.Turn, ...]] | None = None
             if work.speaker_sensitivity is not None:
                 # The whole recording by one worker: who speaks must be the same in all parts.
-                turns = asyncio.wrap_future(self._executor.submit(task.diarize, work, threads=self._model.threads))
-            cut = await asyncio.wrap_future(self._executor.submit(task.cut, work, folder))
+                turns = call("speakers", folder, task.diarize, work, self._model.threads)
+            cut = await call("words", folder, task.cut, work, folder)
             # Where the language is to be found out, the first part decides for all.
             alone = 1 if work.language is None else 0
-            first = [await self._part(work, part) for part in cut.parts[:alone]]
+            first = [await part_words(part) for part in cut.parts[:alone]]
             if first:
                 work = work.in_language(first[0].language)
-            rest = await asyncio.gather(*(self._part(work, part) for part in cut.parts[alone:]))
+            rest = await asyncio.gather(*(part_words(part) for part in cut.parts[alone:]))
             found = task.assemble(cut, [*first, *rest])
             return found if turns is None else found.spoken_by(await turns)
         except Exception as error:
@@ -168,15 +184,12 @@ class ClusterSlot:
                 raise WorkerDied(None) from error
             raise
         finally:
-            if turns is not None:
-                turns.cancel()
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-
-    async def _part(self, work: task.Task, part: task.Part) -> task.PartWords:
-        return await asyncio.wrap_future(self._executor.submit(task.recognise_part, self._model, work, part))
+            for each in calls:
+                each.cancel()  # what has not begun
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)  # and what has
 
     def interrupt(self) -> None:
-        """Cancel what is being recognised; parts that have begun are finished and dropped."""
+        """Stop recognising: parts that have not begun are taken back, the processes that do the others are ended."""
         if self._running is not None:
             self._running.cancel()
 
@@ -217,7 +230,7 @@ def open_slots(model: task.ModelSource, *, workers: int, cluster: str | None) ->
             "A cluster needs Dask's 'distributed'; install it with: pip install 'dropscribe[cluster]'"
         ) from error
     try:
-        client = Client(cluster, timeout="10s", set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(cluster, timeout="5s", set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ClusterUnavailable(f"The Dask scheduler at {cluster} can't be reached: {error}") from error
     executor = client.get_executor(retries=2)  # type: ignore[no-untyped-call]

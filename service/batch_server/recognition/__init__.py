@@ -2,7 +2,7 @@
 
 ``task`` holds what goes in and comes out and is light enough for the server to import; ``engine`` does the
 work, with ``audio`` (decoding), ``speech`` (where speech is), ``windows`` (how it is cut) and ``weights``
-(which model).
+(which model). On a cluster, ``parts`` are recognised side by side, each in a child that ``stoppable`` can end.
 
 Two of the libraries used here would tell their makers about this machine unless they are told not to before they
 are imported: onnxruntime (a device id and a process report) and huggingface_hub.

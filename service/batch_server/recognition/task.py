@@ -214,7 +214,7 @@ def recognise(model: ModelSource, task: Task) -> Recognition:
     return engine.recognise(model, task)
 
 
-def diarize(task: Task, *, threads: int) -> tuple[Turn, ...]:
+def diarize(task: Task, threads: int) -> tuple[Turn, ...]:
     """Find out who speaks when in a recording.
 
     Args:

@@ -9,8 +9,8 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.support.conversation import STAND_IN, decode, write_wav
-from tests.support.waiting import until
+from tests.support.conversation import RATE, STAND_IN, decode, write_wav
+from tests.support.waiting import has_ended, until
 
 CLUSTER = """
 import sys
@@ -23,17 +23,19 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    program = tmp_path / "cluster.py"
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    """A cluster of two workers: its process, and its scheduler's address."""
+    folder = tmp_path_factory.mktemp("cluster")
+    program = folder / "cluster.py"
     program.write_text(CLUSTER, encoding="utf-8")
-    with (tmp_path / "cluster.log").open("wb") as log:
+    with (folder / "cluster.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, str(program)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            cwd=tmp_path,
+            cwd=folder,
             env={**os.environ, **STAND_IN},
         )
     with process:
@@ -41,11 +43,27 @@ def cluster(tmp_path):
         process.stdin.close()
 
 
-@pytest.fixture
-def long_recording(tmp_path):
-    """A recording of several parts, in which two voices take turns: one of them is the other, but softer."""
-    reading = decode("dashwood.flac")
-    return write_wav(tmp_path / "long.wav", np.concatenate([*(reading, reading / 10) * 3, reading]))
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """A recording of two parts, in which two voices take turns: one of them is the other, but softer.
+
+    After each turn is a pause long enough to begin another window; a part has eight of them.
+    """
+    turn = decode("leisure.flac")[: 3 * RATE]
+    pause = np.zeros(round(3.5 * RATE), np.float32)
+    turns = [turn if number % 2 else turn / 10 for number in range(9)]
+    return write_wav(
+        tmp_path_factory.mktemp("turns") / "turns.wav",
+        np.concatenate([samples for turn in turns for samples in (turn, pause)]),
+    )
+
+
+def ended(api, job_id):
+    def job():
+        found = api.get(f"jobs/{job_id}", params={"wait": 10}).json()["job"]
+        return found if found["status"] != "running" else None
+
+    return until(job)
 
 
 def words(api, job):
@@ -55,30 +73,54 @@ def words(api, job):
     ]
 
 
-def busiest(process):
-    """The cluster's worker that is working."""
-    found = []
+def recognisers(process):
+    """The processes that recognise on the cluster, by the process of the worker that they belong to."""
+    found = {}
     for child in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            found.append((child.cpu_times().user, child))
-    return max(found, key=lambda item: item[0])
+            if "service.batch_server.worker" in child.cmdline():
+                found[child.parent()] = child
+    return found
+
+
+def at_work(process, api):
+    """A worker of the cluster and its recogniser, once all parts of a recording were handed out and it is busy."""
+    if not list((api.data_dir / "parts").glob("*/000001")):
+        return None
+    busy = [pair for pair in recognisers(process).items() if pair[1].cpu_percent(0.05) > 0]
+    return busy[0] if busy else None
+
+
+@pytest.fixture
+def spread(start_server, cluster, tmp_path):
+    """A server whose recordings are recognised on the cluster."""
+    api = start_server("--cluster", cluster[1], data_dir=tmp_path / "spread", environment=STAND_IN)
+    api.data_dir = tmp_path / "spread"
+    return api
 
 
 @pytest.mark.slow
-def test_a_cluster_finds_the_same_words_even_when_a_worker_dies(start_server, cluster, long_recording, tmp_path):
-    process, address = cluster
-    local = start_server(data_dir=tmp_path / "local", environment=STAND_IN)
-    alone = local.done(long_recording, diarization="speaker")
-    spread = start_server("--cluster", address, data_dir=tmp_path / "spread", environment=STAND_IN)
-    job_id = spread.submit(long_recording, diarization="speaker").json()["id"]
-    until(lambda: list((tmp_path / "spread" / "parts").glob("*/000001")) and busiest(process)[0] >= 3.0)
-    busiest(process)[1].kill()
-    job = spread.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
+def test_a_cluster_finds_the_same_words_even_when_a_worker_dies(start_server, cluster, spread, recording, tmp_path):
+    job_id = spread.submit(recording, diarization="speaker").json()["id"]
+    worker, _ = until(lambda: at_work(cluster[0], spread))
+    worker.kill()
+    job = ended(spread, job_id)
     assert job["status"] == "done"
-    assert words(spread, job) == words(local, alone)
-    assert len(words(spread, job)) > 350
+    alone = start_server(data_dir=tmp_path / "alone", environment=STAND_IN)
+    assert words(spread, job) == words(alone, ended(alone, alone.submit(recording, diarization="speaker").json()["id"]))
+    assert len(words(spread, job)) > 50
     assert {word[3] for word in words(spread, job)} == {"S1", "S2"}  # and not S3, S4, … in later parts
     assert list((tmp_path / "spread" / "parts").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_job_that_is_deleted_stops_on_the_cluster(cluster, spread, recording):
+    job_id = spread.submit(recording).json()["id"]
+    _, recogniser = until(lambda: at_work(cluster[0], spread))
+    assert spread.delete(f"jobs/{job_id}", params={"force": "true"}).status_code == 200
+    until(lambda: has_ended(recogniser))
+    until(lambda: not any((spread.data_dir / "parts").iterdir()))
+    assert spread.get(f"jobs/{job_id}").status_code == 404
 
 
 def test_a_cluster_that_is_not_there_is_told(tmp_path):
