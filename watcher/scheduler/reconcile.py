@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from watcher.scheduler.holds import Holds
     from watcher.speechmatics import AsyncClient, JobDetails
 
-__all__ = ["FRUITLESS", "Absence", "Listing", "Reconciler", "next_look", "oldest_relevant", "verdict"]
+__all__ = ["FRUITLESS", "Absence", "Listing", "Reconciler", "choose", "next_look", "oldest_relevant", "verdict"]
 
 _log = get_logger("reconcile")
 RETENTION = 6.5 * 86400.0
@@ -103,6 +103,16 @@ def verdict(
     if absence is None or listing.began - absence.since < settle_listing:
         return "wait"
     return "absent" if same_key else "hold for the key"
+
+
+def choose(jobs: Sequence[JobDetails]) -> tuple[JobDetails, list[str]]:
+    """Choose among the jobs of one reference, oldest first.
+
+    Returns:
+        The oldest that may give a transcript; and the ids of the others that run, which cost less if they are stopped.
+    """
+    keep = next((job for job in jobs if job.status not in FRUITLESS), jobs[0])
+    return keep, [job.id for job in jobs if job is not keep and not job.status.is_final]
 
 
 def next_look(since: float, now: float, settle_listing: float) -> float:
@@ -225,9 +235,7 @@ class Reconciler:
         self._absences.pop(attempt.reference, None)
 
     async def _adopt(self, attempt: Attempt, jobs: list[JobDetails], key: str) -> None:
-        """Take the oldest job that may give a transcript; the others cost nothing more if they are stopped."""
-        keep = next((job for job in jobs if job.status not in FRUITLESS), jobs[0])
-        twins = [job.id for job in jobs if job is not keep and not job.status.is_final]
+        keep, twins = choose(jobs)
         reason = "The service's answer was lost; its job was found by its reference."
         now = self._clock.now()
         await self._ledger(Ledger.accept, attempt, keep.id, now=now, key=key, reason=reason, twins=twins)

@@ -59,7 +59,7 @@ async def test_many_jobs_are_seen_to_their_end_though_the_list_is_broken_for_goo
 
 
 async def test_a_list_that_lags_behind_does_not_make_a_second_job(bench):
-    async with bench(Fault("lose_answer", on="post"), listing_lag=0.6, account={"settle_listing": 1.2}) as it:
+    async with bench(Fault("lose_answer", on="post"), listing_lag=0.9, account={"settle_listing": 1.2}) as it:
         it.record("a.wav")
         await it.run()
         assert it.state_of("a.wav") is DONE

@@ -8,7 +8,7 @@ from watcher import errors as ours
 from watcher import speechmatics as sm
 from watcher.models import Attempt, AttemptState
 from watcher.scheduler.deliver import heard_too_little
-from watcher.scheduler.reconcile import RETENTION, Absence, Listing, next_look, oldest_relevant, verdict
+from watcher.scheduler.reconcile import RETENTION, Absence, Listing, choose, next_look, oldest_relevant, verdict
 from watcher.scheduler.track import is_hopeless, poll_pause, sweep_pause
 
 NOW = 1_800_000_000.0
@@ -60,6 +60,22 @@ def test_never_absent_without_two_complete_listings(since, began, settle, opaque
         assert began - since >= settle
         assert not opaque
         assert armed_ago <= RETENTION
+
+
+@pytest.mark.parametrize(
+    ("statuses", "kept", "deleted"),
+    [
+        (("running", "running", "running"), "0", ["1", "2"]),
+        (("running", "done"), "0", []),
+        (("rejected", "running", "running"), "1", ["2"]),
+        (("deleted", "expired", "done", "running"), "2", ["3"]),
+        (("deleted", "rejected"), "0", []),
+    ],
+)
+def test_the_oldest_job_that_may_give_a_transcript_is_kept_and_others_that_run_are_deleted(statuses, kept, deleted):
+    jobs = [sm.JobDetails(str(n), sm.JobStatus(status), "2026-01-01T00:00:00Z") for n, status in enumerate(statuses)]
+    keep, twins = choose(jobs)
+    assert (keep.id, twins) == (kept, deleted)
 
 
 @given(st.floats(0.2, 1e4), st.floats(0, 1e5))
