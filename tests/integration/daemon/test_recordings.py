@@ -350,6 +350,31 @@ async def test_jobs_at_an_account_that_is_not_configured_any_more_are_held_and_g
         assert len(it.server.jobs) == 1
 
 
+async def test_a_lost_answer_is_not_looked_for_in_another_accounts_list(bench):
+    """That list proves nothing, whatever it shows."""
+    async with bench(Fault("lose_answer", on="post"), Fault("status", on="list", times=None)) as it:
+        it.record("a.wav")
+        async with it.running():
+            await until(lambda: it.server.jobs and it.state_of("a.wav") is S.SUBMITTING)
+        it.server.script.clear()
+        there = it.daemon
+
+        def elsewhere(client, **more):
+            daemon = there(client, **more)
+            it.account.name = "speechmatics elsewhere"
+            return daemon
+
+        it.daemon = elsewhere
+        it.record("b.wav")
+        async with it.running():
+            await until(lambda: it.state_of("b.wav") is S.DONE)
+            assert it.state_of("a.wav") is S.HELD
+        it.daemon = there
+        await it.run()
+        assert it.state_of("a.wav") is S.DONE
+        assert len(it.server.jobs) == 2
+
+
 async def test_folders_that_are_watched_no_more_leave_nothing_waiting(bench, tmp_path):
     async with bench() as it:
         it.record("a.wav")

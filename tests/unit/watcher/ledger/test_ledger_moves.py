@@ -232,6 +232,17 @@ def test_what_is_read_of_a_former_job_does_not_move_the_entry_of_another(ledger)
     assert ledger.entry(first.id) == second
 
 
+def test_what_was_cancelled_while_its_outputs_were_written_is_not_done(ledger):
+    added(ledger, "a.wav", "same")
+    first = done(ledger)
+    added(ledger, "b.wav", "same")
+    copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
+    ledger.end(copy, S.CANCELLED, now=104.0, reason="You cancelled it.", by_person=True)
+    with pytest.raises(IllegalMove):
+        ledger.done(copy, (), now=105.0)
+    assert ledger.entry(copy.id).state is S.CANCELLED
+
+
 def test_what_came_of_a_former_upload_does_not_end_the_next_one(ledger):
     added(ledger, "a.wav")
     first, _ = claim(ledger)
