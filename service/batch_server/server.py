@@ -20,11 +20,11 @@ import uvicorn
 from service.batch_server import access, app
 from service.batch_server.connection import StoreUnusable
 from service.batch_server.database import Database
-from service.batch_server.http1 import PunctualProtocol
 from service.batch_server.recognition.task import ModelSource
 from service.batch_server.settings import ServerSettings
 from service.batch_server.slots import ClusterUnavailable, open_slots
 from service.batch_server.waiting import Waiters
+from service.http1 import PunctualProtocol
 
 _GRACE_SECONDS: Final = 2
 _BACKLOG: Final = 512

@@ -29,6 +29,7 @@ __all__ = ["Api"]
 
 _PAGE = 50
 _NO_SUCH = "There is no recording with this id."
+_LOOK = "Look for it in the list of all recordings."
 
 
 class Api:
@@ -125,7 +126,7 @@ class Api:
             told = await self._control.entry(uid)
             originals = await self._control.transcript(uid)
         except KeyError:
-            raise ApiError(404, _NO_SUCH) from None
+            raise ApiError(404, _NO_SUCH, _LOOK) from None
         return Json({**told, "available": recordings.available(originals)})
 
     async def transcript(self, request: Request) -> Response:
@@ -175,7 +176,7 @@ class Api:
         try:
             return Json(await self._control.retry(request.path_params["uid"]))
         except KeyError:
-            raise ApiError(404, _NO_SUCH) from None
+            raise ApiError(404, _NO_SUCH, _LOOK) from None
 
     async def cancel(self, request: Request) -> Response:
         """Give an entry up."""
@@ -183,7 +184,7 @@ class Api:
         try:
             return Json(await self._control.cancel(request.path_params["uid"]))
         except KeyError:
-            raise ApiError(404, _NO_SUCH) from None
+            raise ApiError(404, _NO_SUCH, _LOOK) from None
 
     async def lift(self, request: Request) -> Response:
         """Lift a hold."""
@@ -209,7 +210,7 @@ class Api:
         try:
             return await self._control.model(uid)
         except KeyError:
-            raise ApiError(404, _NO_SUCH) from None
+            raise ApiError(404, _NO_SUCH, _LOOK) from None
 
     async def _originals(self, request: Request) -> tuple[Entry, dict[str, Any]]:
         entry = await self._model(request.path_params["uid"])

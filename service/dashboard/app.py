@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from service.dashboard.access import Access
-from service.dashboard.answers import ApiError, on_api_error, on_bug, on_dropscribe_error, on_http_error
+from service.dashboard.answers import ApiError, on_api_error, on_bug, on_dropscribe_error
 from service.dashboard.api import Api
 from service.dashboard.guard import Guard, Rules
-from service.dashboard.page import Pages, answer_refusal
+from service.dashboard.page import Pages, answer_refusal, answer_unknown
 from service.dashboard.stream import EventStreams
 from watcher.errors import DropscribeError
 
@@ -54,7 +54,7 @@ def create_app(
         exception_handlers={
             ApiError: on_api_error,
             DropscribeError: on_dropscribe_error,
-            HTTPException: on_http_error,
+            HTTPException: answer_unknown,
             Exception: on_bug,
         },
     )

@@ -6,7 +6,8 @@ Any page on the web, and any program of any user of this machine, can send reque
   rebinding) is not.
 - A request that a browser sends for another site says so in Origin or Sec-Fetch-Site, and is refused.
 - Orders are JSON, which no form of another site can send.
-- Every request carries the token or a session. A session alone gives no order: its request must name its Origin.
+- Every request carries the token or a session, but for the style sheet, which tells nothing. A session alone gives no
+  order: its request must name its Origin.
 
 Sources: OWASP's CSRF cheat sheet; the Fetch Metadata Request Headers and Content Security Policy Level 3
 specifications of the W3C.
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["HEADERS", "Guard", "Refusal", "Rules"]
 
 _SAFE = frozenset({"GET", "HEAD"})
+# `/enter` has a code for a credential; a person who isn't let in reads why on a page that has a style.
+_OPEN = frozenset({"/enter", "/static/style.css"})
 _OURS = frozenset({"same-origin", "none"})  # `none`: the person opened the address, no site did
 _HTTP_PORT = 80
 
@@ -74,8 +77,8 @@ class Rules:
             return Refusal(403, "The request comes from another site.", f"Open {self.origin}/ itself.")
         if method not in _SAFE and not _is_json(headers):
             return Refusal(415, "The body is not JSON.", "Send it with Content-Type: application/json.")
-        if path == "/enter":
-            return None  # its code is the credential
+        if path in _OPEN:
+            return None
         if self._access.has_token(headers.get("authorization")):
             return None
         if not self._access.has_session(headers.get("cookie")):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from service.dashboard.answers import ApiError, Json
+from service.dashboard.answers import ApiError, Json, on_http_error
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from service.dashboard.access import Access
     from service.dashboard.guard import Refusal
 
-__all__ = ["Pages", "answer_refusal"]
+__all__ = ["Pages", "answer_refusal", "answer_unknown"]
 
 _STATIC = {
     "active.js": "text/javascript; charset=utf-8",
@@ -28,6 +28,7 @@ _STATIC = {
     "style.css": "text/css; charset=utf-8",
     "icon.svg": "image/svg+xml",
 }
+_PROGRAMS = ("/api/", "/static/")  # below these, no person reads the answers
 
 
 @cache
@@ -79,11 +80,18 @@ class Pages:
         return answer
 
 
+def answer_unknown(request: Request, error: Exception) -> Response:
+    """Answer for what no route knows: a program gets JSON, a person a page that leads back."""
+    if request.method == "GET" and not request.url.path.startswith(_PROGRAMS):
+        return HTMLResponse(_file("templates", "nothing.html"), status_code=404)
+    return on_http_error(request, error)
+
+
 async def answer_refusal(scope: Scope, receive: Receive, send: Send) -> None:
     """Answer a request that the guard refused: a program gets JSON, a person a page that says how to get in."""
     refusal: Refusal = scope["dropscribe.refusal"]
     answer: Response
-    if refusal.status == 401 and not scope["path"].startswith(("/api/", "/static/")):  # noqa: PLR2004 - HTTP's own number
+    if refusal.status == 401 and not scope["path"].startswith(_PROGRAMS):  # noqa: PLR2004 - HTTP's own number
         answer = HTMLResponse(_file("templates", "locked.html"), status_code=refusal.status)
     else:
         answer = Json({"error": refusal.error, "fix": refusal.fix}, status_code=refusal.status)

@@ -66,7 +66,9 @@ async def audio_file(entry: Entry) -> os.stat_result:
     try:
         found = await asyncio.to_thread(os.lstat, entry.path)
     except OSError:
-        raise ApiError(410, "The recording is not where it was.", "It was moved or deleted.") from None
+        raise ApiError(
+            410, "The recording is not where it was.", "Put it back there to hear it; its transcript stays."
+        ) from None
     same = (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns)
     if not stat.S_ISREG(found.st_mode) or not same:
         raise ApiError(410, "Something else is where the recording was.", "Look for it in the list.")

@@ -18,6 +18,7 @@ import uvicorn
 
 from service.dashboard.access import new_token
 from service.dashboard.app import create_app
+from service.http1 import PunctualProtocol
 from watcher.logs import get_logger
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ _LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
 _GRACE_SECONDS = 2
 _KEEP_ALIVE_SECONDS = 30
+_MOST_CONNECTIONS = 256  # each holds a file descriptor, and the daemon needs them, too
+_HEAD_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,18 @@ def _bind(port: int) -> socket.socket:
     return listener
 
 
+class _Bounded(PunctualProtocol):
+    """Any user of this machine can connect: no one may take the daemon's file descriptors away."""
+
+    head_seconds = _HEAD_SECONDS
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a connection, or hang up at once where there are too many."""
+        super().connection_made(transport)
+        if len(self.connections) > _MOST_CONNECTIONS:
+            self.transport.abort()
+
+
 class _Server(uvicorn.Server):
     """uvicorn's server as a guest in another program's loop: no signal handlers, and nothing to do when idle."""
 
@@ -121,7 +136,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 loop="none",
-                http="h11",
+                http=_Bounded,
                 ws="none",
                 server_header=False,
                 date_header=False,

@@ -298,5 +298,6 @@ $("more").addEventListener("click", () => readMore().catch(trouble));
 const given = new URLSearchParams(location.search);
 $("q").value = given.get("q") ?? "";
 $("choice").value = given.get("state") ?? "";
+if ($("choice").selectedIndex < 0) $("choice").value = ""; // an address that was typed
 listen(heard, readAll);
 await readAll();

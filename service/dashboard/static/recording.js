@@ -188,4 +188,10 @@ const readSoon = seldom(read, 300);
 listen(({ data }) => {
   if (data.uid === uid) readSoon();
 }, readSoon);
-await read().catch(trouble);
+await read().catch((problem) => {
+  trouble(problem);
+  if (problem.status !== 404) return;
+  show($("name"), "No such recording");
+  show($("state"), "");
+  document.querySelector("main").hidden = true;
+});

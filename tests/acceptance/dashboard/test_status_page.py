@@ -185,6 +185,19 @@ def test_a_recording_that_is_gone_is_explained(page, running, plant, client, tro
     trouble.clear()
 
 
+def test_an_address_that_leads_nowhere_leads_back(page, running, trouble):
+    page.goto(f"{running.url}/recordings/of-another-time")
+    expect(page.get_by_role("alert")).to_contain_text("There is no recording with this id. Look for it in the list")
+    expect(page.get_by_role("main")).to_be_hidden()
+    page.goto(f"{running.url}/nowhere")
+    page.get_by_role("link", name="All recordings").click()
+    expect(page.locator("#state")).to_have_text("Idle")
+    page.goto(f"{running.url}/?state=NONSENSE")
+    expect(page.locator("#choice")).to_have_value("")
+    assert [text for text in trouble if "404" not in text] == []
+    trouble.clear()
+
+
 def test_everything_works_with_the_keyboard_alone(page, running, plant, client):
     entry = running.do(plant.transcribed("meeting.wav", HELLO, seconds=12))
     running.do(plant.found("wrong.wav"))
@@ -387,6 +400,9 @@ def test_without_the_daemon_the_page_says_so_and_comes_back_with_it(context, tmp
         expect(page.locator("#state")).to_have_text("Idle")
     alert = page.get_by_role("alert")
     expect(alert).to_contain_text("The connection to Dropscribe is lost.")
+    page.set_viewport_size({"width": 360, "height": 300})
+    page.get_by_role("heading", name="Watch folders").scroll_into_view_if_needed()
+    expect(alert).to_be_in_viewport()  # where an order that fails far down is told, too
     with Running.start(tmp_path, port=running.port) as again:
         # Another start has other sessions: the page can only say how to get in.
         expect(alert).to_contain_text("dropscribe open", timeout=15_000)

@@ -1,5 +1,6 @@
 """One attack at least for each rule that keeps strangers out of the control API. All of them must fail."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -11,7 +12,7 @@ import pytest
 
 from service.dashboard.app import create_app
 from service.dashboard.guard import HEADERS
-from tests.support.dashboard import json_v2
+from tests.support.dashboard import Running, json_v2
 from watcher.models import OutputFormat
 
 JSON = {"Content-Type": "application/json"}
@@ -81,7 +82,7 @@ def test_it_listens_on_loopback_only(running):
 def test_nothing_answers_without_token_or_session(running, attacker):
     tried = 0
     for method, path in every_address(running):
-        if path == "/enter":
+        if path in ("/enter", "/static/style.css"):
             continue
         answer = attacker.send(method, path, JSON if method == "POST" else {}, b"{}" if method == "POST" else b"")
         assert (answer.status, b"secret.wav" in answer.text) == (401, False), (method, path)
@@ -197,6 +198,34 @@ def test_a_session_alone_gives_no_order(attacker):
     assert attacker.send("POST", "/api/pause", {**session, **JSON}, b"{}").status == 403
     assert attacker.send("GET", "/api/status", session).status == 200
     assert attacker.send("POST", "/api/pause", {**session, **JSON, "Origin": attacker.origin}, b"{}").status == 200
+
+
+def test_whoever_is_not_let_in_gets_a_style_sheet_and_nothing_else(attacker):
+    assert attacker.send("GET", "/static/style.css").status == 200
+    assert attacker.send("GET", "/static/style.css", {"Sec-Fetch-Site": "cross-site"}).status == 403
+    for path in ("/static/style.css/", "/static/style.css/..", "//static/style.css", "/static/overview.js"):
+        assert attacker.send("GET", path).status == 401, path
+
+
+def test_connections_that_ask_nothing_take_no_file_descriptors_away(monkeypatch, tmp_path):
+    monkeypatch.setattr("service.dashboard.server._MOST_CONNECTIONS", 5)
+    monkeypatch.setattr("service.dashboard.server._Bounded.head_seconds", 2.0)
+    with Running.start(tmp_path) as running, contextlib.ExitStack() as stack:
+        idle = [socket.create_connection(("127.0.0.1", running.port), timeout=100) for _ in range(20)]
+        for connection in idle:
+            stack.callback(connection.close)
+        idle[0].sendall(b"GET / HTTP/1.1\r\nHost: ")
+        ended = {_how_it_ends(connection) for connection in idle}
+        assert ended <= {b"", "reset"}
+        attacker = Attacker(running)
+        assert attacker.send("GET", "/api/status", attacker.bearer).status == 200
+
+
+def _how_it_ends(connection):
+    try:
+        return connection.recv(1)
+    except ConnectionResetError:
+        return "reset"
 
 
 def test_no_order_is_given_by_get(running, attacker):

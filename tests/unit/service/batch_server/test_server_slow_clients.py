@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from service.batch_server.http1 import PunctualProtocol
 from service.batch_server.problems import Malformed
 from service.batch_server.settings import Limits
 from service.batch_server.upload import receive
+from service.http1 import PunctualProtocol
 
 pytestmark = pytest.mark.anyio
 
