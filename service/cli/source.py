@@ -13,7 +13,7 @@ from watcher.models import EntryState
 # The ledger and what tells of it are imported where no daemon answers: `dropscribe status` is for people who wait.
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from service.cli.context import Settings
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["LedgerSource", "NotRunning", "Source", "open_source"]
 
 _RECENT = 10
+_ADD_OR_TRANSCRIBE = "Watch its folder: dropscribe folders add FOLDER. Or just this once: dropscribe transcribe FILE"
 
 
 class NotRunning(DropscribeError):
@@ -78,14 +79,15 @@ def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]
             f"No Dropscribe is running on {settings.paths.root}.",
             fix="Start it: dropscribe run (or: dropscribe service start)",
         )
+    watched = None if settings.config_trouble else [folder.path for folder in settings.config.watch_folders()]
     if not settings.paths.ledger.exists():
-        yield LedgerSource(None)
+        yield LedgerSource(None, watched)
         return
     from watcher.ledger import open_readonly  # noqa: PLC0415 - see above
 
     ledger = open_readonly(settings.paths.ledger)
     try:
-        yield LedgerSource(ledger)
+        yield LedgerSource(ledger, watched)
     finally:
         ledger.close()
 
@@ -131,10 +133,12 @@ class LedgerSource:
 
     Args:
         ledger: None before the daemon ran for the first time.
+        watched: the folders that the config names; None if it can't be used.
     """
 
-    def __init__(self, ledger: LedgerReader | None) -> None:
+    def __init__(self, ledger: LedgerReader | None, watched: Sequence[Path] | None = None) -> None:
         self._ledger = ledger
+        self._watched = watched
 
     def status(self) -> dict[str, Any]:
         """The picture without a daemon."""
@@ -170,6 +174,9 @@ class LedgerSource:
                 return describe_output(path, source)
             if not os.path.lexists(path):
                 return {"kind": "missing", "path": shown(path), "reason": "There is no such file.", "fix": ""}
+            if self._watched is not None and not any(path.is_relative_to(folder) for folder in self._watched):
+                reason = "It is in none of the folders that the config names."
+                return {"kind": "not watched", "path": shown(path), "reason": reason, "fix": _ADD_OR_TRANSCRIBE}
             reason = "The ledger does not know it, and no daemon runs that could look at it."
             return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
         outputs = self._ledger.outputs(entry.id)

@@ -100,6 +100,8 @@ def test_before_the_first_run_questions_have_friendly_answers(dropscribe):
     status, out, _ = dropscribe("explain", "/x.wav")
     assert status == 0
     assert "There is no such file" in out
+    assert "not watched. It is in none of the folders" in dropscribe("explain", __file__)[1]
+    dropscribe.config.write_text(f"[[folders]]\npath = '{Path(__file__).parent}'\n")
     assert "no daemon runs that could look at it" in dropscribe("explain", __file__)[1]
     assert dropscribe("show", "/x.wav")[0] == 1
     assert json.loads(dropscribe("status", "--json")[1])["counts"] == {}
