@@ -356,11 +356,10 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     if process.returncode is not None:
         return
     _signal(process, kill=False)
-    try:
+    with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(process.wait(), _GRACE)
-    except TimeoutError:
-        _signal(process, kill=True)
-        await process.wait()
+    _signal(process, kill=True)  # a child may ignore the request although the command obeyed
+    await process.wait()
 
 
 def _signal(process: asyncio.subprocess.Process, *, kill: bool) -> None:

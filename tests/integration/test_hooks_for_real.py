@@ -90,8 +90,11 @@ async def test_a_command_that_cannot_start_is_said_once(tmp_path, capsys, argv):
     assert "can't be started" in said
 
 
-async def test_a_command_beyond_its_time_is_ended_with_what_it_started(tmp_path, capsys):
-    program = script(tmp_path, "trap '' TERM\nsleep 300 &\necho $! > child\nwait\nwait")
+@pytest.mark.parametrize(
+    "stubborn", ["trap '' TERM\nsleep 300 &", "(trap '' TERM; exec sleep 300) &"], ids=["the command", "its child"]
+)
+async def test_a_command_beyond_its_time_is_ended_with_what_it_started(tmp_path, capsys, stubborn):
+    program = script(tmp_path, f"{stubborn}\necho $! > child\nwait\nwait")
     limits = Limits(command=2.0)  # a busy machine takes its time to begin, too
     await run(tmp_path, on_done=(program,), limits=limits)
     child = int((tmp_path / "child").read_text())
