@@ -170,7 +170,7 @@ def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: 
     if quiet < needed - _ROUNDING:
         why = f"It has not been quiet for {needed:g} s yet."
         if seen.complete is False:
-            why = f"It isn't whole yet. If nobody goes on writing it for {needed:g} s, it counts as broken off."
+            why = f"It is not complete yet. If nobody goes on writing it for {needed:g} s, it counts as broken off."
         return Decision(Outcome.WAIT, why, wait=min(needed - quiet, _RARELY))
     if (blurred := _blurred(seen.sighting, wall)) > 0:
         return Decision(Outcome.WAIT, "Its file system tells times too roughly to be sure yet.", wait=blurred)
