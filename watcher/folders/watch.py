@@ -1,29 +1,25 @@
 """Watches folders so that nothing is missed: OS events are hints, scans are the truth.
 
 Read `FolderWatch.run` first. For every watch folder one task keeps it watched and scanned (`keeper.py`) and
-another settles its candidates (`settling.py`); one more takes what the OS says (`_listen` here). All of them
+another settles its candidates (`settling.py`); one more takes what the OS says (`hearing.py`). All of them
 feed one bounded queue (`delivery.py`), which the owner iterates over.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 from watcher.folders.delivery import Delivery
 from watcher.folders.explain import explain
-from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
+from watcher.folders.hearing import Hearing
 from watcher.folders.keeper import Keeper
-from watcher.folders.observer import Hint, HintKind, Watcher
+from watcher.folders.observer import Watcher
 from watcher.folders.root import Root
 from watcher.folders.settle import Patience
 from watcher.folders.settling import Settling
 from watcher.folders.sightings import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
-from watcher.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -34,14 +30,6 @@ if TYPE_CHECKING:
     from watcher.models import WatchFolder
 
 __all__ = ["FolderWatch"]
-
-_log = get_logger("folders")
-
-_MARKS = frozenset({IGNORE_FILE, OVERRIDES_FILE})
-_TROUBLES = frozenset({HintKind.OVERFLOW, HintKind.LIMIT, HintKind.LOST})
-_FOLDERS = frozenset({HintKind.FOLDER, HintKind.FOLDER_CHANGED, HintKind.FOLDER_MOVED})
-_TURN = 256
-"""Hints that are taken before others get their turn."""
 
 
 class FolderWatch:
@@ -85,21 +73,17 @@ class FolderWatch:
         self._roots: dict[Path, Root] = {}
         self._tasks: dict[Path, list[asyncio.Task[None]]] = {}
         self._delivery = Delivery(clock=clock, known=known, hint=hint)
-        self._inbox: deque[Hint] = deque()
-        self._hearing = threading.Lock()
-        self._arrived = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._failure: asyncio.Future[None] | None = None
-        self._watcher = Watcher(self._hear)
+        self._hearing = Hearing(self._roots, self._delivery, owner=self._owner, clock=clock)
+        self._watcher = Watcher(self._hearing.hear)
         self._closed = False
 
     # What its owner uses.
 
     async def run(self) -> None:
         """Watch until cancelled. The iteration ends with it."""
-        self._loop = asyncio.get_running_loop()
-        self._failure = self._loop.create_future()
-        listener = self._start(self._listen(), "listen")
+        self._failure = asyncio.get_running_loop().create_future()
+        listener = self._start(self._hearing.run(), "listen")
         try:
             await self._arrange()
             await self._failure
@@ -118,7 +102,7 @@ class FolderWatch:
     async def set_folders(self, folders: Sequence[WatchFolder]) -> None:
         """Watch these from now on; what stays is not interrupted."""
         self._wanted = {folder.path: folder for folder in folders}
-        if self._loop is not None and not self._closed:
+        if self._failure is not None and not self._closed:
             await self._arrange()
 
     def rescan_now(self) -> None:
@@ -224,97 +208,6 @@ class FolderWatch:
             root.close()
         self._delivery.close()
 
-    # What the OS says.
-
-    def _hear(self, hint: Hint) -> None:
-        """Take a hint on one of the observer's threads."""
-        with self._hearing:  # observers of two kinds may run: one of two hints at once must be the first
-            self._inbox.append(hint)
-            first = len(self._inbox) == 1
-        if first and self._loop is not None and not self._closed:
-            with contextlib.suppress(RuntimeError):  # the loop was closed just now
-                self._loop.call_soon_threadsafe(self._arrived.set)
-
-    async def _listen(self) -> None:
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._inbox:
-                for _ in range(min(_TURN, len(self._inbox))):
-                    # Taken off only afterwards: as long as it is there, nobody is done.
-                    await self._take(self._inbox[0])
-                    self._inbox.popleft()
-                await asyncio.sleep(0)
-            self._delivery.progressed()
-
-    async def _take(self, hint: Hint) -> None:
-        root = self._owner(hint.path)
-        if hint.kind in _TROUBLES:
-            self._trouble(hint)
-        elif root is None:
-            return
-        elif hint.path.name in _MARKS or (hint.old is not None and hint.old.name in _MARKS):
-            for path in (hint.path, hint.old or hint.path):
-                if owner := self._owner(path):
-                    owner.marks.clear()
-                    owner.want_scan(path.parent)
-        elif hint.kind is HintKind.DELETED:
-            root.forget(hint.path)
-            self._delivery.forget(hint.path)
-        elif hint.kind in _FOLDERS:
-            self._folder(root, hint)
-        elif hint.kind is HintKind.MOVED and hint.old is not None:
-            await self._move(root, hint.old, hint.path, heard_by=hint.root)
-        else:
-            if hint.kind in {HintKind.CREATED, HintKind.ARRIVED}:
-                root.arrived(hint.path)
-            self._notice(root, hint.path, closed=hint.kind in {HintKind.CLOSED, HintKind.ARRIVED})
-
-    def _folder(self, root: Root, hint: Hint) -> None:
-        if hint.old is not None and self._owner(hint.old) is root and self._enters(root, hint.old):
-            root.baseline.moved(hint.old, hint.path)
-        elif hint.kind is not HintKind.FOLDER_CHANGED:
-            root.arrived(hint.path)
-        root.marks.clear()
-        root.want_scan(hint.path)
-
-    @staticmethod
-    def _enters(root: Root, folder: Path) -> bool:
-        return root.rules.enters(folder.relative_to(root.path)) is None
-
-    def _trouble(self, hint: Hint) -> None:
-        root = self._roots.get(hint.root)
-        if root is None:
-            return
-        if hint.kind is HintKind.OVERFLOW:
-            _log.warning("too many events at once, some were lost; scanning", folder=str(root.path))
-        root.want_scan(attach=hint.kind is not HintKind.OVERFLOW)
-
-    async def _move(self, root: Root, old: Path, new: Path, *, heard_by: Path) -> None:
-        before = self._owner(old)
-        accepted = root.verdict(new).accepted
-        if before is root and root.rules.accepts_name(old.relative_to(root.path)):
-            root.baseline.moved(old, new)
-        else:
-            root.arrived(new)
-        if before is root and accepted and old in root.settler.candidates:
-            root.settler.moved(old, new, self._clock.monotonic())
-        else:
-            # What had this name is gone: a download's placeholder, or the version that is replaced.
-            root.settler.forget(new)
-            if before is not None and accepted and before.rules.accepts_name(old.relative_to(before.path)):
-                await self._delivery.moved(Moved(root.folder, old, new), heard_by)
-        if before is not None:
-            before.forget(old)
-        self._notice(root, new, closed=True)
-
-    def _notice(self, root: Root, path: Path, *, closed: bool) -> None:
-        # A candidate was accepted already; it is asked once more before it is handed on.
-        if path not in root.settler.candidates and not root.verdict(path).accepted:
-            root.forget(path)
-        elif root.notice(path, closed=closed):
-            self._delivery.hint(path)
-
     def _owner(self, path: Path) -> Root | None:
         """Return the innermost watch folder around a path."""
         text = os.fspath(path)
@@ -325,7 +218,7 @@ class FolderWatch:
         """Whether there is nothing left to wait for."""
         if self._closed:
             return True
-        if self._inbox or self._delivery.waiting or len(self._roots) < len(self._wanted):
+        if not self._hearing.is_idle or self._delivery.waiting or len(self._roots) < len(self._wanted):
             return False
         return all(self._is_root_done(root) for root in self._roots.values())
 

@@ -121,10 +121,10 @@ async def test_a_missed_event_is_made_up_for_by_the_next_scan(desk, root):
 async def test_a_periodic_scan_finds_what_events_missed_and_watches_anew(desk, root):
     async with desk(root, rescan=0.2) as d:
         watching = d.watch._watcher._watches[root]
-        heard, d.watch._inbox = d.watch._inbox, deque(maxlen=0)
+        heard, d.watch._hearing._inbox = d.watch._hearing._inbox, deque(maxlen=0)
         (root / "a.wav").write_bytes(wav())
         await d.until_settled(root / "a.wav")
-        d.watch._inbox = heard
+        d.watch._hearing._inbox = heard
         await d.until(lambda: (now := d.watch._watcher._watches.get(root)) is not None and now is not watching)
         (root / "b.wav").write_bytes(wav())
         await d.until_settled(root / "b.wav")
