@@ -6,6 +6,7 @@ const uid = decodeURIComponent(location.pathname.split("/")[2]);
 const api = `/api/entries/${encodeURIComponent(uid)}`;
 const FORMATS = { txt: "Text", "json-v2": "JSON", srt: "SRT subtitles", vtt: "WebVTT subtitles", md: "Markdown" };
 const FIRST = 60; // phrases that fill any screen
+const MOST = 480; // more at once would be felt by a person who scrolls
 const SUFFIX = { "json-v2": "json" };
 const ORDERS = {
   HELD: { retry: "Transcribe it", cancel: "Give it up" },
@@ -83,7 +84,7 @@ async function showTranscript(entry) {
   if (have.includes("json-v2")) await showPhrases(await ask(`${api}/phrases`));
   else if (have.includes("txt")) {
     const text = await fetch(`${api}/transcript?format=txt`).then((answer) => answer.text());
-    $("words").replaceChildren(el("p", { className: "plain" }, text));
+    $("words").replaceChildren(el("p", { className: "plain", dir: "auto" }, text));
   } else $("words").replaceChildren(el("p", { className: "quiet" }, "There is no transcript yet."));
 }
 
@@ -93,7 +94,10 @@ function showPlayer() {
   $("player").hidden = false;
 }
 
-/** Show the phrases: the first at once, the rest of a long transcript in growing parts, as each costs a layout. */
+/**
+ * Show the phrases: the first at once, the rest of a long transcript in growing parts, as each costs a layout. Each has
+ * a direction of its own: one for all (`dir="auto"`) is looked for anew with every phrase, for seconds in the end.
+ */
 async function showPhrases(transcript) {
   const mine = []; // what is shown anew meanwhile has other words
   words = mine;
@@ -105,15 +109,17 @@ async function showPhrases(transcript) {
   let voice = null;
   let shown = 0;
   while (shown < transcript.phrases.length && words === mine) {
-    const part = transcript.phrases.slice(shown, 2 * shown + FIRST);
+    const part = transcript.phrases.slice(shown, shown + Math.min(shown + FIRST, MOST));
     shown += part.length;
+    const made = new DocumentFragment();
     for (const phrase of part) {
       while (chapters.length && chapters[0].start <= phrase.words[0][1]) {
-        $("words").append(el("h3", {}, chapters.shift().title));
+        made.append(el("h3", { dir: "auto" }, chapters.shift().title));
       }
-      $("words").append(makePhrase(phrase, phrase.voice === voice ? "" : phrase.voice));
+      made.append(makePhrase(phrase, phrase.voice === voice ? "" : phrase.voice));
       voice = phrase.voice;
     }
+    $("words").append(made);
     words.sort((a, b) => a[0] - b[0]); // two channels speak at the same time
     await new Promise((done) => setTimeout(done));
   }
