@@ -76,6 +76,22 @@ async def test_a_job_that_was_never_made_is_submitted_again_after_two_listings(b
         assert any("shows no such job" in change.reason for change in _history(it, "a.wav"))
 
 
+async def test_whatever_goes_wrong_once_a_job_may_exist_it_is_looked_for(bench):
+    broken = []
+
+    def checkpoint(name):
+        if name == "after commit: arm" and not broken:
+            broken.append(name)
+            raise RuntimeError("nobody thought of this")
+
+    async with bench() as it:
+        it.record("a.wav")
+        await it.run(checkpoint=checkpoint)
+        assert broken
+        assert it.state_of("a.wav") is DONE
+        assert any("shows no such job" in change.reason for change in _history(it, "a.wav"))
+
+
 async def test_listings_without_config_are_matched_through_each_job(bench):
     async with bench(Fault("lose_answer", on="post"), list_config=False) as it:
         it.record("a.wav")
