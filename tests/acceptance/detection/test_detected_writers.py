@@ -148,7 +148,7 @@ def test_a_recording_whose_writer_crashed_is_waited_for_then_named_and_taken_at_
         content[40:44] = (115_200_000).to_bytes(4, "little")
         path.write_bytes(content)
         daemon = it.watch()
-        told = until(lambda: "isn't whole yet" in (it.explain(path)["reason"]) and it.explain(path), what="a look")
+        told = until(lambda: "not complete" in (it.explain(path)["reason"]) and it.explain(path), what="a look")
         assert told["kind"] == "settling"
         assert "60 s" in told["reason"]
         assert it.server.jobs == [], "it may still be copied"

@@ -41,7 +41,7 @@ async def test_a_copy_that_is_closed_and_reopened_is_taken_whole_only(desk, root
     def waits(path, start):
         candidate = d.watch._roots[root].settler.candidates.get(path)
         seen = candidate is not None and candidate.last is not None and candidate.last.size == start + 3000
-        return seen and "isn't whole yet" in candidate.reason
+        return seen and "not complete" in candidate.reason
 
     async with desk(root) as d:
         for start in range(0, len(data), 3000):

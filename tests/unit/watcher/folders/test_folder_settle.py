@@ -125,7 +125,7 @@ def test_a_container_cut_short_waits_and_is_then_given_up_on():
     world = World(incomplete=60.0)
     world.settler.notice(PATH, 0.0, closed=True)
     while (decision := world.next_look().look(100, 0.0, complete=False)).outcome is Outcome.WAIT:
-        assert "isn't whole yet" in decision.reason
+        assert "not complete" in decision.reason
     assert decision.outcome is Outcome.CUT_SHORT
     assert world.now == pytest.approx(60.0, abs=0.1)
 
