@@ -47,8 +47,10 @@ WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
-                    AND (t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD')
-                         OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.entry_id = t.id AND a.state = 'ARMED')))
+                    AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a CROSS JOIN entries AS t ON t.id = a.entry_id
+                  WHERE a.state = 'ARMED'
+                    AND t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id)
 ORDER BY e.mtime_ns, e.id LIMIT 1;
 
 -- name: claimable_newest
@@ -57,8 +59,10 @@ WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
-                    AND (t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD')
-                         OR EXISTS (SELECT 1 FROM attempts AS a WHERE a.entry_id = t.id AND a.state = 'ARMED')))
+                    AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a CROSS JOIN entries AS t ON t.id = a.entry_id
+                  WHERE a.state = 'ARMED'
+                    AND t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id)
 ORDER BY e.mtime_ns DESC, e.id DESC LIMIT 1;
 
 -- name: retried
@@ -88,9 +92,11 @@ WHERE state = 'WAITING' AND hex(root) NOT IN (SELECT value FROM json_each(:roots
 
 -- name: same_job
 -- Entries whose transcript may do for this one: itself first, then those that are DONE.
+-- The index is enough to choose them; of thousands of copies only these are read.
 SELECT * FROM entries
-WHERE sha256 = :sha256 AND config_key = :config_key
-ORDER BY id = :id DESC, state = 'DONE' DESC, id LIMIT 20;
+WHERE id IN (SELECT id FROM entries WHERE sha256 = :sha256 AND config_key = :config_key
+             ORDER BY id = :id DESC, state = 'DONE' DESC, id LIMIT 20)
+ORDER BY id = :id DESC, state = 'DONE' DESC, id;
 
 -- name: twin_in_flight
 SELECT * FROM entries

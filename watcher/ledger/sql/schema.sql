@@ -33,7 +33,7 @@ CREATE TABLE entries (
 ) STRICT;
 
 CREATE UNIQUE INDEX entries_by_path ON entries (path) WHERE current = 1;
-CREATE INDEX entries_by_content ON entries (sha256, config_key);
+CREATE INDEX entries_by_content ON entries (sha256, config_key, state);
 CREATE INDEX entries_by_state ON entries (state, engine, root, mtime_ns);
 CREATE INDEX entries_by_change ON entries (changed_at);
 CREATE INDEX entries_due ON entries (state, next_attempt_at) WHERE state IN ('WAITING', 'TRANSCRIBED');
