@@ -46,6 +46,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     key: str | None = None
     projects: dict[str, str] | None = None  # key -> project; None: every key sees all jobs
     same_created_at: int = 1  # so many jobs in a row share one created_at
+    list_cap: int | None = None  # no list is longer, even if no limit is asked for
 
 
 class Refusal(Exception):
@@ -160,7 +161,7 @@ class BatchState:
                 continue
             if before is None or _milliseconds(job.created_at) < before:
                 shown.append(self.details(job, in_list=True))
-                if len(shown) == limit:
+                if len(shown) in {limit, self.settings.list_cap}:
                     break
         return shown
 

@@ -113,6 +113,21 @@ async def test_where_neither_list_nor_job_tells_a_person_decides(bench):
         assert "dropscribe retry" in entry.fix
 
 
+async def test_a_list_that_does_not_move_on_proves_nothing(bench):
+    faults = Fault("hang_before", on="post", seconds=0.1), Fault("status", on="list", status=503)
+    async with bench(*faults, same_created_at=1000, list_cap=100) as it:
+        config = {"type": "transcription", "transcription_config": {"language": "en"}}
+        for number in range(150):
+            it.server.state.create(config, f"{number}.wav", 1, "")
+        it.record("a.wav")
+        await it.run()
+        entry = it.entry("a.wav")
+        assert entry.state is HELD
+        assert "older ones could be missed" in entry.reason
+        assert "dropscribe retry" in entry.fix
+        assert len(it.server.jobs) == 150
+
+
 async def test_twin_jobs_are_settled_for_the_older_and_the_running_one_is_deleted(bench):
     async with bench(Fault("lose_answer", on="post"), processing_time=1.5, listing_lag=0.3) as it:
         it.record("a.wav")
