@@ -141,6 +141,11 @@ class Bench:
         entry = self.entry(name)
         return entry.state if entry else None
 
+    def reasons(self, name):
+        """What the history of a recording says, oldest first."""
+        entry = self.entry(name)
+        return [change.reason for change in self.read(lambda ledger: ledger.history(entry.id))] if entry else []
+
     def text(self, name):
         return (self.inbox / name).read_text()
 

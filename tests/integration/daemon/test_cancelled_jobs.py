@@ -33,10 +33,6 @@ def jobs_left(it):
     return it.read(lambda ledger: ledger.due_cleanups(float("inf"), kind="job"))
 
 
-def reasons(it, name):
-    return [each.reason for each in it.read(lambda ledger: ledger.history(ledger.at_path(it.inbox / name).id))]
-
-
 async def cancel(it, control, *names):
     """Cancel recordings whose jobs run; returns when the service has refused to delete each."""
     await until(lambda: all(it.state_of(name) is S.SUBMITTED for name in names))
@@ -63,7 +59,7 @@ async def test_what_is_asked_for_again_waits_for_the_job_that_it_had(bench):
             await until(lambda: it.state_of("running.wav") is it.state_of("copy.wav") is S.DONE)
         assert it.state_of("copied.wav") is S.CANCELLED
         assert not it.read(lambda ledger: ledger.cleanups(ledger.at_path(it.inbox / "copied.wav").id))
-        assert "for copy.wav" in reasons(it, "copied.wav")[-1]
+        assert "for copy.wav" in it.reasons("copied.wav")[-1]
         assert len(it.server.jobs) == 3
 
 
@@ -75,7 +71,7 @@ async def test_what_nobody_asks_for_again_is_deleted_once_the_network_is_back(be
         it.server.script.clear()
         async with it.running():
             await until(lambda: status_of(it, "a.wav") == "deleted" and not jobs_left(it))
-        assert reasons(it, "a.wav")[-1] == "Its job was deleted at the service."
+        assert it.reasons("a.wav")[-1] == "Its job was deleted at the service."
 
 
 async def test_a_job_that_is_not_there_any_more_is_made_anew_for_who_asks_again(bench):

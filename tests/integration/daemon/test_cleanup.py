@@ -15,10 +15,6 @@ pytestmark = pytest.mark.anyio
 S = EntryState
 
 
-def history(it, name):
-    return it.read(lambda ledger: [each.reason for each in ledger.history(ledger.at_path(it.inbox / name).id)])
-
-
 def left(it):
     return it.read(lambda ledger: ledger.due_cleanups(float("inf")))
 
@@ -39,7 +35,7 @@ async def test_a_crash_before_the_job_is_deleted_does_not_leave_it_at_the_servic
         assert it.server.state.status(it.server.jobs[0]) == "done"
         await it.run()
         assert it.server.state.status(it.server.jobs[0]) == "deleted"
-        assert history(it, "a.wav")[-1] == "Its job was deleted at the service."
+        assert it.reasons("a.wav")[-1] == "Its job was deleted at the service."
         assert not left(it)
 
 
@@ -54,7 +50,7 @@ async def test_a_crash_before_the_recording_is_put_away_does_not_leave_it(bench,
         await it.run()
         assert not path.exists()
         assert (it.inbox / "below" / "a.txt").exists()
-        said = history(it, "below/a.wav")[-1]
+        said = it.reasons("below/a.wav")[-1]
         if after == "delete":
             assert said == "The recording was deleted, as its folder's `after` says."
         else:
@@ -84,7 +80,7 @@ async def test_a_person_who_changes_their_mind_keeps_the_recording(bench, monkey
         it.folder["after"] = "keep"
         await it.run()
         assert path.exists()
-        assert "is not delete any more" in history(it, "a.wav")[-1]
+        assert "is not delete any more" in it.reasons("a.wav")[-1]
         it.folder["after"] = "delete"
         await it.run()
         assert path.exists()
@@ -97,7 +93,7 @@ async def test_it_stays_where_its_transcript_is_not_there_any_more(bench, monkey
         (it.inbox / "a.txt").unlink()
         await it.run()
         assert path.exists()
-        assert "a.txt is not there" in history(it, "a.wav")[-1]
+        assert "a.txt is not there" in it.reasons("a.wav")[-1]
 
 
 async def test_it_stays_where_something_has_its_new_place(bench):
@@ -108,7 +104,7 @@ async def test_it_stays_where_something_has_its_new_place(bench):
         await it.run()
         assert path.exists()
         assert (it.inbox / "done" / "a.wav").read_bytes() == b"another one"
-        assert "stays where it is: something stands at" in history(it, "a.wav")[-1]
+        assert "stays where it is: something stands at" in it.reasons("a.wav")[-1]
         assert not left(it)
 
 
@@ -125,7 +121,7 @@ async def test_where_it_cannot_be_moved_now_the_history_says_so_once_and_it_is_m
                 remount(shelf, "rw")
                 await until(lambda: (shelf / "a.wav").exists() and not path.exists())
                 await until(lambda: not left(it))
-        said = history(it, "a.wav")[-2:]
+        said = it.reasons("a.wav")[-2:]
         assert "Read-only" in said[0]
         assert said[1] == f"The recording was moved to {shelf / 'a.wav'}."
 
@@ -137,7 +133,7 @@ async def test_a_service_that_does_not_delete_now_is_asked_again(bench):
         async with it.running():
             await until(lambda: it.server.jobs and it.server.state.status(it.server.jobs[0]) == "deleted")
             await until(lambda: not left(it))
-        said = [each for each in history(it, "a.wav") if "deleted" in each]
+        said = [each for each in it.reasons("a.wav") if "deleted" in each]
         assert len(said) == 2, said
         assert "could not be deleted" in said[0]
 
@@ -151,7 +147,7 @@ async def test_another_projects_key_does_not_make_a_job_count_as_deleted(bench, 
                 await until(lambda: it.state_of("a.wav") is S.DONE)
         async with daemon_with(it, "other") as keyring:
             await until(lambda: left(it) and left(it)[0].tries >= 1)
-            assert "present API key" in history(it, "a.wav")[-1]
+            assert "present API key" in it.reasons("a.wav")[-1]
             keyring.key = "old"
             await until(lambda: not left(it))
         assert it.server.state.status(it.server.jobs[0]) == "deleted"

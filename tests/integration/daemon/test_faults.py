@@ -64,7 +64,7 @@ async def test_a_list_that_lags_behind_does_not_make_a_second_job(bench):
         await it.run()
         assert it.state_of("a.wav") is DONE
         assert len(it.server.jobs) == 1
-        assert any("found by its reference" in change.reason for change in _history(it, "a.wav"))
+        assert any("found by its reference" in reason for reason in it.reasons("a.wav"))
 
 
 async def test_a_job_that_was_never_made_is_submitted_again_after_two_listings(bench):
@@ -73,7 +73,7 @@ async def test_a_job_that_was_never_made_is_submitted_again_after_two_listings(b
         await it.run()
         assert it.state_of("a.wav") is DONE
         assert len(it.server.jobs) == 1
-        assert any("shows no such job" in change.reason for change in _history(it, "a.wav"))
+        assert any("shows no such job" in reason for reason in it.reasons("a.wav"))
 
 
 async def test_whatever_goes_wrong_once_a_job_may_exist_it_is_looked_for(bench):
@@ -89,7 +89,7 @@ async def test_whatever_goes_wrong_once_a_job_may_exist_it_is_looked_for(bench):
         await it.run(checkpoint=checkpoint)
         assert broken
         assert it.state_of("a.wav") is DONE
-        assert any("shows no such job" in change.reason for change in _history(it, "a.wav"))
+        assert any("shows no such job" in reason for reason in it.reasons("a.wav"))
 
 
 async def test_listings_without_config_are_matched_through_each_job(bench):
@@ -229,7 +229,3 @@ async def test_a_config_that_makes_no_job_fails_its_own_recordings_only(bench, t
         failed = it.read(lambda ledger: ledger.at_path(other / "b.wav"))
         assert failed.state in {FAILED, DONE}
         assert not it.read(lambda ledger: ledger.holds(0))
-
-
-def _history(it, name):
-    return it.read(lambda ledger: ledger.history(ledger.at_path(it.inbox / name).id))

@@ -289,7 +289,46 @@ async def test_delete_after_download_removes_the_remote_job(bench):
 # A person's orders
 
 
-async def test_a_cancelled_upload_makes_no_job(bench):
+def as_an_upload_begins(it, work):
+    """Have something done once, after the first look at what forbids an upload and before the last."""
+    connector = it.account.connector
+    connect = connector.connect
+
+    async def work_first():
+        if it.state_of("a.wav") is S.SUBMITTING:
+            connector.connect = connect
+            await work()
+        return await connect()
+
+    connector.connect = work_first
+
+
+async def test_a_pause_during_an_upload_stops_it_before_a_job_is_made(bench):
+    async with bench() as it:
+        async with it.running() as control:
+            as_an_upload_begins(it, control.pause)
+            it.record("a.wav")
+            await until(lambda: "Submission is stopped for now." in it.reasons("a.wav"))
+            assert it.state_of("a.wav") is S.WAITING
+            assert it.server.jobs == []
+            await control.resume()
+            await until(lambda: it.state_of("a.wav") is S.DONE)
+        assert len(it.server.jobs) == 1
+
+
+async def test_an_upload_that_is_cancelled_under_way_makes_no_job(bench):
+    async with bench() as it:
+        async with it.running() as control:
+            as_an_upload_begins(it, lambda: control.cancel(it.entry("a.wav").uid))
+            it.record("a.wav")
+            await until(lambda: it.state_of("a.wav") is S.CANCELLED)
+            it.record("b.wav")
+            await until(lambda: it.state_of("b.wav") is S.DONE)
+        assert it.state_of("a.wav") is S.CANCELLED
+        assert [job.data_name for job in it.server.jobs] == ["b.wav"]
+
+
+async def test_what_is_cancelled_before_its_upload_makes_no_job(bench):
     async with bench() as it:
         it.record("a.wav")
         it.record("b.wav")
