@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import wave
 
 import av
 import numpy as np
@@ -238,6 +239,26 @@ async def test_a_source_that_changes_during_the_upload_is_not_submitted(bench):
         await it.run()
         assert it.state_of("a.wav") is S.DONE
         assert len(it.server.jobs) == 1
+
+
+async def test_a_source_that_changes_before_its_sound_is_prepared_is_not_submitted_as_what_it_was(bench):
+    def speak(mark):  # so quiet that its sound is small once it is packed
+        with wave.open(str(it.inbox / "a.wav"), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(b"\0\0" * 16000 + mark + b"\0\0" * 16000)
+
+    async def change():
+        speak(b"\2\1" * 7)
+
+    async with bench(account={"upload_limit": 20_000}) as it:
+        async with it.running():
+            as_an_upload_begins(it, change)
+            speak(b"\1\2")
+            await until(lambda: it.state_of("a.wav") is S.DONE)
+        (job,) = it.server.jobs
+        assert job.data_name == "a.wav.flac"
+        assert it.entry("a.wav").job_id == job.id
+        assert it.entry("a.wav").fingerprint.size == (it.inbox / "a.wav").stat().st_size
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and shutil.which("chattr") is None, reason="root may write everywhere")
