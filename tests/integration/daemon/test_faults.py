@@ -128,6 +128,29 @@ async def test_a_list_that_does_not_move_on_proves_nothing(bench):
         assert len(it.server.jobs) == 150
 
 
+async def test_a_service_that_has_no_job_list_proves_nothing(bench):
+    faults = (
+        Fault("hang_before", on="post", seconds=0.1),
+        Fault("status", on="list", status=404, error="Job not found", times=None),
+    )
+    async with bench(*faults) as it:
+        it.record("a.wav")
+        await it.run()
+        entry = it.entry("a.wav")
+        assert entry.state is HELD
+        assert "job list can't be read" in entry.reason
+        assert "dropscribe retry" in entry.fix
+        assert it.server.jobs == []
+
+
+async def test_no_more_jobs_run_than_the_account_allows(bench):
+    async with bench(processing_time=0.3, max_concurrent=2, account={"max_running": 2}) as it:
+        for number in range(6):
+            it.record(f"{number}.wav")
+        await it.run()
+        assert len(it.server.jobs) == it.server.requests["post"] == 6, "some were refused"
+
+
 async def test_twin_jobs_are_settled_for_the_older_and_the_running_one_is_deleted(bench):
     async with bench(Fault("lose_answer", on="post"), processing_time=1.5, listing_lag=0.3) as it:
         it.record("a.wav")

@@ -241,6 +241,23 @@ async def test_a_source_that_changes_during_the_upload_is_not_submitted(bench):
         assert len(it.server.jobs) == 1
 
 
+async def test_a_source_that_changes_before_its_transcript_is_written_gets_that_of_its_new_content(bench):
+    replaced = []
+
+    async with bench() as it:
+
+        def checkpoint(name):
+            if name == "after commit: transcribed" and not replaced:
+                replaced.append(write_recording(it.inbox / "a.wav", "new"))
+
+        it.record("a.wav", seed="old")
+        await it.run(checkpoint=checkpoint)
+        old, new = it.server.jobs
+        assert old.sha256[:12] not in it.text("a.txt")
+        assert new.sha256[:12] in it.text("a.txt")
+        assert not (it.inbox / "a.wav.txt").exists()
+
+
 async def test_a_source_that_changes_before_its_sound_is_prepared_is_not_submitted_as_what_it_was(bench):
     def speak(mark):  # so quiet that its sound is small once it is packed
         with wave.open(str(it.inbox / "a.wav"), "wb") as file:
