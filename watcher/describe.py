@@ -144,7 +144,7 @@ def minutes(seconds: float) -> str:
     return f"{head}:{rest % 60:02}"
 
 
-def billing(entry: Entry) -> str:
+def billing(entry: Entry, history: Sequence[Change]) -> str:
     """Say whether a recording left the machine, and whether it was paid for, as far as that is known."""
     cloud = Engine.SPEECHMATICS
     if entry.copy_of is not None:
@@ -154,9 +154,18 @@ def billing(entry: Entry) -> str:
     where = (entry.account or "").removeprefix(f"{cloud} ") or "Speechmatics"
     if entry.job_id:
         return f"Sent to {where} as job {entry.job_id}, which is billed there once."
-    if not entry.attempts or entry.state in {EntryState.WAITING, EntryState.SKIPPED}:
-        return f"To be sent to {where}. There is no job, so nothing is billed."
-    return f"To be sent to {where}. It has no job that is known of."
+    if any(change.target is EntryState.SUBMITTED for change in history):
+        return (
+            f"Sent to {where} and billed there, if its job began; that job was or will be deleted, which costs nothing."
+        )
+    if entry.state is EntryState.SUBMITTING or any(_left_a_doubt(change) for change in history):
+        return f"It may have been sent to {where}: no job of it is known, but there may be one."
+    return f"There is no job of it at {where}, so nothing is billed."
+
+
+def _left_a_doubt(change: Change) -> bool:
+    """Whether it was given up while the service might have had a job already."""
+    return change.origin is EntryState.SUBMITTING and change.target in {EntryState.HELD, EntryState.CANCELLED}
 
 
 def _before_submission(entry: Entry, twin: Entry | None, stopped: Sequence[str], now: float) -> str:
@@ -175,7 +184,7 @@ def _left_to_do(cleanup: Cleanup) -> str:
 
 
 def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequence[Change] = ()) -> dict[str, Any]:
-    """Make the JSON of an entry."""
+    """Make the JSON of an entry; what it cost is told where its history is."""
     media = entry.media
     return {
         "uid": entry.uid,
@@ -192,7 +201,7 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
         "attempts": entry.attempts,
         "next_attempt_at": entry.next_attempt_at or None,
         "job_id": entry.job_id,
-        "billing": billing(entry),
+        **({"billing": billing(entry, history)} if history else {}),
         "added_at": entry.added_at,
         "changed_at": entry.changed_at,
         "formats": [form.value for form in entry.formats],

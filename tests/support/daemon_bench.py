@@ -13,7 +13,7 @@ from tests.support.waiting import reached as until
 from watcher.config import Config, FolderConfig
 from watcher.daemon import Daemon
 from watcher.ledger import LedgerReader, connect_readonly
-from watcher.models import Engine
+from watcher.models import Engine, EntryState
 from watcher.scheduler import Account, deliver, reconcile, recovery, retry
 from watcher.speechmatics import AsyncClient, RetryPolicy, Timeouts
 
@@ -124,6 +124,35 @@ class Bench:
                 task.cancel()
                 ready.cancel()
                 await asyncio.gather(task, ready, return_exceptions=True)
+
+    def as_an_upload_begins(self, name, work):
+        """Have something done once, after the first look at what forbids this upload and before the last."""
+        connector = self.account.connector
+        connect = connector.connect
+
+        async def work_first():
+            if self.state_of(name) is EntryState.SUBMITTING:
+                connector.connect = connect
+                await work()
+            return await connect()
+
+        connector.connect = work_first
+
+    @contextlib.contextmanager
+    def elsewhere(self):
+        """Daemons that are started meanwhile have another account."""
+        there = self.daemon
+
+        def daemon(client, **more):
+            made = there(client, **more)
+            self.account.name = "speechmatics elsewhere"
+            return made
+
+        self.daemon = daemon
+        try:
+            yield
+        finally:
+            del self.daemon
 
     def read(self, ask):
         """Ask the ledger, read-only."""

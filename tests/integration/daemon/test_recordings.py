@@ -1,4 +1,4 @@
-"""Copies, changes, people's edits and orders, missing folders: what becomes of a recording."""
+"""Copies, changes, people's edits, missing folders: what becomes of a recording."""
 
 import os
 import re
@@ -9,14 +9,13 @@ import av
 import numpy as np
 import pytest
 
-from tests.support.aging import aged
 from tests.support.daemon_bench import until, write_recording
 from tests.support.fault_server import Fault
 from watcher import daemon
 from watcher.config import FolderConfig
 from watcher.errors import LedgerDamaged
 from watcher.ledger import Ledger
-from watcher.models import EntryState, Existing, OutputFormat
+from watcher.models import EntryState, OutputFormat
 from watcher.scheduler.deliver import Deliverer
 from watcher.scheduler.submit import Submitter
 
@@ -269,7 +268,7 @@ async def test_a_source_that_changes_before_its_sound_is_prepared_is_not_submitt
 
     async with bench(account={"upload_limit": 20_000}) as it:
         async with it.running():
-            as_an_upload_begins(it, change)
+            it.as_an_upload_begins("a.wav", change)
             speak(b"\1\2")
             await until(lambda: it.state_of("a.wav") is S.DONE)
         (job,) = it.server.jobs
@@ -322,167 +321,8 @@ async def test_delete_after_download_removes_the_remote_job(bench):
         await it.run()
         assert it.server.state.status(it.server.jobs[0]) == "deleted"
         assert it.state_of("a.wav") is S.DONE
-
-
-# A person's orders
-
-
-def as_an_upload_begins(it, work):
-    """Have something done once, after the first look at what forbids an upload and before the last."""
-    connector = it.account.connector
-    connect = connector.connect
-
-    async def work_first():
-        if it.state_of("a.wav") is S.SUBMITTING:
-            connector.connect = connect
-            await work()
-        return await connect()
-
-    connector.connect = work_first
-
-
-async def test_a_pause_during_an_upload_stops_it_before_a_job_is_made(bench):
-    async with bench() as it:
         async with it.running() as control:
-            as_an_upload_begins(it, control.pause)
-            it.record("a.wav")
-            await until(lambda: "Submission is stopped for now." in it.reasons("a.wav"))
-            assert it.state_of("a.wav") is S.WAITING
-            assert it.server.jobs == []
-            await control.resume()
-            await until(lambda: it.state_of("a.wav") is S.DONE)
-        assert len(it.server.jobs) == 1
-
-
-async def test_an_upload_that_is_cancelled_under_way_makes_no_job(bench):
-    async with bench() as it:
-        async with it.running() as control:
-            as_an_upload_begins(it, lambda: control.cancel(it.entry("a.wav").uid))
-            it.record("a.wav")
-            await until(lambda: it.state_of("a.wav") is S.CANCELLED)
-            it.record("b.wav")
-            await until(lambda: it.state_of("b.wav") is S.DONE)
-        assert it.state_of("a.wav") is S.CANCELLED
-        assert [job.data_name for job in it.server.jobs] == ["b.wav"]
-
-
-async def test_what_is_cancelled_before_its_upload_makes_no_job(bench):
-    async with bench() as it:
-        it.record("a.wav")
-        it.record("b.wav")
-        async with it.running() as control:
-            await control.pause()
-            await until(lambda: it.state_of("a.wav") is it.state_of("b.wav") is S.WAITING)
-            await control.cancel(it.entry("a.wav").uid)
-            await control.resume()
-            await until(lambda: it.state_of("b.wav") is S.DONE)
-        assert it.state_of("a.wav") is S.CANCELLED
-        assert len(it.server.jobs) == 1
-
-
-async def test_a_job_that_is_cancelled_while_its_answer_is_lost_is_found_and_deleted(bench):
-    async with bench(
-        Fault("lose_answer", on="post"), listing_lag=0.5, processing_time=9.0, account={"settle_listing": 2.0}
-    ) as it:
-        it.record("a.wav")
-        async with it.running() as control:
-            await until(lambda: it.server.jobs)
-            await control.cancel(it.entry("a.wav").uid)
-            await until(lambda: it.server.state.status(it.server.jobs[0]) == "deleted")
-        assert it.state_of("a.wav") is S.CANCELLED
-
-
-async def test_cancelling_a_running_job_deletes_it_and_retry_submits_it_anew(bench):
-    async with bench(processing_time=0.5) as it:
-        it.record("a.wav")
-        async with it.running() as control:
-            await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
-            uid = it.entry("a.wav").uid
-            await control.cancel(uid)
-            await until(lambda: it.server.state.status(it.server.jobs[0]) == "deleted")
-            await control.retry(uid)
-            await until(lambda: it.state_of("a.wav") is S.DONE)
-        assert len(it.server.jobs) == 2
-
-
-async def test_jobs_at_an_account_that_is_not_configured_any_more_are_held_and_go_on_when_it_returns(bench):
-    async with bench(processing_time=0.4) as it:
-        it.record("a.wav")
-        async with it.running():
-            await until(lambda: it.state_of("a.wav") is S.SUBMITTED)
-        there = it.daemon
-
-        def elsewhere(client, **more):
-            daemon = there(client, **more)
-            it.account.name = "speechmatics elsewhere"
-            return daemon
-
-        it.daemon = elsewhere
-        async with it.running():
-            await until(lambda: it.state_of("a.wav") is S.HELD)
-            assert "the config does not lead" in it.entry("a.wav").reason
-        it.daemon = there
-        await it.run()
-        assert it.state_of("a.wav") is S.DONE
-        assert len(it.server.jobs) == 1
-
-
-async def test_a_lost_answer_is_not_looked_for_in_another_accounts_list(bench):
-    """That list proves nothing, whatever it shows."""
-    async with bench(Fault("lose_answer", on="post"), Fault("status", on="list", times=None)) as it:
-        it.record("a.wav")
-        async with it.running():
-            await until(lambda: it.server.jobs and it.state_of("a.wav") is S.SUBMITTING)
-        it.server.script.clear()
-        there = it.daemon
-
-        def elsewhere(client, **more):
-            daemon = there(client, **more)
-            it.account.name = "speechmatics elsewhere"
-            return daemon
-
-        it.daemon = elsewhere
-        it.record("b.wav")
-        async with it.running():
-            await until(lambda: it.state_of("b.wav") is S.DONE)
-            assert it.state_of("a.wav") is S.HELD
-        it.daemon = there
-        await it.run()
-        assert it.state_of("a.wav") is S.DONE
-        assert len(it.server.jobs) == 2
-
-
-async def test_folders_that_are_watched_no_more_leave_nothing_waiting(bench, tmp_path):
-    async with bench() as it:
-        it.record("a.wav")
-        async with it.running() as control:
-            await control.pause()
-            await until(lambda: it.state_of("a.wav") is S.WAITING)
-        other = tmp_path / "other"
-        other.mkdir()
-        async with it.running(config=it.config(FolderConfig(path=str(other)))) as control:
-            await control.resume()
-            await until(lambda: it.entry("a.wav") is None)
-        await it.run()
-        assert it.state_of("a.wav") is S.DONE
-
-
-async def test_what_was_there_before_is_left_alone_even_if_the_folder_came_late(bench, tmp_path):
-    late = tmp_path / "late"
-    async with bench() as it:
-        both = it.config(
-            FolderConfig(path=str(it.inbox), settle=0.0),
-            FolderConfig(path=str(late), settle=0.0, existing=Existing.IGNORE),
-        )
-        await it.run(config=both)  # the folder is not there yet
-        aged(write_recording(late / "old.wav", "old"))
-        await it.run(config=both)
-        old = it.read(lambda ledger: ledger.at_path(late / "old.wav"))
-        assert old.state is S.SKIPPED
-        assert not it.server.jobs
-        write_recording(late / "new.wav", "new")
-        await it.run(config=both)
-        assert [job.data_name for job in it.server.jobs] == ["new.wav"]
+            assert "and billed there" in (await control.explain(it.inbox / "a.wav"))["billing"]
 
 
 # Poison

@@ -7,7 +7,7 @@ import pytest
 
 from watcher.describe import about_it, describe_entry, doing, hindrances, minutes, next_step
 from watcher.errors import sentences
-from watcher.ledger import Hold
+from watcher.ledger import Change, Hold
 from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, OutputFormat
 
 
@@ -89,27 +89,31 @@ def test_a_path_is_not_repeated_where_it_is_shown():
 CLOUD_NAME = "speechmatics https://eu1.example/v2"
 
 
+W, G, J, H, C, D = (EntryState[n] for n in ("WAITING", "SUBMITTING", "SUBMITTED", "HELD", "CANCELLED", "DONE"))
+CLOUDY = {"engine": Engine.SPEECHMATICS, "account": CLOUD_NAME}
+THERE = "https://eu1.example/v2"
+
+
 @pytest.mark.parametrize(
-    ("state", "more", "says"),
+    ("way", "more", "says"),
     [
-        (EntryState.DONE, {"account": "local", "job_id": "j"}, "nothing of it leaves, nothing is billed"),
-        (EntryState.WAITING, {"engine": Engine.SPEECHMATICS}, "There is no job, so nothing is billed."),
-        (
-            EntryState.DONE,
-            {"engine": Engine.SPEECHMATICS, "account": CLOUD_NAME, "job_id": "j1", "attempts": 1},
-            "Sent to https://eu1.example/v2 as job j1, which is billed there once.",
-        ),
-        (EntryState.DONE, {"account": CLOUD_NAME, "job_id": "j1", "attempts": 1}, "as job j1"),
-        (
-            EntryState.HELD,
-            {"engine": Engine.SPEECHMATICS, "account": CLOUD_NAME, "attempts": 1},
-            "no job that is known of",
-        ),
-        (EntryState.DONE, {"engine": Engine.SPEECHMATICS, "copy_of": 7}, "it was not submitted itself"),
+        ((W, G, J, D), {"account": "local", "job_id": "j"}, "nothing of it leaves, nothing is billed"),
+        ((W,), {"engine": Engine.SPEECHMATICS}, "There is no job of it at Speechmatics, so nothing is billed."),
+        ((W, G, W), CLOUDY, f"There is no job of it at {THERE}, so nothing is billed."),
+        ((W, G, J, D), {**CLOUDY, "job_id": "j1"}, f"Sent to {THERE} as job j1, which is billed there once."),
+        ((W, G, J, D), {"account": CLOUD_NAME, "job_id": "j1"}, "as job j1"),
+        ((W, G, J, D), CLOUDY, f"Sent to {THERE} and billed there"),
+        ((W, G, J, C), CLOUDY, f"Sent to {THERE} and billed there"),
+        ((W, G), CLOUDY, "no job of it is known, but there may be one"),
+        ((W, G, H), CLOUDY, "no job of it is known, but there may be one"),
+        ((W, G, H, W), CLOUDY, "no job of it is known, but there may be one"),
+        ((W, G, C), CLOUDY, "no job of it is known, but there may be one"),
+        ((W, D), {"engine": Engine.SPEECHMATICS, "copy_of": 7}, "it was not submitted itself"),
     ],
 )
-def test_it_is_said_whether_a_recording_left_the_machine_and_is_billed(state, more, says):
-    told = describe_entry(replace(entry(state), **more))["billing"]
+def test_it_is_said_whether_a_recording_left_the_machine_and_is_billed(way, more, says):
+    history = [Change(1.0, before, after, "") for before, after in zip((None, *way), way, strict=False)]
+    told = describe_entry(replace(entry(way[-1]), **more), history=history)["billing"]
     assert says in told
     assert ("nothing is billed" in told) == ("nothing is billed" in says)
 
