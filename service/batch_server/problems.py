@@ -11,6 +11,7 @@ Problem
 ├── FormatNotSupported 404  no such transcript format
 ├── NoTranscript       404  the job was rejected and will never have a transcript
 ├── LogNotAvailable    404  no log for this job
+├── Stalled            408  the request's body stopped arriving
 ├── JobExpired         410  the job is past its retention
 ├── TooLarge           413  the upload is over the limit
 ├── BadQuery           422  a query parameter is not what the API documents
@@ -70,6 +71,13 @@ class Malformed(Problem):
 
     status = 400
     error = "Malformed request"
+
+
+class Stalled(Problem):
+    """The request's body stopped arriving; the same request may succeed when it is sent again."""
+
+    status = 408
+    error = "Bad Request"
 
 
 class NotPermitted(Problem):

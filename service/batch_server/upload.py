@@ -15,7 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from service.batch_server import filenames
-from service.batch_server.problems import BadConfig, Malformed, Problem, TooLarge
+from service.batch_server.problems import BadConfig, Malformed, Problem, Stalled, TooLarge
 from service.batch_server.settings import Limits
 
 _WRITE_SIZE: Final = 1 << 20
@@ -179,7 +179,7 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
                     await asyncio.to_thread(_write, file, data)
             form.parser.finalize()
         except _Stalled as stall:
-            raise Malformed(f"Nothing more of the form came for {limits.stall_seconds:g} seconds") from stall
+            raise Stalled(f"Nothing more of the form came for {limits.stall_seconds:g} seconds") from stall
         except FormParserError as error:
             await drain(request, limits)
             raise Malformed(f"The form can't be read: {error}") from error

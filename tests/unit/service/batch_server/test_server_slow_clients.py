@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from service.batch_server.problems import Malformed
+from service.batch_server.problems import Stalled
 from service.batch_server.settings import Limits
 from service.batch_server.upload import receive
 from service.http1 import PunctualProtocol
@@ -104,6 +104,6 @@ async def test_an_upload_that_comes_to_a_halt_is_given_up(tmp_path):
 
     scope = {"type": "http", "method": "POST", "headers": [(b"content-type", b"multipart/form-data; boundary=b")]}
     limits = Limits(stall_seconds=0.1)
-    with pytest.raises(Malformed, match=r"Nothing more .* for 0\.1 seconds"):
+    with pytest.raises(Stalled, match=r"Nothing more .* for 0\.1 seconds"):
         async with asyncio.timeout(60):
             await receive(Request(scope, come), tmp_path / "upload", limits=limits, on_config=lambda _: None)

@@ -28,6 +28,7 @@ DECISIONS = [
     (sm.ConnectionLost("reset"), TryAgain),
     (sm.Timeout("stalled"), TryAgain),
     (sm.WrongContentType("a page"), TryAgain),
+    (sm.ApiError(408, "stalled"), TryAgain),
     (sm.BadRequest(400, "bad"), Fail),
     (sm.Unprocessable(422, "bad"), Fail),
     (sm.PayloadTooLarge(413, "large"), Fail),
