@@ -40,6 +40,8 @@ FORMATS = (
 """Demuxers that may be used: containers of sound or film in one file; no playlists, images or devices."""
 
 _OPTIONS = {"protocol_whitelist": "fd", "format_whitelist": FORMATS}
+_ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # noqa: PLR2004
+"""For files whose tags are not UTF-8. PyAV 19 opens them by itself and no longer accepts this argument."""
 _FIRST_PACKETS = 400
 _FRAMES_ONLY = frozenset(
     {"aac", "ac3", "amr", "amrnb", "amrwb", "dts", "dtshd", "eac3", "loas", "mlp", "mp3", "truehd"}
@@ -100,7 +102,7 @@ def _opened(path: str) -> Iterator[tuple[InputContainer, int]]:
         if found.st_size == 0:
             raise _Refused("BrokenMedia", "is empty (0 bytes)", "Copy or record it again.")
         try:
-            container = av.open("fd:", options={**_OPTIONS, "fd": str(descriptor)}, metadata_errors="replace")
+            container = av.open("fd:", options={**_OPTIONS, "fd": str(descriptor)}, **_ANY_TAGS)
         except (av.error.FFmpegError, ValueError) as error:
             raise _broken(descriptor, error) from None
         with container:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import av
 import av.error
@@ -36,6 +36,9 @@ _OPTIONS: Final = {
     "protocol_whitelist": "file",
     "format_whitelist": ",".join([*FORMATS, "mov,mp4,m4a,3gp,3g2,mj2"]),
 }
+
+# For files whose tags are not UTF-8. PyAV 19 opens them by itself and no longer accepts this argument.
+_ANY_TAGS: Final[dict[str, Any]] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}  # noqa: PLR2004
 
 
 def blocks(path: Path, *, by_channel: bool, seconds: float) -> Iterator[Samples]:
@@ -74,7 +77,7 @@ def _open(path: Path) -> InputContainer:
     if path.stat().st_size == 0:
         raise AudioUnusable("The file is empty (zero bytes)")
     try:
-        container = av.open(str(path), mode="r", options=_OPTIONS, metadata_errors="ignore")
+        container: InputContainer = av.open(str(path), mode="r", options=_OPTIONS, **_ANY_TAGS)
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise AudioUnusable(
             f"The file can't be opened as audio or video ({_reason(error)}); it may be cut short, damaged or "

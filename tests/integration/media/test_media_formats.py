@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from tests.integration.media.conftest import make, write
+from tests.support.tags import with_undecodable_tag
 from watcher.errors import BrokenMedia, NotARecording
 from watcher.media import needs_preparation, prepare
 
@@ -207,3 +208,10 @@ async def test_a_stream_of_frames_is_as_long_as_they_are(tmp_path, prober, how, 
         stream.codec_context.layout = "mono"
         write(out, stream, sound.astype(np.int16), rate, "mono")
     assert (await prober.probe(path)).duration == pytest.approx(20.0, abs=0.2)
+
+
+async def test_a_recording_with_tags_that_are_not_utf_8_is_used(prober, tmp_path):
+    path = with_undecodable_tag(make(tmp_path / "a.wav", "wav", "pcm_s16le"))
+    assert (await prober.probe(path)).duration == pytest.approx(1.0)
+    prepared = await prepare(path, tmp_path / "a.flac")
+    assert prepared.duration == pytest.approx(1.0)
