@@ -33,7 +33,7 @@ $(DEV): $(RUN) requirements/dev.txt
 	@touch $@
 
 demo: $(RUN)  ## the main job: real speech dropped into a folder becomes text, offline
-	@$(BIN)/python -m service.demo
+	@$(BIN)/python -P -m service.demo
 
 run: $(RUN)  ## watch a folder: make run FOLDER=~/Recordings
 	@test -n "$(FOLDER)" || { echo "Which folder? For example: make run FOLDER=~/Recordings"; exit 2; }

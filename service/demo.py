@@ -34,7 +34,7 @@ def main(folder: Path = ROOT / "demo") -> int:
     watched.mkdir(parents=True)
     say(f"1. Dropscribe watches {watched}")
     log = (folder / "dropscribe.log").open("wb")
-    command = [sys.executable, "-m", "service.cli.app", "--state-dir", str(folder / "state"), "run", str(watched)]
+    command = [sys.executable, "-P", "-m", "service.cli.app", "--state-dir", str(folder / "state"), "run", str(watched)]
     environment = {**os.environ, "SPEECHMATICS_API_KEY": "", "HF_HUB_OFFLINE": "1"}
     with log, subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment) as daemon:  # noqa: S603 - ours
         try:

@@ -10,17 +10,16 @@ import asyncio
 import json
 import os
 import secrets
-import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from watcher.errors import EngineUnavailable
+from watcher.interpreter import WORKING_DIRECTORY, child_environment, python_command
 from watcher.logs import get_logger
 from watcher.speechmatics import AsyncClient
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from watcher.clock import Clock
     from watcher.config import LocalConfig
 
@@ -110,8 +109,8 @@ class LocalServer:
             await client.close()
 
     async def _start(self) -> AsyncClient:
-        command = [sys.executable, "-P", "-m", "service.batch_server", "--data-dir", str(self._data_dir)]
-        command += ["--port", "0", "--model", self._config.model, "--threads", str(self._config.threads)]
+        command = python_command("-m", "service.batch_server", "--data-dir", str(self._data_dir.absolute()))
+        command += ["--port", "0", "--model", _absolute(self._config.model), "--threads", str(self._config.threads)]
         command += ["--idle-release", str(self._config.idle_release), "--exit-with-parent", "--preload"]
         log = os.open(self._data_dir / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
@@ -121,7 +120,8 @@ class LocalServer:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
                 limit=_SAY,
-                env={**os.environ, "DROPSCRIBE_SERVER_KEY": self._key},
+                cwd=WORKING_DIRECTORY,
+                env=child_environment(DROPSCRIBE_SERVER_KEY=self._key),
             )
         except OSError as error:
             raise EngineUnavailable(f"The local server can't be started: {error}.") from error
@@ -148,3 +148,9 @@ class LocalServer:
             await process.wait()
             log = self._data_dir / "server.log"
             raise EngineUnavailable("The local server does not start.", fix=f"Its log says why: {log}") from None
+
+
+def _absolute(model: str) -> str:
+    """Make a folder's path absolute, because the server has another working directory; a model's name stays one."""
+    is_path = os.sep in model or "/" in model
+    return os.path.abspath(model) if is_path and Path(model).is_dir() else model  # noqa: PTH100 - links stay

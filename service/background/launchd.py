@@ -111,7 +111,8 @@ class Launchd:
 
 def render_daemon(spec: ServiceSpec) -> str:
     """Fill in the daemon's agent."""
-    argv = (spec.python, "-m", "service.background.supervise", "--log", str(spec.log), "--", *spec.daemon)
+    # -P keeps the current folder off the module path: a file in it must not run as code.
+    argv = (spec.python, "-P", "-m", "service.background.supervise", "--log", str(spec.log), "--", *spec.daemon)
     return _render("dropscribe.plist", argv, spec)
 
 

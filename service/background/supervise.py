@@ -1,6 +1,6 @@
 """Keeps the daemon running where the platform doesn't do it well: launchd and Windows' Task Scheduler.
 
-`python -m service.background.supervise --log FILE -- dropscribe run` starts the command, writes what it says
+`python -P -m service.background.supervise --log FILE -- dropscribe run` starts the command, writes what it says
 to the log, starts it again when it fails, and ends when the command ends in order or can't be helped by
 another start (exit status 78 or 2). It ends with exit status 0 then, so that launchd takes it for an orderly end.
 """

@@ -101,6 +101,7 @@ class WindowsTasks:
     def _daemon_command(self, spec: ServiceSpec) -> tuple[str, ...]:
         return (
             spec.python,
+            "-P",
             "-m",
             "service.background.supervise",
             "--log",

@@ -9,7 +9,7 @@ from typing import Final, ParamSpec, Protocol, TypeVar
 
 import structlog
 
-from service.batch_server import capabilities, jobconfig, transcribe
+from service.batch_server import capabilities, fault, jobconfig, transcribe
 from service.batch_server.database import Database
 from service.batch_server.executor import WorkerDied
 from service.batch_server.jobs import Job, JobError, now_micros, timestamp
@@ -79,6 +79,8 @@ class Dispatcher:
         self._outside = outside
         self._busy: dict[str, Slot] = {}
         self._fetches: dict[str, asyncio.Task[None]] = {}
+        self._deaths: dict[str, WorkerDied] = {}
+        """How the worker last died over a job; forgotten with the job's end."""
         self._idle_timers: dict[Slot, asyncio.TimerHandle] = {}
         self._loops: list[asyncio.Task[None]] = []
 
@@ -160,8 +162,8 @@ class Dispatcher:
                 if getattr(error, "errno", None) in _FULL:
                     await self._wait_for_disk(job.id, error)
                     continue
-                _log.exception("recognition failed", job=job.id)
-                await self._reject(job, "worker", f"Recognition failed: {type(error).__name__}: {error}")
+                _log.exception("Dropscribe itself failed", job=job.id)
+                await self._reject(job, *fault.of_exception(error))
             else:
                 await self._complete(job, config, recognition)
             finally:
@@ -177,12 +179,7 @@ class Dispatcher:
         if job is None:
             return None
         if job.crashes >= MAX_CRASHES:
-            await self._reject(
-                job,
-                "worker",
-                f"The recognising process died {job.crashes} times over this recording, most likely "
-                "because memory ran out; free some memory, or use a smaller model, and submit it again",
-            )
+            await self._reject(job, *fault.of_deaths(job.crashes, self._deaths.pop(job.id, None)))
             return None
         return job
 
@@ -231,8 +228,10 @@ class Dispatcher:
     async def _count_death(self, job: Job, death: WorkerDied) -> None:
         if await self._running(job.id) is None:
             return  # deleted, and stopped by us
+        self._deaths[job.id] = death
         crashes = await self._written(job.id, self._store.count_crash, job.id)
-        _log.warning("worker died", job=job.id, exit_status=death.exit_status, crashes=crashes)
+        said = death.last_words
+        _log.warning("worker died", job=job.id, exit_status=death.exit_status, said=said, crashes=crashes)
         line = log_line(f"The recognising process died (exit status {death.exit_status}), time {crashes}", "WARNING")
         await self._written(job.id, self._store.append_log, job.id, line)
 
@@ -255,6 +254,7 @@ class Dispatcher:
             log="".join(lines),
             notifications=len(config.notification_config),
         )
+        self._deaths.pop(job.id, None)
         _log.info("job done", job=job.id, audio_seconds=round(recognition.duration, 2), words=words)
         await self._tell(job)
 

@@ -15,9 +15,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from pathlib import Path
 from typing import Any, Final, ParamSpec, TypeVar
 
 from service.batch_server import wire
+from service.batch_server.erroroutput import ErrorOutput
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -30,15 +32,17 @@ class WorkerDied(Exception):
 
     Attributes:
         exit_status: As ``subprocess`` gives it: negative for the signal that killed the process.
+        last_words: The last line that it wrote to standard error, e.g. of a traceback.
     """
 
-    def __init__(self, exit_status: int | None) -> None:
+    def __init__(self, exit_status: int | None, last_words: str = "") -> None:
         super().__init__(f"the worker process ended with exit status {exit_status}")
         self.exit_status = exit_status
+        self.last_words = last_words
 
-    def __reduce__(self) -> tuple[type["WorkerDied"], tuple[int | None]]:
-        """Travel between processes with the exit status, not with the sentence made of it."""
-        return type(self), (self.exit_status,)
+    def __reduce__(self) -> tuple[type["WorkerDied"], tuple[int | None, str]]:
+        """Travel between processes with what it was made of, not with the sentence made of it."""
+        return type(self), (self.exit_status, self.last_words)
 
 
 class _Abandoned(Exception):
@@ -60,6 +64,7 @@ class WorkerExecutor(Executor):
         self._lock = threading.Lock()
         self._calls: deque[tuple[Future[Any], bytes]] = deque()
         self._process: subprocess.Popen[bytes] | None = None
+        self._errors: ErrorOutput | None = None
         self._thread: threading.Thread | None = None
         self._wake = threading.Condition(self._lock)
         self._closed = False
@@ -152,7 +157,8 @@ class WorkerExecutor(Executor):
             wire.write(process.stdin, call)  # type: ignore[arg-type] # both are pipes
             succeeded, value = pickle.loads(wire.read(process.stdout))  # type: ignore[arg-type] # noqa: S301 - our own child
         except (_Abandoned, OSError, EOFError, pickle.UnpicklingError):
-            future.set_exception(WorkerDied(self._bury()))
+            status = self._bury()
+            future.set_exception(WorkerDied(status, self._errors.last_line() if self._errors is not None else ""))
         except BaseException as error:  # noqa: BLE001 - whoever waits for the future must hear of it
             self._bury()
             future.set_exception(error)
@@ -172,12 +178,16 @@ class WorkerExecutor(Executor):
                 self._process = None
             self._condemned = False
             if self._process is None:
+                # Neither -P nor a working directory of ours lets a file in the user's folder run as code.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "service.batch_server.worker"],
+                    [sys.executable, "-P", "-m", "service.batch_server.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    env={**os.environ, **self._environment},
+                    stderr=subprocess.PIPE,
+                    cwd=sys.prefix,
+                    env=_environment(self._environment),
                 )
+                self._errors = ErrorOutput(self._process)
             return self._process
 
     def _bury(self) -> int | None:
@@ -187,6 +197,15 @@ class WorkerExecutor(Executor):
             return None
         process.kill()
         return _end(process)
+
+
+def _environment(more: dict[str, str]) -> dict[str, str]:
+    """Return the child's environment; an empty entry of PYTHONPATH would mean its working directory."""
+    environment = {**os.environ, **more}
+    if "PYTHONPATH" in environment:
+        named = [str(Path(entry).absolute()) for entry in environment["PYTHONPATH"].split(os.pathsep) if entry]
+        environment["PYTHONPATH"] = os.pathsep.join(named)
+    return environment
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:

@@ -21,8 +21,9 @@ class JobError(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         timestamp: When, RFC 3339.
         message: What happened, and what can be done about it.
-        type: A word for programs, beyond what the API documents: ``audio``, ``model``, ``worker``, ``fetch``,
-            ``notification``.
+        type: A word for programs, beyond what the API documents: ``audio``, ``language``, ``model``, ``fetch``,
+            ``notification``; ``worker`` if the recognition process was killed, most likely for lack of memory;
+            ``internal`` if the program itself failed. With the last two the recording is not to blame.
     """
 
     timestamp: str

@@ -11,6 +11,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -63,7 +64,7 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
         try:
             waiters = Waiters()
             slots = open_slots(
-                ModelSource(settings.model, settings.threads, settings.data_dir.absolute()),
+                ModelSource(_model(settings.model), settings.threads, settings.data_dir.absolute()),
                 workers=settings.workers,
                 cluster=settings.cluster,
             )
@@ -242,3 +243,9 @@ def configure_logs() -> None:
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+
+
+def _model(name: str) -> str:
+    """Make a folder's path absolute, because workers have another working directory; a model's name stays one."""
+    is_path = os.sep in name or "/" in name
+    return str(Path(name).absolute()) if is_path and Path(name).is_dir() else name

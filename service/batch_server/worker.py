@@ -11,9 +11,11 @@ import queue
 import signal
 import sys
 import threading
+import traceback
 from typing import IO, Final
 
 from service.batch_server import wire
+from service.batch_server.recognition.task import RecognitionFailed
 
 # A little politeness towards whatever the person at the machine is doing; the kernel still gives a worker all
 # cores that are idle.
@@ -33,6 +35,8 @@ def _perform(call: bytes) -> bytes:
         function, args, kwargs = pickle.loads(call)  # noqa: S301 - from our own parent
         return pickle.dumps((True, function(*args, **kwargs)))
     except BaseException as error:  # noqa: BLE001 - every failure belongs to whoever called
+        if not isinstance(error, RecognitionFailed):  # a mistake of ours: the caller logs what is written here
+            traceback.print_exc()
         try:
             return pickle.dumps((False, error))
         except Exception:  # noqa: BLE001 - an exception that can't travel is told in words

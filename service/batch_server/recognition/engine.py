@@ -51,6 +51,8 @@ def _load(source: ModelSource) -> BatchedInferencePipeline:
         model = WhisperModel(
             location, device="cpu", compute_type="int8", cpu_threads=source.threads or os.cpu_count() or 1
         )
+    except (ImportError, NameError, TypeError, AttributeError, MemoryError):
+        raise  # a mistake of ours, or a lack of memory: no other model would help
     except Exception as error:
         raise ModelUnavailable(
             f"The model {source.name!r} can't be loaded ({type(error).__name__}: {error}). Name a folder "

@@ -128,7 +128,8 @@ def test_launchd_gets_argv_and_environment_as_they_are():
     agent = plistlib.loads(text.encode())
     assert agent["Label"] == "app.dropscribe.daemon"
     assert agent["ProgramArguments"] == [
-        "/opt/python", "-m", "service.background.supervise", "--log", "/home/u/.local/state/dropscribe/dropscribe.log",
+        "/opt/python", "-P", "-m", "service.background.supervise",
+        "--log", "/home/u/.local/state/dropscribe/dropscribe.log",
         "--", '/Users/Zoë & "Co" <x>/dropscribe', "--state-dir", "/a]]>b", "run",
     ]  # fmt: skip
     assert agent["EnvironmentVariables"] == {"XDG_CONFIG_HOME": "/ü & <y>"}

@@ -1,0 +1,41 @@
+"""Why a job failed where its recording is not to blame: the kind of a job's error, and its message. Pure."""
+
+import signal
+from typing import Final, Literal
+
+from service.batch_server.executor import WorkerDied
+
+Kind = Literal["internal", "worker"]
+
+_UPDATE: Final = "The recording is not to blame. Update Dropscribe, then submit it again; the server's log says more"
+_MEMORY: Final = "free some memory, or use a smaller model, and submit it again"
+
+
+def of_exception(error: Exception) -> tuple[Kind, str]:
+    """Describe an exception that recognition didn't expect: its kind and its message."""
+    if isinstance(error, MemoryError):
+        return "worker", f"Memory ran out; {_MEMORY}"
+    return "internal", f"Dropscribe itself failed: {type(error).__name__}: {error}. {_UPDATE}"
+
+
+def of_deaths(times: int, last: WorkerDied | None) -> tuple[Kind, str]:
+    """Describe that the recognition process died over a recording.
+
+    Args:
+        times: How often.
+        last: How it died last; ``None`` if that is no longer known.
+    """
+    status = last.exit_status if last is not None else None
+    if last is None or status is None or status == -signal.SIGTERM or status == -getattr(signal, "SIGKILL", 9):
+        what = f"The recognising process died {times} times over this recording, most likely because memory ran out"
+        return "worker", f"{what}; {_MEMORY}"
+    how = f"exit status {status}" if status >= 0 else _signal_name(-status)
+    said = f": {last.last_words.rstrip('.')}" if last.last_words else ""
+    return "internal", f"Dropscribe itself failed {times} times (recognition process, {how}){said}. {_UPDATE}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
