@@ -1,26 +1,26 @@
 # Every target sets up what it needs: a virtual environment in .venv, with the pinned packages of requirements/.
 # `make` alone lists the targets.
 
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+# The interpreter that .venv is made with, e.g. `make test PYTHON=python3.12`; another .venv is then made again.
+PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
+MADE := $(VENV)/.made
 RUN := $(VENV)/.run-ready
 DEV := $(VENV)/.dev-ready
 
-.PHONY: help demo run test check format speakers bench chaos lock clean
+.PHONY: help demo run test test-long test-deps check format speakers bench chaos lock clean FORCE
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-$(BIN)/python:
-	@test -n "$(PYTHON)" || { echo "Dropscribe needs Python 3.11 or newer; none was found. Name one with: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "Setting up $(VENV) with $$($(PYTHON) --version) (once)…"
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "'$(PYTHON) -m venv' failed. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+# Always looked at, since PYTHON may name another interpreter; what depends on it is made again only if it changed.
+$(MADE): FORCE
+	@sh requirements/venv.sh $(VENV) $(PYTHON)
 
-$(RUN): $(BIN)/python requirements/run.txt pyproject.toml
+$(RUN): $(MADE) requirements/run.txt requirements/build.txt pyproject.toml
 	@echo "Installing the pinned packages (once; 650 MB of disk, a minute or more)…"
 	@$(PIP) install --require-hashes -r requirements/run.txt
 	@$(PIP) install --require-hashes -r requirements/build.txt
@@ -39,9 +39,16 @@ run: $(RUN)  ## watch a folder: make run FOLDER=~/Recordings
 	@test -n "$(FOLDER)" || { echo "Which folder? For example: make run FOLDER=~/Recordings"; exit 2; }
 	@$(BIN)/dropscribe run "$(FOLDER)"
 
-test: $(DEV)  ## all tests: parallel, random order
-	@sh requirements/debian.sh
-	@$(BIN)/python -m pytest
+test: $(DEV)  ## all tests but the long ones: parallel, random order
+	@sh requirements/test-deps.sh
+	@$(BIN)/python -m pytest -m "not long"
+
+test-long: $(DEV)  ## the long tests: hundreds of kills, panels, browsers
+	@sh requirements/test-deps.sh
+	@$(BIN)/python -m pytest -m long
+
+test-deps:  ## install the Debian packages that some tests use (as root)
+	@sh requirements/test-deps.sh install
 
 check: $(DEV)  ## formatting, lint, types (per platform), import directions
 	@$(BIN)/ruff format --check .
@@ -51,7 +58,7 @@ check: $(DEV)  ## formatting, lint, types (per platform), import directions
 	@$(BIN)/mypy --platform win32
 	@$(BIN)/lint-imports
 
-format: $(DEV)  ## format the code and mend what lint can mend
+format: $(DEV)  ## format the code and fix what lint can fix
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
@@ -66,9 +73,16 @@ bench: $(DEV)  ## the figures, side by side in one run (ARGS="daemon server" cho
 chaos: $(DEV)  ## kill the daemon ten thousand times (ARGS="--kills 500 --seed 1"); half an hour or more
 	@$(BIN)/python -m tests.acceptance.chaos $(ARGS)
 
-lock: $(DEV)  ## pin the newest versions that fit pyproject.toml
-	@$(BIN)/python requirements/lock.py
+# One file per purpose, for every platform and Python that we support; one version of a package for all, if there is.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	--no-annotate --no-emit-index-url --upgrade --custom-compile-command "make lock"
 
-clean:  ## remove everything the other targets made
+lock:  ## pin the newest versions that fit pyproject.toml (for maintainers; needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv/"; exit 1; }
+	@$(COMPILE) pyproject.toml -o requirements/run.txt
+	@$(COMPILE) pyproject.toml --extra cluster --group dev -c requirements/run.txt -o requirements/dev.txt
+	@$(COMPILE) --group build -c requirements/dev.txt -o requirements/build.txt
+
+clean:  ## remove everything that the other targets made
 	rm -rf $(VENV) demo .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
