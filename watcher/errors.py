@@ -6,7 +6,9 @@
     │   ├── ConfigError            the config names the file and line
     │   ├── LedgerError            the ledger can't be used as it is
     │   │   ├── LedgerTooNew       written by a newer version
+    │   │   ├── NoLedger           nothing was ever recorded in it
     │   │   └── LedgerDamaged      fails SQLite's integrity check
+    │   │       └── LedgerLost     missing or empty, although it was used
     │   └── AlreadyRunning         another daemon has this state directory
     ├── RecordingError             one recording can't go on; the others can
     │   ├── NotARecording          no audio in it, or not media at all
@@ -37,7 +39,9 @@ __all__ = [
     "EngineUnavailable",
     "LedgerDamaged",
     "LedgerError",
+    "LedgerLost",
     "LedgerTooNew",
+    "NoLedger",
     "NoSpace",
     "NotARecording",
     "NotWritable",
@@ -118,6 +122,14 @@ class LedgerTooNew(LedgerError):
 
 class LedgerDamaged(LedgerError):
     """The ledger fails SQLite's integrity check, or is no database at all."""
+
+
+class LedgerLost(LedgerDamaged):
+    """The ledger is missing or empty, and other files show that it was used."""
+
+
+class NoLedger(LedgerError):
+    """There is no ledger yet, or one in which nothing was ever recorded."""
 
 
 class AlreadyRunning(UnusableError):

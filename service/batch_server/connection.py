@@ -12,6 +12,8 @@ import filelock
 
 SCHEMA_VERSION: Final = 1
 _LOCK_SECONDS: Final = 5.0
+_PASSING: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY")
+"""What SQLite reports where the disk is at fault: the database itself may be sound."""
 
 
 class StoreUnusable(Exception):
@@ -49,6 +51,10 @@ class Connection:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self.close()
+            if getattr(error, "sqlite_errorname", "").startswith(_PASSING):
+                raise StoreUnusable(
+                    f"The server's database {path} can't be opened now ({error}); check the disk, then start again"
+                ) from error
             raise StoreDamaged(
                 f"The server's database {path} can't be used ({error}); move it away to start with an empty one"
             ) from error

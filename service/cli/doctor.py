@@ -15,7 +15,7 @@ import typer
 from service.cli.context import print_json, say, settings_of
 from service.cli.manual import manual
 from watcher.config import DashboardConfig
-from watcher.errors import DropscribeError, sentences
+from watcher.errors import DropscribeError, LedgerDamaged, LedgerLost, NoLedger, sentences
 from watcher.models import Engine
 
 if TYPE_CHECKING:
@@ -109,27 +109,30 @@ def _folders(config: Config) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
-    from watcher.ledger import VERSION, check_integrity, connect_readonly  # noqa: PLC0415 - light start
+    from watcher.ledger import check_integrity, connect_readonly, open_readonly  # noqa: PLC0415 - light start
 
     paths = settings.paths
-    if not paths.ledger.exists():
-        yield Finding("ok", f"ledger: none yet; it will be {paths.ledger}")
-        return
     try:
+        ledger = open_readonly(paths.ledger)
+        try:
+            number = sum(ledger.counts().values())
+        finally:
+            ledger.close()
         connection = connect_readonly(paths.ledger)
         try:
             check_integrity(connection, paths.ledger, thorough=True)
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            number = connection.execute("SELECT count(*) FROM entries").fetchone()[0]
         finally:
             connection.close()
-    except DropscribeError as error:
+    except NoLedger:
+        yield Finding("ok", f"ledger: none yet; it will be {paths.ledger}")
+    except LedgerLost as error:
+        yield Finding("bad", f"ledger: {error.message}", error.fix)
+    except LedgerDamaged as error:
         yield Finding("bad", f"ledger: {error.message}", _mend_ledger(paths.ledger, paths.backups))
-        return
-    if version > VERSION:
-        yield Finding("bad", f"ledger: {paths.ledger} was made by a newer Dropscribe", "Update Dropscribe.")
-        return
-    yield Finding("ok", f"ledger: {paths.ledger} is sound; recordings: {number:,}")
+    except DropscribeError as error:
+        yield Finding("bad", f"ledger: {error.message}", error.fix)
+    else:
+        yield Finding("ok", f"ledger: {paths.ledger} is sound; recordings: {number:,}")
 
 
 def _mend_ledger(ledger: Path, backups: Path) -> str:

@@ -91,11 +91,10 @@ async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -
         _greet(config, terminal=terminal)
     host = Host(config, config_file=file, once=once, observers=(follow,) if terminal else ())
     began = time.time()
-    before = _counts(host.paths)
     await host.run()
     if terminal and not once:
         say("Stopped. What is unfinished goes on with the next start.", error=True)
-    return _report(host.paths, config, before, began) if once else 0
+    return _report(host.paths, config, began) if once else 0
 
 
 def _greet(config: Config, *, terminal: bool) -> None:
@@ -112,25 +111,14 @@ def _greet(config: Config, *, terminal: bool) -> None:
         say("Until then Dropscribe waits." + (" Ctrl-C stops." if terminal else ""), error=True)
 
 
-def _counts(paths: StatePaths) -> dict[EntryState, int]:
-    if not paths.ledger.exists():
-        return dict.fromkeys(EntryState, 0)
-    ledger = open_readonly(paths.ledger)
-    try:
-        return ledger.counts()
-    finally:
-        ledger.close()
-
-
-def _report(paths: StatePaths, config: Config, before: dict[EntryState, int], began: float) -> int:
-    """Say what came of a `run --once`; returns the exit status."""
+def _report(paths: StatePaths, config: Config, began: float) -> int:
+    """Say what a `run --once` did since `began` (unix time); returns the exit status."""
     from watcher.describe import about_it  # noqa: PLC0415 - heavy, and `--help` doesn't need it
 
-    after = _counts(paths)
-    done = after[EntryState.DONE] - before[EntryState.DONE]
     left = [state for state in EntryState if state.is_active]
     ledger = open_readonly(paths.ledger)
     try:
+        counts = ledger.counts(since=began)
         bad = [entry for state in (EntryState.FAILED, EntryState.HELD, *left) for entry in ledger.entries(state=state)]
     finally:
         ledger.close()
@@ -143,7 +131,7 @@ def _report(paths: StatePaths, config: Config, before: dict[EntryState, int], be
         say(
             f"not looked at: {shown(folder)} is not there. Mount it, make it, or take it out of the config.", error=True
         )
-    skipped = after[EntryState.SKIPPED] - before[EntryState.SKIPPED]
-    no_recordings = f"; {skipped} skipped: dropscribe jobs --state skipped" if skipped > 0 else ""
-    say(f"{done} transcribed, {len(bad)} not{no_recordings}.", error=True)
+    skipped = counts[EntryState.SKIPPED]
+    no_recordings = f"; {skipped} skipped: dropscribe jobs --state skipped" if skipped else ""
+    say(f"{counts[EntryState.DONE]} transcribed, {len(bad)} not{no_recordings}.", error=True)
     return 1 if bad or missing else 0

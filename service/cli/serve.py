@@ -132,8 +132,11 @@ def _kept_key(data_dir: Path) -> str:
     if kept:
         return kept
     made = secrets.token_urlsafe(24)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+    partial = path.with_name("key.partial")  # a kill or a full disk must not leave half a key, easy to guess
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(made + "\n")
+    partial.replace(path)
     return made
 
 

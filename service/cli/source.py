@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from service.cli.context import say
-from watcher.errors import DropscribeError
+from watcher.errors import DropscribeError, NoLedger
 from watcher.models import EntryState
 
 # The ledger and what tells of it are imported where no daemon answers: `dropscribe status` is for people who wait.
@@ -80,12 +80,13 @@ def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]
             fix="Start it: dropscribe run (or: dropscribe service start)",
         )
     watched = None if settings.config_trouble else [folder.path for folder in settings.config.watch_folders()]
-    if not settings.paths.ledger.exists():
-        yield LedgerSource(None, watched)
-        return
     from watcher.ledger import open_readonly  # noqa: PLC0415 - see above
 
-    ledger = open_readonly(settings.paths.ledger)
+    try:
+        ledger = open_readonly(settings.paths.ledger)
+    except NoLedger:
+        yield LedgerSource(None, watched)
+        return
     try:
         yield LedgerSource(ledger, watched)
     finally:

@@ -7,25 +7,31 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from watcher.errors import LedgerDamaged, LedgerError, NoSpace, NotWritable
+from watcher.errors import LedgerDamaged, LedgerError, NoLedger, NoSpace, NotWritable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["check_integrity", "connect", "connect_readonly", "make_durable", "sqlite_errors"]
+__all__ = ["check_integrity", "connect", "connect_readonly", "damaged", "make_durable", "no_ledger", "sqlite_errors"]
 
 _BUSY_SECONDS = 10.0
 
 
 def connect(file: Path) -> sqlite3.Connection:
-    """Open the ledger for writing, making an empty database where there is none. Nothing in it is changed yet.
+    """Open an existing ledger for writing. Nothing in it is changed yet.
 
     Raises:
         LedgerError: it can't be opened.
     """
     with sqlite_errors(file):
-        connection = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(
+            f"{file.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
         try:
             _prepare(connection)
         except BaseException:
@@ -47,10 +53,11 @@ def connect_readonly(file: Path) -> sqlite3.Connection:
     """Open the ledger just for reading; a running daemon is not disturbed.
 
     Raises:
-        LedgerError: there is none, or it can't be opened.
+        NoLedger: there is no file.
+        LedgerError: it can't be opened.
     """
     if not file.exists():
-        raise LedgerError(f"There is no ledger at {file} yet.", fix="Start the daemon once: dropscribe run FOLDER")
+        raise no_ledger(file)
     with sqlite_errors(file):
         connection = sqlite3.connect(
             f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
@@ -64,6 +71,11 @@ def connect_readonly(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def no_ledger(file: Path) -> NoLedger:
+    """Make the error of a ledger that is not there yet."""
+    return NoLedger(f"There is no ledger at {file} yet.", fix="Start the daemon once: dropscribe run FOLDER")
+
+
 def check_integrity(connection: sqlite3.Connection, file: Path, *, thorough: bool = False) -> None:
     """Run SQLite's own check, which reads every page; `thorough` compares the indexes with the rows too.
 
@@ -74,7 +86,7 @@ def check_integrity(connection: sqlite3.Connection, file: Path, *, thorough: boo
         pragma = "integrity_check" if thorough else "quick_check"
         found = [str(row[0]) for row in connection.execute(f"PRAGMA {pragma}(3)")]
     if found != ["ok"]:
-        raise _damaged(file, "; ".join(found))
+        raise damaged(file, "; ".join(found))
 
 
 @contextmanager
@@ -98,7 +110,7 @@ def sqlite_errors(file: Path) -> Iterator[None]:
             fix = "Check the disk, and that no other program has the ledger open; Dropscribe goes on by itself."
             raise NotWritable(f"The ledger {file} can't be used now: {error}.", fix=fix) from error
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-            raise _damaged(file, str(error)) from error
+            raise damaged(file, str(error)) from error
         raise LedgerError(f"The ledger {file} can't be used: {error}.") from error
 
 
@@ -108,7 +120,8 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA temp_store=MEMORY")
 
 
-def _damaged(file: Path, what: str) -> LedgerDamaged:
+def damaged(file: Path, what: str) -> LedgerDamaged:
+    """Make the error of a damaged ledger."""
     return LedgerDamaged(
         f"The ledger {file} is damaged ({what}). It was left as it is: an empty one would pay for all again.",
         fix="Run `dropscribe doctor`: it says which backup is sound and how to put it in place.",

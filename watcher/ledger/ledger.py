@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from watcher.ledger.connection import check_integrity, connect, connect_readonly, make_durable
-from watcher.ledger.migrate import check_version, migrate
+from watcher.errors import LedgerError
+from watcher.ledger.connection import check_integrity, connect, connect_readonly, make_durable, no_ledger
+from watcher.ledger.create import create_if_missing, refuse_if_used
+from watcher.ledger.migrate import VERSION, check_version, migrate
 from watcher.ledger.reader import LedgerReader
 from watcher.ledger.rows import NewEntry, as_text, config_key, display_name, from_new, to_entry
 from watcher.ledger.submitting import REPLACED, Submitting
@@ -20,6 +22,7 @@ from watcher.ledger.transitions import IllegalMove
 from watcher.models import AttemptState, Entry, EntryState
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
     from typing import Any
@@ -39,18 +42,24 @@ def open_ledger(file: Path, *, backups: Path, checkpoint: Callable[[str], None] 
     Args:
         file: the database.
         backups: where copies from before a migration go.
-        checkpoint: called with a name around each commit; tests stop the process there.
+        checkpoint: called with a name around each step and commit; tests stop the process there.
 
     Raises:
         LedgerTooNew: a newer version wrote it.
-        LedgerDamaged: it fails SQLite's check; it is left as it is.
+        LedgerDamaged: it fails SQLite's check, or is empty although it was used; it is left as it is.
+        OutputError: the disk is full or can't be written to; the next start goes on.
     """
+    reached = checkpoint or (lambda _name: None)
+    create_if_missing(file, checkpoint=reached)
     connection = connect(file)
     try:
-        check_version(connection, file)
+        if check_version(connection, file) == 0:
+            refuse_if_used(file)
         check_integrity(connection, file)
         make_durable(connection, file)
+        reached("open: durable")
         migrate(connection, file, backups)
+        reached("open: migrated")
     except BaseException:
         connection.close()
         raise
@@ -58,8 +67,33 @@ def open_ledger(file: Path, *, backups: Path, checkpoint: Callable[[str], None] 
 
 
 def open_readonly(file: Path) -> LedgerReader:
-    """Open the ledger just for reading, with or without a daemon running."""
-    return LedgerReader(connect_readonly(file), file)
+    """Open the ledger just for reading, with or without a daemon running.
+
+    Raises:
+        NoLedger: nothing was ever recorded in it.
+        LedgerError: it can't be read by this version, or not at all.
+    """
+    if not file.exists():
+        refuse_if_used(file)
+    connection = connect_readonly(file)
+    try:
+        _check_readable(connection, file)
+    except BaseException:
+        connection.close()
+        raise
+    return LedgerReader(connection, file)
+
+
+def _check_readable(connection: sqlite3.Connection, file: Path) -> None:
+    version = check_version(connection, file)
+    if version == 0:
+        refuse_if_used(file)
+        raise no_ledger(file)
+    if version < VERSION:
+        raise LedgerError(
+            f"The ledger {file} was written by an older Dropscribe.",
+            fix="Start the daemon once: it brings the ledger to this version, and keeps a copy.",
+        )
 
 
 class Ledger(Submitting):

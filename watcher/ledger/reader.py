@@ -166,9 +166,10 @@ class LedgerReader:
         names = msgspec.json.encode(list(accounts)).decode()
         return [to_entry(row) for row in self._rows("submitted_elsewhere", accounts=names)]
 
-    def counts(self) -> dict[EntryState, int]:
-        """How many current entries there are in each state."""
-        found = {EntryState(row["state"]): int(row["number"]) for row in self._rows("count_by_state")}
+    def counts(self, *, since: float = 0.0) -> dict[EntryState, int]:
+        """How many current entries there are in each state, of those that came into it since this unix time."""
+        rows = self._rows("count_since", since=since) if since else self._rows("count_by_state")
+        found = {EntryState(row["state"]): int(row["number"]) for row in rows}
         return {state: found.get(state, 0) for state in EntryState}
 
     def count_in_flight(self, engine: Engine) -> int:

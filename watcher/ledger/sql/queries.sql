@@ -177,6 +177,9 @@ WHERE state IN ('SUBMITTING', 'SUBMITTED') AND account NOT IN (SELECT value FROM
 -- name: count_by_state
 SELECT state, count(*) AS number FROM entries WHERE current = 1 GROUP BY state;
 
+-- name: count_since
+SELECT state, count(*) AS number FROM entries WHERE current = 1 AND changed_at >= :since GROUP BY state;
+
 -- name: count_in_flight
 SELECT count(*) FROM entries WHERE state IN ('SUBMITTING', 'SUBMITTED') AND engine = :engine;
 

@@ -1,12 +1,14 @@
+import contextlib
 import json
 import sqlite3
 
 import pytest
 
-from service.batch_server.connection import StoreTooNew
+from service.batch_server.connection import StoreTooNew, StoreUnusable
 from service.batch_server.jobs import JobError, creation_time, timestamp
 from service.batch_server.queries import created_before
 from service.batch_server.store import Store
+from tests.support.small_disks import fill, mounted
 
 
 @pytest.fixture
@@ -176,3 +178,31 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
 def test_commits_are_flushed_to_disk(store):
     assert store._database.pragma("journal_mode") == "wal"
     assert store._database.pragma("synchronous") == 2
+
+
+@pytest.mark.parametrize("content", ["nothing", "a header"])
+def test_a_first_start_that_was_killed_leaves_a_database_that_can_be_used(tmp_path, content):
+    (tmp_path / "data").mkdir()
+    file = tmp_path / "data" / "jobs.sqlite3"
+    file.touch()
+    if content == "a header":
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+    store = Store(tmp_path / "data")
+    job, _ = add(store)
+    assert store.unfinished() == [job]
+    store.close()
+
+
+def test_a_first_start_on_a_full_disk_says_so_and_a_later_one_works(tmp_path):
+    with mounted(tmp_path / "disk", "size=1m") as disk:
+        data = disk / "data"
+        data.mkdir()
+        filler = fill(disk)
+        with pytest.raises((StoreUnusable, OSError)) as caught:
+            Store(data)
+        assert "move it away" not in str(caught.value)
+        filler.unlink()
+        store = Store(data)
+        add(store)
+        store.close()

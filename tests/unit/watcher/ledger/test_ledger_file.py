@@ -7,7 +7,8 @@ import pytest
 
 from tests.support.ledger_tools import added, claim, opened
 from watcher.errors import LedgerDamaged, LedgerError, LedgerTooNew, NotWritable
-from watcher.ledger import VERSION, LedgerWorker, migrate, open_readonly
+from watcher.ledger import VERSION, LedgerReader, LedgerWorker, connect_readonly, migrate, open_readonly
+from watcher.ledger import ledger as ledger_module
 from watcher.ledger.ledger import Ledger
 from watcher.models import AttemptState, EntryState
 
@@ -71,7 +72,8 @@ def test_an_older_ledger_is_backed_up_and_brought_to_date(tmp_path, monkeypatch)
     read = migrate.read_sql
     extra = "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT;"
     monkeypatch.setattr(migrate, "migrations", lambda: steps)
-    monkeypatch.setattr(migrate, "VERSION", VERSION + 1)
+    for module in (migrate, ledger_module):
+        monkeypatch.setattr(module, "VERSION", VERSION + 1)
     monkeypatch.setattr(migrate, "read_sql", lambda *name: extra if name[-1] == "next.sql" else read(*name))
     ledger = opened(tmp_path)
     assert len(ledger.in_state(EntryState.WAITING)) == 1
@@ -79,7 +81,9 @@ def test_an_older_ledger_is_backed_up_and_brought_to_date(tmp_path, monkeypatch)
     assert any(row[1] == "extra" for row in schema(tmp_path / "ledger.sqlite3"))
     backup = tmp_path / "backups" / f"ledger-v{VERSION}.sqlite3"
     assert not any(row[1] == "extra" for row in schema(backup))
-    copy = open_readonly(backup)
+    with pytest.raises(LedgerError, match="older Dropscribe"):
+        open_readonly(backup)
+    copy = LedgerReader(connect_readonly(backup), backup)
     assert len(copy.in_state(EntryState.WAITING)) == 1
     copy.close()
 
@@ -91,7 +95,8 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
     broken = "CREATE TABLE extra (id INTEGER PRIMARY KEY) STRICT; CREATE TABLE extra (id INTEGER) STRICT;"
     steps = [*migrate.migrations(), "next.sql"]
     monkeypatch.setattr(migrate, "migrations", lambda: steps)
-    monkeypatch.setattr(migrate, "VERSION", VERSION + 1)
+    for module in (migrate, ledger_module):
+        monkeypatch.setattr(module, "VERSION", VERSION + 1)
     monkeypatch.setattr(migrate, "read_sql", lambda *name: broken if name[-1] == "next.sql" else read(*name))
     with pytest.raises(LedgerError):
         opened(tmp_path)
