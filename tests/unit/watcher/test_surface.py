@@ -26,6 +26,7 @@ SURFACE = {
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
+    "watcher.interpreter": {"WORKING_DIRECTORY", "child_environment", "python_command"},
     "watcher.ledger": {"LedgerReader", "check_integrity", "connect_readonly", "open_readonly"},
     "watcher.ledger.transitions": {"IllegalMove"},
     "watcher.logs": {"get_logger"},
