@@ -67,6 +67,7 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
         routes=[
             _route("/v2/jobs", GET=api.list, POST=api.create),
             _route("/v2/jobs/{jobid}", GET=api.get, DELETE=api.delete),
+            _route("/v2/jobs/{jobid}/progress", GET=api.progress),
             _route("/v2/jobs/{jobid}/transcript", GET=api.transcript),
             _route("/v2/jobs/{jobid}/log", GET=api.log),
             _route("/v2/usage", GET=api.usage),

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import functools
 import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final, ParamSpec, Protocol, TypeVar
@@ -78,6 +79,7 @@ class Dispatcher:
         self._slots = slots
         self._outside = outside
         self._busy: dict[str, Slot] = {}
+        self._progress: dict[str, task.Progress] = {}
         self._fetches: dict[str, asyncio.Task[None]] = {}
         self._deaths: dict[str, WorkerDied] = {}
         """How the worker last died over a job; forgotten with the job's end."""
@@ -126,6 +128,26 @@ class Dispatcher:
         if job_id in self._fetches:
             self._fetches[job_id].cancel()
 
+    def progress(self, job: Job) -> dict[str, float]:
+        """Say how far a job is; from memory alone, so that it may be asked often.
+
+        Returns:
+            ``ahead``, the number of jobs that are done or begun before it; once it has begun, ``seconds_done`` and,
+            as far as the file says so, ``duration``, both in seconds of audio. Empty if there is nothing to say.
+        """
+        if job.id in self._busy:
+            found = self._progress.get(job.id)
+            if found is None:
+                return {"ahead": 0}
+            known = {} if found.duration is None else {"duration": found.duration}
+            return {"ahead": 0, "seconds_done": found.seconds_done, **known}
+        ahead = self._turns.ahead(job.owner, job.id)
+        return {} if ahead is None else {"ahead": ahead + len(self._busy)}
+
+    def _note_progress(self, job_id: str, progress: task.Progress) -> None:
+        if job_id in self._busy:  # a report may arrive after its job was stopped
+            self._progress[job_id] = progress
+
     def _enqueue(self, owner: str, job_id: str) -> None:
         self._turns.add(owner, job_id)
         self._count.release()
@@ -149,7 +171,9 @@ class Dispatcher:
             config = jobconfig.parse(job.config)
             self._busy[job.id] = slot
             try:
-                recognition = await slot.recognise(self._work(job, config))
+                recognition = await slot.recognise(
+                    self._work(job, config), functools.partial(self._note_progress, job.id)
+                )
             except WorkerDied as death:
                 await self._count_death(job, death)
             except task.AudioUnusable as error:
@@ -168,6 +192,7 @@ class Dispatcher:
                 await self._complete(job, config, recognition)
             finally:
                 self._busy.pop(job.id, None)
+                self._progress.pop(job.id, None)
 
     def _work(self, job: Job, config: jobconfig.JobConfig) -> task.Task:
         longest = self._settings.limits.audio_seconds

@@ -186,6 +186,12 @@ class Endpoints:
         job = await self._awaited(request)
         return json_response({"job": job_details(job)})
 
+    async def progress(self, request: Request) -> Response:
+        """``GET /jobs/{jobid}/progress``, which the published API doesn't have: what a progress bar needs."""
+        job = await self._job(request)
+        known = self._dispatcher.progress(job) if job.status == "running" else {}
+        return json_response({"progress": {"id": job.id, "status": job.status, **known}})
+
     async def transcript(self, request: Request) -> Response:
         """``GET /jobs/{jobid}/transcript``."""
         form = request.query_params.get("format", "json-v2")

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from service.batch_server import wire
 from service.batch_server.erroroutput import ErrorOutput
@@ -49,6 +49,12 @@ class _Abandoned(Exception):
     """The call was abandoned before the child had it."""
 
 
+class _Call(NamedTuple):
+    future: Future[Any]
+    message: bytes
+    on_report: Callable[[Any], None] | None
+
+
 class WorkerExecutor(Executor):
     """Runs calls, one after the other, in a process of its own, which is started when first needed.
 
@@ -62,7 +68,7 @@ class WorkerExecutor(Executor):
     def __init__(self, environment: dict[str, str] | None = None) -> None:
         self._environment = environment or {}
         self._lock = threading.Lock()
-        self._calls: deque[tuple[Future[Any], bytes]] = deque()
+        self._calls: deque[_Call] = deque()
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: ErrorOutput | None = None
         self._thread: threading.Thread | None = None
@@ -81,12 +87,18 @@ class WorkerExecutor(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Schedule a call in the child process; see ``concurrent.futures.Executor``."""
+        return self.submit_reporting(None, fn, *args, **kwargs)
+
+    def submit_reporting(
+        self, on_report: Callable[[Any], None] | None, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[T]:
+        """Schedule a call like ``submit``; what it reports (see ``reports``) goes to ``on_report``, in a thread."""
         future: Future[T] = Future()
         call = pickle.dumps((fn, args, kwargs))
         with self._lock:
             if self._closed:
                 raise RuntimeError("cannot schedule new calls after shutdown")
-            self._calls.append((future, call))
+            self._calls.append(_Call(future, call, on_report))
             self._release_wanted = False
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="recognition", daemon=True)
@@ -126,8 +138,8 @@ class WorkerExecutor(Executor):
         with self._lock:
             self._closed = True
             if cancel_futures:
-                for future, _ in self._calls:
-                    future.cancel()
+                for call in self._calls:
+                    call.future.cancel()
             self._wake.notify()
             thread = self._thread
         if wait and thread is not None:
@@ -144,18 +156,24 @@ class WorkerExecutor(Executor):
                     self._thread = None
                     self._release_wanted = False
                     break
-                future, call = self._calls.popleft()
-                self._current = future
-            if future.set_running_or_notify_cancel():
-                self._answer(future, call)
+                call = self._calls.popleft()
+                self._current = call.future
+            if call.future.set_running_or_notify_cancel():
+                self._answer(call)
         if process is not None:
             _end(process)
 
-    def _answer(self, future: Future[Any], call: bytes) -> None:
+    def _answer(self, call: "_Call") -> None:
+        future = call.future
         try:
             process = self._child(future)
-            wire.write(process.stdin, call)  # type: ignore[arg-type] # both are pipes
-            succeeded, value = pickle.loads(wire.read(process.stdout))  # type: ignore[arg-type] # noqa: S301 - our own child
+            wire.write(process.stdin, call.message)  # type: ignore[arg-type] # both are pipes
+            while True:
+                succeeded, value = pickle.loads(wire.read(process.stdout))  # type: ignore[arg-type] # noqa: S301 - our own child
+                if succeeded != wire.REPORT:
+                    break
+                if call.on_report is not None:
+                    call.on_report(value)
         except (_Abandoned, OSError, EOFError, pickle.UnpicklingError):
             status = self._bury()
             future.set_exception(WorkerDied(status, self._errors.last_line() if self._errors is not None else ""))

@@ -19,6 +19,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+OnProgress = Callable[[task.Progress], None]
+
+
 class Slot(Protocol):
     """A place that recognises one recording at a time."""
 
@@ -29,8 +32,12 @@ class Slot(Protocol):
     def warm_up(self) -> None:
         """Begin to load the model."""
 
-    async def recognise(self, work: task.Task) -> task.Recognition:
+    async def recognise(self, work: task.Task, on_progress: OnProgress) -> task.Recognition:
         """Recognise a recording.
+
+        Args:
+            work: The recording.
+            on_progress: Called with how far it is, in the event loop's thread.
 
         Raises:
             WorkerDied: If the process died that did it; trying again may help.
@@ -71,9 +78,15 @@ class LocalSlot:
         """Begin to load the model in a worker process."""
         self._executor.submit(task.warm_up, self._model)
 
-    async def recognise(self, work: task.Task) -> task.Recognition:
+    async def recognise(self, work: task.Task, on_progress: OnProgress) -> task.Recognition:
         """Recognise a recording in the worker process, and tell its speakers apart beside; see ``Slot``."""
-        words = self._executor.submit(task.recognise, self._model, work)
+        loop = asyncio.get_running_loop()
+
+        def report(progress: task.Progress) -> None:
+            with contextlib.suppress(RuntimeError):  # the server has just stopped
+                loop.call_soon_threadsafe(on_progress, progress)
+
+        words = self._executor.submit_reporting(report, task.recognise, self._model, work)
         self._running = [(self._executor, words)]
         turns: Future[tuple[task.Turn, ...]] | None = None
         if work.speaker_sensitivity is not None:
@@ -138,9 +151,9 @@ class ClusterSlot:
     def warm_up(self) -> None:
         """Do nothing: a cluster's workers load the model with their first part."""
 
-    async def recognise(self, work: task.Task) -> task.Recognition:
-        """Recognise a recording on the cluster; see ``Slot``."""
-        self._running = asyncio.ensure_future(self._recognise(work))
+    async def recognise(self, work: task.Task, on_progress: OnProgress) -> task.Recognition:
+        """Recognise a recording on the cluster; see ``Slot``. Progress counts the parts that are done."""
+        self._running = asyncio.ensure_future(self._recognise(work, on_progress))
         try:
             return await self._running
         except asyncio.CancelledError:
@@ -150,7 +163,7 @@ class ClusterSlot:
         finally:
             self._running = None
 
-    async def _recognise(self, work: task.Task) -> task.Recognition:
+    async def _recognise(self, work: task.Task, on_progress: OnProgress) -> task.Recognition:
         folder = self._folder / work.audio.name
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
         calls: list[asyncio.Future[Any]] = []
@@ -162,8 +175,8 @@ class ClusterSlot:
             calls.append(future := asyncio.wrap_future(started))
             return future
 
-        def part_words(part: task.Part) -> asyncio.Future[task.PartWords]:
-            return call("words", part.path, task.recognise_part, self._model, work, part)
+        async def part_words(part: task.Part) -> task.PartWords:
+            return counted(await call("words", part.path, task.recognise_part, self._model, work, part))
 
         try:
             turns: asyncio.Future[tuple[task.Turn, ...]] | None = None
@@ -171,6 +184,7 @@ class ClusterSlot:
                 # The whole recording by one worker: who speaks must be the same in all parts.
                 turns = call("speakers", folder, task.diarize, work, self._model.threads)
             cut = await call("words", folder, task.cut, work, folder)
+            counted = _counted(cut, on_progress)
             # Where the language is to be found out, the first part decides for all.
             alone = 1 if work.language is None else 0
             first = [await part_words(part) for part in cut.parts[:alone]]
@@ -201,6 +215,20 @@ class ClusterSlot:
         self.interrupt()
         with contextlib.suppress(Exception):
             await asyncio.to_thread(self._executor.shutdown, wait=False)
+
+
+def _counted(cut: task.CutRecording, on_progress: OnProgress) -> Callable[[task.PartWords], task.PartWords]:
+    """Return a function that counts a recording's finished parts, and passes each on."""
+    done = 0
+
+    def count(words: task.PartWords) -> task.PartWords:
+        nonlocal done
+        done += 1
+        on_progress(task.Progress(round(cut.duration * done / len(cut.parts), 2), cut.duration))
+        return words
+
+    on_progress(task.Progress(0.0, cut.duration))
+    return count
 
 
 def _being_cancelled() -> bool:

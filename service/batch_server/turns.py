@@ -23,6 +23,15 @@ class Turns:
         """Let a job wait behind its owner's others; a new owner's turn comes after everybody's."""
         self._waiting.setdefault(owner, deque()).append(job_id)
 
+    def ahead(self, owner: str, job_id: str) -> int | None:
+        """Count the jobs that are taken before one that waits; ``None`` if it does not wait."""
+        if job_id not in self._waiting.get(owner, ()):
+            return None
+        position = self._waiting[owner].index(job_id)
+        own = list(self._waiting).index(owner)
+        others = (min(len(jobs), position + (i < own)) for i, jobs in enumerate(self._waiting.values()) if i != own)
+        return position + sum(others)
+
     def take(self) -> tuple[str, str]:
         """Take the job whose turn it is.
 

@@ -5,6 +5,9 @@ from typing import IO, Final
 
 _LENGTH: Final = struct.Struct(">I")
 
+REPORT: Final = "report"
+"""Marks a message of a worker that reports progress; an answer is marked with whether the call succeeded."""
+
 
 def write(pipe: IO[bytes], message: bytes) -> None:
     """Send one message.

@@ -14,7 +14,7 @@ import threading
 import traceback
 from typing import IO, Final
 
-from service.batch_server import wire
+from service.batch_server import reports, wire
 from service.batch_server.recognition.task import RecognitionFailed
 
 # A little politeness towards whatever the person at the machine is doing; the kernel still gives a worker all
@@ -55,6 +55,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, calls), name="listen", daemon=True).start()
+    reports.listen(lambda report: wire.write(answers, pickle.dumps((wire.REPORT, report))))
     while True:
         wire.write(answers, _perform(calls.get()))
 

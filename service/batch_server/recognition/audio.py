@@ -73,6 +73,21 @@ def blocks(path: Path, *, by_channel: bool, seconds: float) -> Iterator[Samples]
         raise AudioUnusable("The file has an audio track, but nothing in it could be decoded")
 
 
+def stated_duration(path: Path) -> float | None:
+    """Read how many seconds of audio a file says it holds, without decoding it; ``None`` if it doesn't say.
+
+    Headers may be wrong: this is for showing progress, nothing else.
+
+    Raises:
+        AudioUnusable: If the file can't be opened.
+    """
+    with _open(path) as container:
+        stream = container.streams.audio[0]
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        return container.duration / av.time_base if container.duration else None
+
+
 def _open(path: Path) -> InputContainer:
     if path.stat().st_size == 0:
         raise AudioUnusable("The file is empty (zero bytes)")

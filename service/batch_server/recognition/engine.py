@@ -12,11 +12,12 @@ import numpy as np
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.vad import get_vad_model
 
-from service.batch_server.recognition import identification, weights
+from service.batch_server import reports
+from service.batch_server.recognition import audio, identification, weights
 from service.batch_server.recognition.ahead import one_ahead
 from service.batch_server.recognition.audio import SAMPLE_RATE
 from service.batch_server.recognition.speech import BATCH, PADDING_SECONDS, Batch, Cut, Piece, batches
-from service.batch_server.recognition.task import ModelSource, ModelUnavailable, Recognition, Task, Word
+from service.batch_server.recognition.task import ModelSource, ModelUnavailable, Progress, Recognition, Task, Word
 from service.batch_server.recognition.windows import Span, unheard
 
 # Text that can be compressed more than this repeats itself: the model is caught in a loop (openai/whisper's bound).
@@ -66,12 +67,39 @@ def recognise(source: ModelSource, task: Task) -> Recognition:
     """Recognise one recording; see ``task.recognise``."""
     pipeline = load(source)
     listener = Listener(pipeline, task)
+    meter = Meter(audio.stated_duration(task.audio))
     words: dict[int, list[Word]] = {}
     for part in one_ahead(batches(task)):
         if isinstance(part, Cut):
             return assemble(part, words, listener)
         words.setdefault(part.channel, []).extend(listener.words(part))
+        meter.recognised(part)
     raise AssertionError("a cut recording ends with a Cut")
+
+
+class Meter:
+    """Reports how far a recording is recognised; never less than it has reported before.
+
+    Args:
+        duration: Seconds of audio that the file says it holds, if it does.
+    """
+
+    def __init__(self, duration: float | None) -> None:
+        self._duration = duration
+        self._reached: dict[int, float] = {}
+        self._done = 0.0
+        self._report()
+
+    def recognised(self, batch: Batch) -> None:
+        """Count a batch; where channels are recognised alone, the one that is behind decides."""
+        last = batch.pieces[-1]
+        self._reached[batch.channel] = (last.start + len(last.samples)) / SAMPLE_RATE
+        self._done = max(self._done, min(self._reached.values()))
+        self._report()
+
+    def _report(self) -> None:
+        duration = None if self._duration is None else max(self._duration, self._done)
+        reports.send(Progress(round(self._done, 2), duration))
 
 
 def assemble(cut: Cut, words: dict[int, list[Word]], listener: "Listener") -> Recognition:

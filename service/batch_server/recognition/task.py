@@ -121,6 +121,18 @@ class Recognition(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, turns=turns)
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """How far the recognition of a recording has come.
+
+    Attributes:
+        seconds_done: Seconds of audio that are recognised; 0 at the start.
+        duration: Seconds of audio in all, as far as the file says so before it is decoded; else ``None``.
+    """
+
+    seconds_done: float
+    duration: float | None
+
+
 class Part(msgspec.Struct, frozen=True):
     """A batch of windows that was cut out of a recording and written to a file.
 

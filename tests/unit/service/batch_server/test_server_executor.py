@@ -9,6 +9,7 @@ from concurrent.futures import CancelledError
 import psutil
 import pytest
 
+from service.batch_server import reports
 from service.batch_server.executor import WorkerDied, WorkerExecutor
 from service.batch_server.recognition import weights
 from service.batch_server.recognition.task import ModelUnavailable
@@ -156,3 +157,14 @@ def test_known_files_are_read_in_full_only_once(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ModelUnavailable, match=r"model\.bin"):
         weights.check(tmp_path, {"model.bin": ""}, remember=tmp_path / "seal")
+
+
+def test_what_a_call_reports_reaches_its_caller_before_its_result(executor):
+    received = []
+    assert executor.submit_reporting(received.append, reports.send, "half").result(10) is None
+    assert received == ["half"]
+
+
+def test_a_report_that_nobody_asked_for_disturbs_no_call(executor):
+    assert [executor.submit(reports.send, number).result(10) for number in range(3)] == [None] * 3
+    assert executor.submit(abs, -1).result(10) == 1

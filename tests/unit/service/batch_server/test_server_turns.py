@@ -59,3 +59,20 @@ def test_all_are_taken_in_order_within_an_owner_and_in_turns_between_them(events
                 elif not jobs:
                     passed_over[other] = 0
     assert not turns
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 99)), unique=True, max_size=12))
+def test_the_jobs_ahead_of_one_are_those_taken_before_it(jobs):
+    turns = Turns()
+    for owner, number in jobs:
+        turns.add(owner, f"{owner}{number}")
+    expected = [turns.ahead(owner, f"{owner}{number}") for owner, number in jobs]
+    order = [turns.take()[1] for _ in jobs]
+    assert expected == [order.index(f"{owner}{number}") for owner, number in jobs]
+
+
+def test_a_job_that_does_not_wait_has_none_ahead():
+    turns = Turns()
+    turns.add("ann", "a1")
+    assert turns.ahead("ann", "a2") is None
+    assert turns.ahead("bob", "a1") is None
