@@ -77,6 +77,7 @@ def local_account(server: LocalServer) -> Account:
         upload_limit=4_000_000_000,
         delete_after_download=True,
         any_key=True,
+        tells_progress=True,
     )
 
 

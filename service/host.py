@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import sys
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -16,6 +14,7 @@ from service.background.notify import Notifier, status_line
 from service.hooks import Hooks
 from service.local_server import LocalServer
 from service.notifications import Notifications
+from service.signals import stop_signals
 from watcher.clock import SystemClock
 from watcher.config import load_config
 from watcher.daemon import Daemon
@@ -69,7 +68,7 @@ class Host:
         self._notifier = Notifier.from_environment()
 
     async def run(self) -> None:
-        """Run until told to stop by SIGTERM or SIGINT, or until done with `once`.
+        """Run until told to stop by SIGTERM, SIGINT or SIGHUP, or until done with `once`.
 
         Raises:
             AlreadyRunning: another daemon has this state directory.
@@ -78,6 +77,7 @@ class Host:
         self.paths.create()
         async with AsyncExitStack() as stack:
             self._lock(stack)
+            stack.enter_context(stop_signals(lambda _number: main.cancel()))  # first, so that it lasts longest
             clock = SystemClock()
             server = LocalServer(self._config.local, self.paths.local_server, clock=clock)
             cloud = CloudConnector(self._config)
@@ -85,7 +85,6 @@ class Host:
             stack.push_async_callback(cloud.close)
             daemon = Daemon(self._config, [local_account(server), cloud_account(self._config, cloud)], clock=clock)
             main = asyncio.create_task(daemon.run(once=self._once), name="daemon")
-            _stop_on_signals(main)
             beside = [
                 asyncio.create_task(server.watch_idle(), name="idle local server"),
                 asyncio.create_task(self._serve(daemon), name="control"),
@@ -234,12 +233,3 @@ def _stamp(file: Path) -> tuple[tuple[str, int, int], ...]:
             status = each.stat()
             found.append((each.name, status.st_mtime_ns, status.st_size))
     return tuple(found)
-
-
-def _stop_on_signals(task: asyncio.Task[None]) -> None:
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if sys.platform == "win32":
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
-        else:
-            loop.add_signal_handler(number, task.cancel)

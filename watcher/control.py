@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from watcher.events import EventBus
     from watcher.folders import FolderStatus, FolderWatch
     from watcher.ledger import LedgerWorker
-    from watcher.models import Entry, OutputFormat, WatchFolder
+    from watcher.models import Entry, JobProgress, OutputFormat, WatchFolder
     from watcher.scheduler import Account, Scheduler
     from watcher.transcripts import TranscriptStore
 
@@ -245,7 +245,15 @@ class Control:
         missing = await asyncio.to_thread(lambda: [output.path for output in outputs if not exists(output.path)])
         for output, place in zip(told["outputs"], outputs, strict=True):
             output["there"] = place.path not in missing
-        told["next"] = next_step(entry, twin=twin, stopped=stopped, cleanups=cleanups, missing=missing, now=now)
+        told["next"] = next_step(
+            entry,
+            twin=twin,
+            stopped=stopped,
+            cleanups=cleanups,
+            missing=missing,
+            job=self._job_progress(entry),
+            now=now,
+        )
         return told
 
     async def _busy(self, account: Account) -> str:
@@ -281,18 +289,25 @@ class Control:
 
     def _describe_active(self, entry: Entry, active: Sequence[Entry], now: float) -> dict[str, Any]:
         sent, total = next((a.progress[entry.id] for a in self._accounts if entry.id in a.progress), (0, 0))
+        job = self._job_progress(entry)
         ahead = 0
-        if entry.state is EntryState.SUBMITTED and entry.engine is Engine.LOCAL:  # one at a time, oldest first
+        if job is not None and job.ahead is not None:
+            ahead = job.ahead
+        elif entry.state is EntryState.SUBMITTED and entry.engine is Engine.LOCAL:  # one at a time, oldest first
             others = (e for e in active if e.state is EntryState.SUBMITTED and e.engine is Engine.LOCAL)
             ahead = sum((other.changed_at, other.id) < (entry.changed_at, entry.id) for other in others)
         return {
             **describe_entry(entry),
-            "doing": doing(entry, sent=sent, total=total, ahead=ahead, now=now),
-            "progress": sent / total if total else None,
+            "doing": doing(entry, sent=sent, total=total, ahead=ahead, job=job, now=now),
+            "progress": sent / total if total else job.share if job else None,
             "sent": sent if total else None,
             "total": total or None,
             "ahead": ahead,
+            "seconds_done": job.seconds_done if job else None,
         }
+
+    def _job_progress(self, entry: Entry) -> JobProgress | None:
+        return next((a.job_progress[entry.id] for a in self._accounts if entry.id in a.job_progress), None)
 
     async def _describe_recent(self, entry: Entry) -> dict[str, Any]:
         return describe_done(entry, await self._ledger(Ledger.outputs, entry.id))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.ledger import Change, Cleanup, Hold
-    from watcher.models import Entry, Output
+    from watcher.models import Entry, JobProgress, Output
 
 __all__ = [
     "about_it",
@@ -32,6 +32,7 @@ __all__ = [
     "next_step",
     "overall_state",
     "shown",
+    "so_far",
 ]
 
 
@@ -73,6 +74,7 @@ def next_step(
     stopped: Sequence[str] = (),
     cleanups: Sequence[Cleanup] = (),
     missing: Sequence[Path] = (),
+    job: JobProgress | None = None,
     now: float = 0.0,
 ) -> str:
     """Say what happens next with an entry, in a sentence.
@@ -83,6 +85,7 @@ def next_step(
         stopped: what keeps it from being submitted.
         cleanups: what is left to do after its transcript.
         missing: outputs that are not where they were written.
+        job: how far its job is, where the server tells.
         now: unix time.
     """
     match entry.state:
@@ -96,7 +99,8 @@ def next_step(
         case EntryState.SUBMITTING:
             return "It is being uploaded, or its answer is being looked for."
         case EntryState.SUBMITTED:
-            return "It is being transcribed; the transcript is fetched as soon as it is ready."
+            where = _where_its_job_stands(job)
+            return f"{where}; the transcript is fetched as soon as it is ready."
         case EntryState.TRANSCRIBED:
             return "Its transcript is safe and is written beside it as soon as that is possible."
         case EntryState.DONE:
@@ -107,16 +111,20 @@ def next_step(
             return "Nothing, unless you ask: dropscribe retry FILE"
 
 
-def doing(entry: Entry, *, sent: int = 0, total: int = 0, ahead: int = 0, now: float) -> str:
+def doing(
+    entry: Entry, *, sent: int = 0, total: int = 0, ahead: int = 0, job: JobProgress | None = None, now: float
+) -> str:
     """Say what is going on with an entry at this moment, in a few words.
 
-    No service tells how far a transcription is: how long it takes already, beside how long the recording is, must do.
+    The local engine says how far a transcription is. The cloud doesn't: there, the time since the submission is shown
+    beside the recording's length.
 
     Args:
         entry: on its way.
         sent: bytes that are uploaded.
         total: bytes to upload; 0 while that isn't known.
         ahead: how many jobs the service does first.
+        job: how far its job is, where the server tells.
         now: unix time.
     """
     match entry.state:
@@ -125,7 +133,9 @@ def doing(entry: Entry, *, sent: int = 0, total: int = 0, ahead: int = 0, now: f
         case EntryState.SUBMITTING:
             return "about to be uploaded, or its answer is being looked for"
         case EntryState.SUBMITTED if ahead:
-            return f"submitted, with {ahead} before it"
+            return f"submitted, {ahead} ahead of it"
+        case EntryState.SUBMITTED if job is not None and job.seconds_done is not None:
+            return f"transcribing, {so_far(job.seconds_done, job.duration)}"
         case EntryState.SUBMITTED:
             length = entry.media.duration if entry.media else None
             much = f" {minutes(length)} of sound" if length else ""
@@ -134,6 +144,11 @@ def doing(entry: Entry, *, sent: int = 0, total: int = 0, ahead: int = 0, now: f
             return "writing its transcript"
         case _:
             return "waiting"
+
+
+def so_far(seconds_done: float, duration: float | None) -> str:
+    """Say how much of a recording is done; both in seconds of audio."""
+    return f"{minutes(seconds_done)} {f'of {minutes(duration)}' if duration else 'done'}"
 
 
 def minutes(seconds: float) -> str:
@@ -176,6 +191,14 @@ def _before_submission(entry: Entry, twin: Entry | None, stopped: Sequence[str],
     if entry.next_attempt_at > now:
         return f"It is tried again in {entry.next_attempt_at - now:.0f} s."
     return "It is submitted as soon as it is its turn."
+
+
+def _where_its_job_stands(job: JobProgress | None) -> str:
+    if job is not None and job.ahead:
+        return f"It waits at the server, {job.ahead} ahead of it"
+    if job is not None and job.seconds_done is not None:
+        return f"It is being transcribed ({so_far(job.seconds_done, job.duration)})"
+    return "It is being transcribed"
 
 
 def _left_to_do(cleanup: Cleanup) -> str:

@@ -18,6 +18,7 @@ __all__ = [
     "EntryState",
     "Existing",
     "Fingerprint",
+    "JobProgress",
     "MediaInfo",
     "Output",
     "OutputFormat",
@@ -237,6 +238,28 @@ class Entry:
     key_digest: str | None = None
     submitted_at: float | None = None
     copy_of: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """How far a job is.
+
+    Attributes:
+        ahead: how many jobs the server does first; None if it doesn't say.
+        seconds_done: seconds of audio that are recognised; None until the job has begun.
+        duration: seconds of audio in all; None if that isn't known.
+    """
+
+    ahead: int | None = None
+    seconds_done: float | None = None
+    duration: float | None = None
+
+    @property
+    def share(self) -> float | None:
+        """The part that is done, 0 to 1; None if it isn't known."""
+        if self.seconds_done is None or not self.duration:
+            return None
+        return min(self.seconds_done / self.duration, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

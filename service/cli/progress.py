@@ -1,34 +1,208 @@
-"""What a terminal shows while the daemon works: uploads with a bar, transcriptions with the time they take."""
+"""What a person sees while recordings are transcribed: moving bars on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import sys
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress_bar import ProgressBar
+from rich.text import Text
 
-from service.cli.context import one_line
+from service.cli.context import one_line, say
+from watcher.describe import minutes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from rich.console import RenderableType
+    from rich.progress import Task
+
     from watcher.control import Control
 
-__all__ = ["follow"]
+__all__ = ["Bars", "Display", "Lines", "follow", "open_display"]
 
-_LOOK = 0.25
+_LOOK = 0.5
+_LONGEST_NAME = 28
+_BESIDE_THE_BAR = 75  # columns of a line that are not the bar, at most
+_NARROWEST_BAR = 8
+_WIDEST_BAR = 40
+_FIRST_LINE_AFTER = 10.0
+_LINE_EVERY = 30.0
+
+
+class Display(Protocol):
+    """Shows what is going on with each of several recordings."""
+
+    def show(self, key: str, name: str, doing: str, share: float | None) -> None:
+        """Show a recording's present state; call it again whenever that may have changed, at least now and then.
+
+        Args:
+            key: tells recordings apart.
+            name: of the recording.
+            doing: what is done with it, in a few words.
+            share: how much of that is done, 0 to 1; None if it isn't known.
+        """
+
+    def remove(self, key: str) -> None:
+        """A recording has ended."""
+
+    def hidden(self) -> AbstractContextManager[None]:
+        """Make room, so that lines can be printed."""
+
+
+@contextmanager
+def open_display() -> Iterator[Display]:
+    """Give a display on standard error: bars on a terminal that can move its cursor, else plain lines."""
+    console = Console(stderr=True)
+    if not (sys.stderr.isatty() and console.is_terminal) or console.is_dumb_terminal:
+        yield Lines(lambda line: say(line, error=True))
+        return
+    bars = Bars(console)
+    bars.start()
+    try:
+        yield bars
+    finally:
+        bars.stop()
+
+
+class Bars:
+    """A bar for each recording, with the time since it was begun.
+
+    Args:
+        console: a terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description}: {task.fields[doing]}", markup=False),
+            _Bar(console),
+            _Percent(),
+            TimeElapsedColumn(),
+        )
+        # What is printed to standard output may be meant for a file: it is never drawn on the terminal instead.
+        self._progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
+        self._tasks: dict[str, TaskID] = {}
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._progress.start()
+
+    def stop(self) -> None:
+        """Remove the bars and show the cursor again; a terminal that is gone is no trouble."""
+        with suppress(OSError):
+            self._progress.stop()
+
+    def show(self, key: str, name: str, doing: str, share: float | None) -> None:
+        """Show a recording's present state; see `Display`."""
+        if key not in self._tasks:
+            # Without a total the task is never finished for Rich, whatever its share: the bar and the time go on.
+            self._tasks[key] = self._progress.add_task(_shortened(one_line(name)), total=None, doing="", share=None)
+        self._progress.update(self._tasks[key], doing=one_line(doing), share=share)
+
+    def remove(self, key: str) -> None:
+        """Remove a recording's bar."""
+        if key in self._tasks:
+            self._progress.remove_task(self._tasks.pop(key))
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Remove the bars while lines are printed."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+
+class _Bar(ProgressColumn):
+    """A bar for what is known, a moving pulse for what is not.
+
+    Without colors a bar needs brackets: Rich draws the part that is left in another color only.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._width = max(_NARROWEST_BAR, min(console.width - _BESIDE_THE_BAR, _WIDEST_BAR))
+        self._plain = console.no_color or console.color_system is None
+        self._full, self._empty = ("#", "-") if console.options.ascii_only else ("━", "┄")
+
+    def render(self, task: Task) -> RenderableType:
+        share = task.fields["share"]
+        if not self._plain:
+            return ProgressBar(
+                total=1.0, completed=share or 0.0, pulse=not share, width=self._width, animation_time=task.get_time()
+            )
+        done = round(self._width * share) if share else 0
+        filled = [index < done for index in range(self._width)]
+        if not share:
+            filled[int(task.get_time() * 4) % self._width] = True
+        return Text(f"[{''.join(self._full if each else self._empty for each in filled)}]")
+
+
+class _Percent(ProgressColumn):
+    """The share in percent, where it is known."""
+
+    def render(self, task: Task) -> Text:
+        share = task.fields["share"]
+        return Text("" if share is None else f"{share:4.0%}")
+
+
+@dataclass
+class _Shown:
+    began: float
+    next_line: float
+
+
+class Lines:
+    """A line for each recording that takes long, now and then; none for those that are soon done.
+
+    Args:
+        write: takes a line.
+        clock: seconds from any start.
+    """
+
+    def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._shown: dict[str, _Shown] = {}
+
+    def show(self, key: str, name: str, doing: str, share: float | None) -> None:
+        """Write a line if it is time for one; see `Display`."""
+        now = self._clock()
+        known = self._shown.setdefault(key, _Shown(now, now + _FIRST_LINE_AFTER))
+        if now < known.next_line:
+            return
+        known.next_line = now + _LINE_EVERY
+        percent = "" if share is None else f" ({share:.0%})"
+        self._write(f"{one_line(name)}: {one_line(doing)}{percent}, {minutes(now - known.began)} elapsed")
+
+    def remove(self, key: str) -> None:
+        """Forget a recording."""
+        self._shown.pop(key, None)
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Lines are never in the way."""
+        yield
 
 
 async def follow(control: Control) -> None:
-    """Show progress on standard error until cancelled."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
-    tasks: dict[str, TaskID] = {}
-    with control.bus.subscribe() as events, progress:
+    """Show what a daemon does, on standard error, until cancelled."""
+    shown: set[str] = set()
+    with control.bus.subscribe() as events, open_display() as display:
         wake = asyncio.create_task(_first(events))
         try:
             while True:
                 active = (await control.snapshot())["active"]
-                _show(progress, tasks, active)
+                shown = _show(display, shown, active)
                 if active:
                     await asyncio.sleep(_LOOK)
                     continue
@@ -43,14 +217,19 @@ async def _first(events: Any) -> None:  # noqa: ANN401 - a Subscription
         return
 
 
-def _show(progress: Progress, tasks: dict[str, TaskID], active: list[dict[str, Any]]) -> None:
-    for uid in set(tasks) - {entry["uid"] for entry in active}:
-        progress.remove_task(tasks.pop(uid))
+def _show(display: Display, shown: set[str], active: list[dict[str, Any]]) -> set[str]:
+    """Show what is active now; returns their keys."""
+    keys = {entry["uid"] for entry in active}
+    for uid in shown - keys:
+        display.remove(uid)
     for entry in active:
-        uid, share = entry["uid"], entry["progress"]
-        words = f"{one_line(entry['name'])}: {entry['doing']}"
-        if uid not in tasks:
-            tasks[uid] = progress.add_task(words, total=None)
-        uploading = entry["state"] == "SUBMITTING" and share is not None
-        total, completed = (1.0, share) if uploading else (None, 0.0)
-        progress.update(tasks[uid], description=words, total=total, completed=completed)
+        display.show(entry["uid"], entry["name"], entry["doing"], entry["progress"])
+    return keys
+
+
+def _shortened(name: str) -> str:
+    """Leave out the middle of a long name: its beginning and its ending tell most."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    head = (_LONGEST_NAME - 1) // 2
+    return f"{name[:head]}…{name[head + 1 - _LONGEST_NAME :]}"

@@ -89,7 +89,9 @@ async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -
     terminal = sys.stderr.isatty()
     if not once:
         _greet(config, terminal=terminal)
-    host = Host(config, config_file=file, once=once, observers=(follow,) if terminal else ())
+    # A service's log needs no lines about progress; whoever waits for `--once` does.
+    observers = (follow,) if terminal or once else ()
+    host = Host(config, config_file=file, once=once, observers=observers)
     began = time.time()
     await host.run()
     if terminal and not once:

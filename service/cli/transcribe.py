@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import sys
 import tempfile
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,15 +19,18 @@ from watcher.errors import DropscribeError, UsageError
 from watcher.models import Engine, OutputFormat
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from signal import Signals
 
+    from service.cli.progress import Display
     from watcher.config import Config
     from watcher.media import Prober
     from watcher.scheduler import Account, Preparer
-    from watcher.speechmatics import JobConfig
+    from watcher.speechmatics import AsyncClient, JobConfig
     from watcher.transcripts import TranscriptWriter
 
 __all__ = ["transcribe"]
+
+_TICK = 1.0
 
 
 @manual(
@@ -64,7 +67,7 @@ def transcribe(
             raise UsageError(f"There is no file {shown(path)}." if not path.exists() else f"{shown(path)} is no file.")
     chosen = engine or settings.config.engine
     target = expand(str(output)) if output else None
-    return asyncio.run(_transcribe(settings.config, chosen, paths, target, wanted, job))
+    return asyncio.run(_transcribe(settings.config, chosen, _Request(paths, target, wanted, job)))
 
 
 def _parse_formats(text: str) -> tuple[OutputFormat, ...]:
@@ -78,17 +81,40 @@ def _parse_formats(text: str) -> tuple[OutputFormat, ...]:
     return tuple(dict.fromkeys(map(OutputFormat, names)))
 
 
-async def _transcribe(
-    config: Config,
-    engine: Engine,
-    files: list[Path],
-    target: Path | None,
-    formats: tuple[OutputFormat, ...],
-    job: dict[str, object],
-) -> int:
-    from rich.console import Console  # noqa: PLC0415 - heavy, and `--help` doesn't need it
-    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+@dataclass
+class _Request:
+    """What the command line asks for."""
 
+    files: list[Path]
+    target: Path | None
+    formats: tuple[OutputFormat, ...]
+    job: dict[str, object]
+
+
+async def _transcribe(config: Config, engine: Engine, request: _Request) -> int:
+    """Transcribe the files; returns the exit status. A signal that asks to stop leaves nothing behind, either."""
+    from service.signals import exit_status, stop_signals  # noqa: PLC0415 - heavy, and `--help` doesn't need it
+
+    work = asyncio.create_task(_transcribe_all(config, engine, request), name="transcribe")
+    stopped_by: list[Signals] = []
+
+    def stop(number: Signals) -> None:
+        if not stopped_by:  # whoever insists doesn't end the cleaning up
+            work.cancel()
+        stopped_by.append(number)
+
+    failed = True
+    with stop_signals(stop):
+        try:
+            failed = bool(await work)
+        except (asyncio.CancelledError, OSError):  # with the terminal gone, nothing can be printed on it any more
+            if not stopped_by:
+                raise
+    return exit_status(stopped_by[0]) if failed and stopped_by else int(failed)
+
+
+async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> int:
+    from service.cli.progress import open_display  # noqa: PLC0415 - heavy, and `--help` doesn't need it
     from watcher import logs  # noqa: PLC0415
     from watcher.describe import about_it  # noqa: PLC0415
     from watcher.media import Prober  # noqa: PLC0415
@@ -97,23 +123,23 @@ async def _transcribe(
 
     logs.configure(stream=live_stderr())
     bad = 0
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    shows = sys.stderr.isatty()
     async with AsyncExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropscribe-")))
         account = await _open_account(config, engine, work, stack)
         prober = await stack.enter_async_context(Prober())
-        progress = stack.enter_context(
-            Progress(*columns, console=Console(stderr=True), transient=True, disable=not shows)
-        )
-        one = _OneOff(account, prober, Preparer(work), TranscriptWriter(), progress)
-        for file in files:
+        display = stack.enter_context(open_display())
+        one = _OneOff(account, prober, Preparer(work), TranscriptWriter(), display)
+        for file in request.files:
             try:
-                for written in await one.run(file, target or file.parent, formats, job):
-                    say(shown(written))
+                written = await one.run(file, request.target or file.parent, request.formats, request.job)
             except DropscribeError as error:
                 bad += 1
-                say(f"{shown(file)}: {one_line(about_it(str(error), file))}", error=True)
+                with display.hidden():
+                    say(f"{shown(file)}: {one_line(about_it(str(error), file))}", error=True)
+            else:
+                with display.hidden():
+                    for path in written:
+                        say(shown(path))
     return 1 if bad else 0
 
 
@@ -138,13 +164,13 @@ class _OneOff:
     """Takes one file after the other from the disk to its outputs."""
 
     def __init__(
-        self, account: Account, prober: Prober, preparer: Preparer, writer: TranscriptWriter, progress: Progress
+        self, account: Account, prober: Prober, preparer: Preparer, writer: TranscriptWriter, display: Display
     ) -> None:
         self._account = account
         self._prober = prober
         self._preparer = preparer
         self._writer = writer
-        self._progress = progress
+        self._display = display
 
     async def run(
         self, file: Path, folder: Path, formats: tuple[OutputFormat, ...], job: dict[str, object]
@@ -154,11 +180,20 @@ class _OneOff:
         Raises:
             DropscribeError: it can't be transcribed or written.
         """
+        row = _Row(self._display, file)
+        ticking = asyncio.create_task(row.tick(), name="progress")
+        try:
+            return await self._run(file, folder, formats, job, row)
+        finally:
+            ticking.cancel()
+            row.remove()
+
+    async def _run(
+        self, file: Path, folder: Path, formats: tuple[OutputFormat, ...], job: dict[str, object], row: _Row
+    ) -> list[Path]:
         from watcher.speechmatics import ConfigurationError, SpeechmaticsError  # noqa: PLC0415
         from watcher.transcripts import needed_originals, render  # noqa: PLC0415
 
-        name = shown(Path(file.name))
-        task = self._progress.add_task(f"{name}: preparing", total=None)
         job_id = None
         try:
             media = await self._prober.probe(file)
@@ -166,15 +201,15 @@ class _OneOff:
             client = await self._account.connector.connect()
             originals = {}
             config = _job_config(job)
-
-            def uploaded(sent: int, total: int) -> None:
-                self._progress.update(task, description=f"{name}: uploading", completed=sent, total=total)
-
-            async with self._preparer.ready(file, media, limit=self._account.upload_limit) as source:
-                submitted = await client.submit_job(source, config=config, progress=uploaded)
+            ready = self._preparer.ready(
+                file, media, limit=self._account.upload_limit, progress=lambda share: row.show("preparing", share)
+            )
+            async with ready as source:
+                submitted = await client.submit_job(
+                    source, config=config, progress=lambda sent, total: row.show("uploading", sent / max(total, 1))
+                )
             job_id = submitted.id
-            self._progress.update(task, description=f"{name}: transcribing", completed=0, total=None)
-            await client.wait_for_completion(job_id, polling_interval=1.0)
+            await self._wait(client, job_id, row, media.duration)
             for form in needed_originals(formats):
                 originals[form] = await client.get_transcript(job_id, form.value)
         except ConfigurationError as error:
@@ -182,15 +217,64 @@ class _OneOff:
         except (SpeechmaticsError, asyncio.CancelledError) as error:
             paid = job_id is not None and self._account.engine is Engine.SPEECHMATICS
             if paid:  # nobody here remembers it: a watch folder would have
-                say(f"{shown(file)}: it was submitted as job {job_id}, which goes on at the service.", error=True)
+                with self._display.hidden():
+                    say(f"{shown(file)}: it was submitted as job {job_id}, which goes on at the service.", error=True)
             if isinstance(error, asyncio.CancelledError):
                 raise
             fix = "Look at that job before you try again: another one costs again." if paid else ""
             raise DropscribeError(str(error), fix=fix) from error
-        finally:
-            self._progress.remove_task(task)
         contents = {form: render(form, originals) for form in formats}
         return [output.path for output in self._writer.publish(file, folder, contents)]
+
+    async def _wait(self, client: AsyncClient, job_id: str, row: _Row, duration: float | None) -> None:
+        """Wait until a job is done, however long that takes, and show how far it is where the server tells."""
+        row.show("transcribing")
+        asking: asyncio.Task[None] | None = None
+        if self._account.tells_progress:
+            asking = asyncio.create_task(_show_progress(client, job_id, row, duration), name="ask for progress")
+        try:
+            await client.wait_for_completion(job_id, polling_interval=1.0, timeout=None)
+        finally:
+            if asking is not None:
+                asking.cancel()
+
+
+class _Row:
+    """What the display shows about one file."""
+
+    def __init__(self, display: Display, file: Path) -> None:
+        self._display = display
+        self._file = file
+        self.show("preparing")
+
+    def show(self, doing: str, share: float | None = None) -> None:
+        """Show what is done with the file, and how much of it is done, 0 to 1, if that is known."""
+        self._doing, self._share = doing, share
+        self._display.show(str(self._file), self._file.name, doing, share)
+
+    async def tick(self) -> None:
+        """Show the same again every second: time passes even where nothing is known; cancel to stop."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self.show(self._doing, self._share)
+
+    def remove(self) -> None:
+        """Show nothing more of the file."""
+        self._display.remove(str(self._file))
+
+
+async def _show_progress(client: AsyncClient, job_id: str, row: _Row, duration: float | None) -> None:
+    from watcher.describe import so_far  # noqa: PLC0415
+    from watcher.scheduler import read_progress  # noqa: PLC0415
+
+    while True:
+        found = await read_progress(client, job_id)
+        if found is not None and found.ahead:
+            row.show(f"waiting, {found.ahead} ahead of it")
+        elif found is not None and found.seconds_done is not None:
+            known = replace(found, duration=found.duration or duration)
+            row.show(f"transcribing, {so_far(found.seconds_done, known.duration)}", known.share)
+        await asyncio.sleep(_TICK)
 
 
 def _job_config(job: dict[str, object]) -> JobConfig:

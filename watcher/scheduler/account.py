@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
-    from watcher.models import Engine
+    from watcher.models import Engine, JobProgress
     from watcher.speechmatics import AsyncClient
 
 __all__ = ["HOLD_PREFIX", "KEY_BACK", "Account", "Connector", "RateLimits"]
@@ -72,6 +72,7 @@ class Account:
         delete_after_download: remove the job once its transcript is safe.
         upload_limit: bytes; a larger recording is prepared first.
         any_key: whether every key sees all of its jobs, as at the server that Dropscribe runs itself.
+        tells_progress: whether its server says how far a job is.
         salt: of the ledger, for digests of keys; the scheduler fills it in.
         away: ids of entries that are HELD because their jobs belong to another key than the present one.
         troubles: how many times in a row it was paused without a job being accepted.
@@ -80,6 +81,8 @@ class Account:
         throttled: how many times in a row it was paused because a limit was met.
         paused_until: unix time before which nothing is submitted.
         pause_reason: why, in words.
+        progress: (bytes sent, bytes in all) of the uploads that run, by their entries' ids.
+        job_progress: how far the jobs are that are waited for, by their entries' ids, where the server tells.
     """
 
     engine: Engine
@@ -91,6 +94,7 @@ class Account:
     delete_after_download: bool = False
     upload_limit: int = 1_000_000_000
     any_key: bool = False
+    tells_progress: bool = False
     salt: bytes = b""
     away: set[int] = field(default_factory=set)
     troubles: int = 0
@@ -100,6 +104,7 @@ class Account:
     paused_until: float = 0.0
     pause_reason: str = ""
     progress: dict[int, tuple[int, int]] = field(default_factory=dict)
+    job_progress: dict[int, JobProgress] = field(default_factory=dict)
 
     @property
     def hold_name(self) -> str:

@@ -12,7 +12,7 @@ from watcher.logs import get_logger
 from watcher.media import Limits, needs_preparation, prepare
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from watcher.media import Prepared
@@ -37,7 +37,13 @@ class Preparer:
 
     @asynccontextmanager
     async def ready(
-        self, path: Path, media: MediaInfo | None, *, limit: int, all_channels: bool = False
+        self,
+        path: Path,
+        media: MediaInfo | None,
+        *,
+        limit: int,
+        all_channels: bool = False,
+        progress: Callable[[float], None] | None = None,
     ) -> AsyncIterator[Path]:
         """Give the recording itself, or a FLAC file of its sound that is removed afterwards.
 
@@ -46,6 +52,7 @@ class Preparer:
             media: what the probe found; None sends it as it is.
             limit: bytes that the service takes.
             all_channels: whether to keep the channels apart.
+            progress: called with how far the extraction is, 0 to 1.
 
         Raises:
             BrokenMedia: its sound can't be extracted.
@@ -63,7 +70,7 @@ class Preparer:
         _log.debug("prepared", file=str(path), why=why)
         target = self._folder / f"{secrets.token_hex(8)}.flac"
         try:
-            prepared = await prepare(path, target, all_channels=all_channels)
+            prepared = await prepare(path, target, all_channels=all_channels, progress=progress)
             if prepared.size > limit:
                 raise _too_large(path, prepared, limit)
             yield prepared.path

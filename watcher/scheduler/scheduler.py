@@ -13,6 +13,7 @@ from watcher.models import Engine, EntryState
 from watcher.scheduler.cleanup import Cleaner
 from watcher.scheduler.former import FormerJobs
 from watcher.scheduler.holds import Holds
+from watcher.scheduler.job_progress import ProgressWatch
 from watcher.scheduler.loops import keep_going, wait_for
 from watcher.scheduler.recovery import Recovery
 from watcher.scheduler.submit import Gate, Submitter
@@ -86,7 +87,15 @@ class Scheduler:
         gate = Gate(stopped=self._is_stopped, folder_of=folder_of, writer=writer)
         self._submitter = Submitter(ledger, gate, preparer, self.holds, former, clock=clock, chance=chance, bus=bus)
         self._trackers = {
-            account.name: Tracker(ledger, account, deliverer, self.holds, clock=clock, chance=chance)
+            account.name: Tracker(
+                ledger,
+                account,
+                deliverer,
+                self.holds,
+                ProgressWatch(account, clock=clock, bus=bus),
+                clock=clock,
+                chance=chance,
+            )
             for account in accounts
         }
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
     from watcher.scheduler.holds import Holds
+    from watcher.scheduler.job_progress import ProgressWatch
     from watcher.speechmatics import AsyncClient, JobDetails
 
 __all__ = ["LONG_POLLS", "Tracker", "is_hopeless", "poll_pause", "sweep_pause"]
@@ -91,6 +92,7 @@ class Tracker:
         account: Account,
         deliverer: Deliverer,
         holds: Holds,
+        progress: ProgressWatch,
         *,
         clock: Clock,
         chance: random.Random,
@@ -99,6 +101,7 @@ class Tracker:
         self._account = account
         self._deliverer = deliverer
         self._holds = holds
+        self._progress = progress
         self._clock = clock
         self._chance = chance
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -119,6 +122,7 @@ class Tracker:
     async def run(self) -> None:
         """Track for ever; cancel to stop."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._progress.run(), name=f"progress of {self._account.name}")
             await keep_going(f"tracking {self._account.name}", lambda: self._round(group))
 
     async def _round(self, group: asyncio.TaskGroup) -> None:
@@ -148,11 +152,13 @@ class Tracker:
         self._tasks[entry.id] = task
         if job is None:
             self._polls[entry.id] = entry.job_id
+            self._progress.follow(entry)
         task.add_done_callback(lambda _task: self._forget(entry.id))
 
     def _forget(self, entry_id: int) -> None:
         self._tasks.pop(entry_id, None)
         self._polls.pop(entry_id, None)
+        self._progress.forget(entry_id)
         self.wake()
 
     async def _follow(self, entry: Entry, job: JobDetails | None) -> None:

@@ -1,4 +1,5 @@
-// What is on its way: uploads by their bytes, transcriptions by the time they take, since no service tells more.
+// What is on its way: uploads by their bytes; transcriptions by the seconds of sound that are done where the engine
+// tells, else by the time they take.
 
 import { $, STATES, duration, el, nameOf, reconcile, show, size } from "./common.js";
 
@@ -9,12 +10,18 @@ export function showActive(entries) {
   reconcile($("active"), entries, (entry) => entry.uid, make, update);
 }
 
-/** Show an upload's progress; whether the recording is on show. */
-export function uploaded({ uid, sent, total }) {
+/** Show the progress of an upload or a transcription; whether the recording is on show. */
+export function progressed({ uid, stage, ...known }) {
   const node = $("active").querySelector(`[data-key="${CSS.escape(uid)}"]`);
   const entry = active.find((each) => each.uid === uid);
-  if (!node || !entry || !total) return false;
-  Object.assign(entry, { sent, total });
+  if (!node || !entry) return false;
+  if (stage === "upload" && !known.total) return false;
+  if (stage === "transcription") {
+    if (entry.state !== "SUBMITTED") return false;
+    entry.ahead = known.ahead ?? entry.ahead;
+    entry.seconds_done = known.seconds_done;
+    entry.progress = known.share;
+  } else Object.assign(entry, known);
   update(node, entry);
   return true;
 }
@@ -31,7 +38,8 @@ function update(node, entry) {
   show(node.querySelector(".note"), note(entry));
   const bar = node.querySelector("progress");
   bar.hidden = entry.ahead > 0;
-  if (entry.total) bar.value = entry.sent / entry.total;
+  const share = entry.total ? entry.sent / entry.total : entry.progress;
+  if (share) bar.value = share;
   else bar.removeAttribute("value");
 }
 
@@ -39,8 +47,12 @@ function note(entry) {
   if (entry.state === "SUBMITTING" && entry.total) return `${size(entry.sent)} of ${size(entry.total)}`;
   if (entry.state !== "SUBMITTED") return "";
   if (entry.ahead) return entry.ahead === 1 ? "One recording is before it." : `${entry.ahead} recordings are before it.`;
-  const length = entry.duration ? `${duration(entry.duration)} long · ` : "";
+  const length = entry.duration ? `${doneOf(entry)}${duration(entry.duration)} long · ` : "";
   return `${length}submitted ${duration(Math.max(0, Date.now() / 1000 - entry.changed_at))} ago`;
+}
+
+function doneOf(entry) {
+  return entry.seconds_done ? `${duration(entry.seconds_done)} done · ` : "";
 }
 
 setInterval(() => {

@@ -3,7 +3,7 @@
 import {
   $, STATES, ask, duration, el, listen, nameOf, order, put, reconcile, say, seldom, show, trouble, whenText,
 } from "./common.js";
-import { showActive, uploaded } from "./active.js";
+import { showActive, progressed } from "./active.js";
 
 const PAGE = 50;
 const MANY = 20; // entries that change at once, from which on the list is read anew
@@ -227,7 +227,7 @@ const readChanged = seldom(async () => {
 
 function heard({ kind, data }) {
   if (kind === "progress") {
-    if (!uploaded(data)) statusSoon();
+    if (!progressed(data)) statusSoon();
     return;
   }
   if (data.uid) {

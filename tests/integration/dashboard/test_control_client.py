@@ -230,4 +230,4 @@ def test_what_comes_next_names_the_hold_and_what_goes_on_has_its_figures(running
     told = {entry["name"]: entry for entry in client.status()["active"]}
     assert (told["waits.wav"]["ahead"], told["second.wav"]["ahead"]) == (0, 1)
     assert told["waits.wav"]["doing"].startswith("transcribing 1:00 of sound, 0:")
-    assert told["second.wav"]["doing"] == "submitted, with 1 before it"
+    assert told["second.wav"]["doing"] == "submitted, 1 ahead of it"

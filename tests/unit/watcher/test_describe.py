@@ -8,7 +8,7 @@ import pytest
 from watcher.describe import about_it, describe_entry, doing, hindrances, minutes, next_step
 from watcher.errors import sentences
 from watcher.ledger import Change, Hold
-from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, OutputFormat
+from watcher.models import Engine, Entry, EntryState, Fingerprint, JobProgress, MediaInfo, OutputFormat
 
 
 def entry(state, *, duration=1860.0, **more):
@@ -36,7 +36,9 @@ def entry(state, *, duration=1860.0, **more):
         (EntryState.SUBMITTING, {"sent": 12_340_000, "total": 45_600_000}, "uploading, 12.3 of 45.6 MB"),
         (EntryState.SUBMITTING, {}, "about to be uploaded, or its answer is being looked for"),
         (EntryState.SUBMITTED, {}, "transcribing 31:00 of sound, 2:10 since it was submitted"),
-        (EntryState.SUBMITTED, {"ahead": 2}, "submitted, with 2 before it"),
+        (EntryState.SUBMITTED, {"ahead": 2}, "submitted, 2 ahead of it"),
+        (EntryState.SUBMITTED, {"job": JobProgress(0, 754.0, 1860.0)}, "transcribing, 12:34 of 31:00"),
+        (EntryState.SUBMITTED, {"job": JobProgress(0, 754.0)}, "transcribing, 12:34 done"),
         (EntryState.TRANSCRIBED, {}, "writing its transcript"),
     ],
 )

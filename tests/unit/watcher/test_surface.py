@@ -17,8 +17,8 @@ SURFACE = {
     "watcher.control": {"Control"},
     "watcher.daemon": {"Daemon"},
     "watcher.describe": {
-        "about_it", "describe_done", "describe_entry", "describe_hold", "describe_output", "hindrances", "next_step",
-        "shown",
+        "about_it", "describe_done", "describe_entry", "describe_hold", "describe_output", "hindrances", "minutes",
+        "next_step", "shown", "so_far",
     },
     "watcher.errors": {
         "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "LedgerDamaged", "LedgerLost",
@@ -33,7 +33,7 @@ SURFACE = {
     "watcher.media": {"Prober"},
     "watcher.models": {"Engine", "Entry", "EntryState", "Existing", "OutputFormat", "PAUSE", "WatchFolder"},
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
-    "watcher.scheduler": {"Account", "Preparer", "RateLimits"},
+    "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},
     "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
     "watcher.transcripts": {"TranscriptWriter", "jsonv2", "needed_originals", "render"},
 }  # fmt: skip

@@ -1,0 +1,99 @@
+"""How far a job is, where the server tells: the local one does, the cloud doesn't."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+
+from watcher.errors import EngineUnavailable
+from watcher.events import Event
+from watcher.models import JobProgress  # noqa: TC001 - msgspec reads the annotation of `_Answer`
+from watcher.speechmatics import SpeechmaticsError
+
+if TYPE_CHECKING:
+    from watcher.clock import Clock
+    from watcher.events import EventBus
+    from watcher.models import Entry
+    from watcher.scheduler.account import Account
+    from watcher.speechmatics import AsyncClient
+
+__all__ = ["ProgressWatch", "read_progress"]
+
+_PAUSE = 1.0
+
+
+class _Answer(msgspec.Struct):
+    progress: JobProgress
+
+
+async def read_progress(client: AsyncClient, job_id: str) -> JobProgress | None:
+    """Ask how far a job is; None if the server doesn't say. Progress is a courtesy: no error is raised."""
+    try:
+        answer: dict[str, Any] = await client.get_json(f"/jobs/{quote(job_id, safe='')}/progress")
+        return msgspec.convert(answer, _Answer).progress
+    except (SpeechmaticsError, msgspec.ValidationError):
+        return None
+
+
+class ProgressWatch:
+    """Keeps `Account.job_progress` up to date while jobs are followed, and publishes what changes.
+
+    An account whose server doesn't tell is never asked.
+    """
+
+    def __init__(self, account: Account, *, clock: Clock, bus: EventBus) -> None:
+        self._account = account
+        self._clock = clock
+        self._bus = bus
+        self._entries: dict[int, Entry] = {}
+        self._wake = asyncio.Event()
+
+    def follow(self, entry: Entry) -> None:
+        """Ask about the job of an entry until `forget`."""
+        if self._account.tells_progress:
+            self._entries[entry.id] = entry
+            self._wake.set()
+
+    def forget(self, entry_id: int) -> None:
+        """Stop asking about an entry's job."""
+        self._entries.pop(entry_id, None)
+        self._account.job_progress.pop(entry_id, None)
+
+    async def run(self) -> None:
+        """Ask once a second while there are jobs; cancel to stop."""
+        while True:
+            self._wake.clear()
+            if not self._entries:
+                await self._wake.wait()
+            await self._ask()
+            await asyncio.sleep(_PAUSE)
+
+    async def _ask(self) -> None:
+        """Ask about jobs in their order at the server, up to the first that is known to wait: the rest wait too."""
+        try:
+            client = await self._account.connector.connect()
+        except (EngineUnavailable, SpeechmaticsError):
+            return
+        for entry in sorted(self._entries.values(), key=lambda each: self._ahead(each) or 0):
+            was_waiting = self._ahead(entry)
+            progress = await read_progress(client, entry.job_id or "")
+            if progress is not None and entry.id in self._entries:
+                self._note(entry, progress)
+            if was_waiting:
+                return
+
+    def _ahead(self, entry: Entry) -> int | None:
+        known = self._account.job_progress.get(entry.id)
+        return known.ahead if known else None
+
+    def _note(self, entry: Entry, progress: JobProgress) -> None:
+        if self._account.job_progress.get(entry.id) == progress:
+            return
+        self._account.job_progress[entry.id] = progress
+        told = asdict(progress)
+        data = {"uid": entry.uid, "stage": "transcription", "share": progress.share, **told}
+        self._bus.publish(Event("progress", self._clock.now(), data))
