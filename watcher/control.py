@@ -177,6 +177,8 @@ class Control:
         entry = await self._find(uid)
         if entry.state.is_active:
             raise UsageError(f"{display_name(entry.path)} is {entry.state}: there is nothing to retry.")
+        if not entry.fingerprint.sha256:
+            return await self._look_again(entry)
         again = await self._settings_now(entry)
         resume = any(a.name == entry.account and entry.id not in a.away for a in self._accounts)
         now = self._clock.now()
@@ -185,6 +187,13 @@ class Control:
         reason = "You asked for it."
         entry = await self._ledger(Ledger.retry, entry, now=now, reason=reason, again=again, resume=resume)
         self._scheduler.wake()
+        return await self._tell(entry)
+
+    async def _look_again(self, entry: Entry) -> dict[str, Any]:
+        """It could not be read or looked into: a scan finds it again, and then it has an entry of its own."""
+        reason = "You asked for it: a new scan looks at it again."
+        entry = await self._ledger(Ledger.look_again, entry, now=self._clock.now(), reason=reason)
+        self._watch.look_again(entry.path)
         return await self._tell(entry)
 
     async def cancel(self, uid: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@
     ├── RecordingError             one recording can't go on; the others can
     │   ├── NotARecording          no audio in it, or not media at all
     │   ├── BrokenMedia            media, but damaged or cut short
+    │   ├── LimitExceeded          takes more time or memory to open than any recording needs
     │   ├── TooLarge               more than the service takes, even when only its sound is sent
     │   ├── Unreadable             the file can't be read
     │   └── SourceChanged          the file is not what it was when it was found
@@ -20,7 +21,8 @@
     ├── OutputError                a transcript can't be written
     │   ├── NoSpace                disk full or quota reached
     │   └── NotWritable            no permission, read-only file system, folder gone
-    └── EngineUnavailable          the engine can't be reached or started now
+    ├── EngineUnavailable          the engine can't be reached or started now
+    └── InternalError              Dropscribe itself failed; no recording is to blame
 
 Code decides by class, never by message. A message says what happened and to which file; `fix` says what the
 person can do about it.
@@ -37,10 +39,12 @@ __all__ = [
     "ConfigError",
     "DropscribeError",
     "EngineUnavailable",
+    "InternalError",
     "LedgerDamaged",
     "LedgerError",
     "LedgerLost",
     "LedgerTooNew",
+    "LimitExceeded",
     "NoLedger",
     "NoSpace",
     "NotARecording",
@@ -148,6 +152,10 @@ class BrokenMedia(RecordingError):
     """The file is media, but damaged or cut short."""
 
 
+class LimitExceeded(RecordingError):
+    """Opening the file takes more time or memory than any recording needs."""
+
+
 class TooLarge(RecordingError):
     """The service doesn't take so many bytes, even when only the sound is sent."""
 
@@ -174,6 +182,15 @@ class NotWritable(OutputError):
 
 class EngineUnavailable(DropscribeError):
     """The engine can't be reached or started now; it is tried again."""
+
+
+class InternalError(DropscribeError):
+    """Dropscribe itself failed: a mistake in it, or a broken installation. No recording is to blame."""
+
+    def __init__(
+        self, message: str, *, fix: str = "Update Dropscribe, or install it again; its log says more."
+    ) -> None:
+        super().__init__(message, fix=fix)
 
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})

@@ -124,6 +124,10 @@ class Delivery:
         if self._handed_on.get(path, (None, None))[1] is not None:
             del self._handed_on[path]
 
+    def hand_on_again(self, path: Path) -> None:
+        """Let the next scan hand on a file once more, although nothing about it has changed."""
+        self._handed_on.pop(path, None)
+
     def forget_below(self, folder: Path) -> None:
         """Forget what lies in a folder that is no longer watched."""
         for path in [path for path in self._handed_on if path.is_relative_to(folder)]:

@@ -105,6 +105,11 @@ class FolderWatch:
         if self._failure is not None and not self._closed:
             await self._arrange()
 
+    def look_again(self, path: Path) -> None:
+        """Scan again now, and hand on the file at `path` once more if it is there."""
+        self._delivery.hand_on_again(path)
+        self.rescan_now()
+
     def rescan_now(self) -> None:
         """Scan every folder anew, as soon as possible."""
         for root in self._roots.values():

@@ -142,6 +142,13 @@ class Ledger(Submitting):
             self._event(entry_id, entry.state, entry.state, now, f"Moved from {display_name(entry.path)}.")
             return self.entry(entry_id)
 
+    def look_again(self, entry: Entry, *, now: float, reason: str) -> Entry:
+        """A recording that could not be read or looked into is to be found again by a scan, as if it were new."""
+        with self._transaction("look again"):
+            self._note(entry, now, reason)
+            self._execute("supersede", id=entry.id, now=now)
+            return self.entry(entry.id)
+
     # After the job
 
     def end(
@@ -156,6 +163,7 @@ class Ledger(Submitting):
         by_person: bool = False,
         gone: bool = False,
         job_over: bool = False,
+        next_attempt_at: float = 0.0,
     ) -> Entry:
         """Move an entry to FAILED, HELD, SKIPPED or CANCELLED, with a reason that a person can act on.
 
@@ -169,6 +177,7 @@ class Ledger(Submitting):
             by_person: whether a person asked for it.
             gone: whether the recording is not at its path any more: whatever comes there next is new.
             job_over: whether its job will give no transcript any more, so that a retry submits it anew.
+            next_attempt_at: unix time at which what is HELD is tried again by itself; 0 leaves it to a person.
 
         The job of what a person cancels is deleted at the service as soon as that is possible.
         """
@@ -176,7 +185,7 @@ class Ledger(Submitting):
             attempt = self.latest_attempt(entry.id)
             if ended and attempt:
                 self._end_attempt(attempt, ended, now)
-            self._move(entry, target, now, reason=reason, fix=fix, by_person=by_person)
+            self._move(entry, target, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at, by_person=by_person)
             if gone:
                 self._execute("supersede", id=entry.id, now=now)
             if by_person and target is _S.CANCELLED:
@@ -217,6 +226,12 @@ class Ledger(Submitting):
             values = {"job_id": owner.job_id, "account": owner.account, "key_digest": owner.key_digest}
             self._execute("note_job", id=entry.id, **values, now=now)
             self._execute("drop_cleanup", entry_id=owner.id, kind="job", what=owner.job_id)
+            return self.entry(entry.id)
+
+    def try_again(self, entry: Entry, *, now: float, reason: str) -> Entry:
+        """What was HELD because Dropscribe itself failed is tried again: HELD → WAITING. No job of it exists."""
+        with self._transaction("try again"):
+            self._move(entry, _S.WAITING, now, reason=reason)
             return self.entry(entry.id)
 
     def track_again(self, entry: Entry, *, now: float, reason: str) -> Entry:

@@ -149,6 +149,10 @@ class LedgerReader:
         """Return entries in one state, oldest first, superseded ones included."""
         return [to_entry(row) for row in self._rows("entries_in_state", state=state.value, limit=limit, offset=offset)]
 
+    def held_until(self, now: float) -> list[Entry]:
+        """Return the HELD entries that are to be tried again by themselves at `now` or earlier."""
+        return [to_entry(row) for row in self._rows("held_until", now=now)]
+
     def with_job(self, state: EntryState) -> list[Entry]:
         """Return entries in one state whose job may still give a transcript, oldest first."""
         return [to_entry(row) for row in self._rows("with_job", state=state.value)]

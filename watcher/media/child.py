@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from watcher.interpreter import WORKING_DIRECTORY, child_environment, python_command
+from watcher.media.erroroutput import ErrorOutput
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-__all__ = ["Child", "ChildDied", "ChildTooSlow"]
+__all__ = ["Child", "ChildDied", "ChildNotStarted", "ChildTooSlow"]
 
 _SCRIPT = Path(__file__).with_name("worker.py")
 _STARTS_WITHIN = 60.0
@@ -25,11 +27,17 @@ class ChildDied(Exception):
 
     Attributes:
         status: its exit status; negative for the signal that ended it.
+        last_words: the last line that it wrote to standard error, e.g. of a traceback.
     """
 
-    def __init__(self, status: int | None) -> None:
+    def __init__(self, status: int | None, last_words: str = "") -> None:
         super().__init__(f"exit status {status}")
         self.status = status
+        self.last_words = last_words
+
+
+class ChildNotStarted(Exception):
+    """The process can't be started, or ended before it took a request: no recording is to blame."""
 
 
 class ChildTooSlow(Exception):
@@ -40,30 +48,42 @@ class Child:
     """A running worker process. Make one with `start`."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stderr is not None  # noqa: S101 - it was started with pipes
         self._process = process
+        self._errors = ErrorOutput(process.stderr, process.pid)
 
     @classmethod
     async def start(cls, *, memory: int) -> Child:
         """Start a worker that may take so many bytes of memory.
 
         Raises:
-            ChildDied: it couldn't be started.
+            ChildNotStarted: it couldn't be started.
         """
-        # -P keeps this folder off the module path: its names must not hide the standard library's.
-        command = [sys.executable, "-P", str(_SCRIPT), str(memory)]
+        command = python_command(str(_SCRIPT), str(memory))
         flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            limit=_LONGEST_LINE,
-            creationflags=flags,
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                limit=_LONGEST_LINE,
+                cwd=WORKING_DIRECTORY,
+                env=child_environment(),
+                creationflags=flags,
+            )
+        except OSError as error:
+            raise ChildNotStarted(f"{command[0]}: {error.strerror or error}") from error
         child = cls(process)
         try:
             async with asyncio.timeout(_STARTS_WITHIN):
                 await child._line()
+        except ChildDied as death:
+            await child.kill()
+            raise ChildNotStarted(death.last_words or str(death)) from death
+        except TimeoutError:
+            await child.kill()
+            raise ChildNotStarted(f"it was not ready within {_STARTS_WITHIN:g} s") from None
         except BaseException:
             await child.kill()
             raise
@@ -122,7 +142,7 @@ class Child:
             await self.kill()
             raise ChildTooSlow from None
         except ConnectionError:
-            raise ChildDied(await self._process.wait()) from None
+            raise await self._death() from None
         except asyncio.CancelledError:
             await asyncio.shield(self.kill())
             raise
@@ -136,11 +156,15 @@ class Child:
         # Without this the pipe's transport stays open until it is collected, with a warning.
         if self._process.stdin is not None:
             self._process.stdin.close()
+        await self._errors.finish()
+
+    async def _death(self) -> ChildDied:
+        return ChildDied(await self._process.wait(), await self._errors.last_line())
 
     async def _line(self) -> dict[str, Any]:
         assert self._process.stdout is not None  # noqa: S101 - it was started with pipes
         line = await self._process.stdout.readline()
         if not line.endswith(b"\n"):
-            raise ChildDied(await self._process.wait())
+            raise await self._death()
         answer: dict[str, Any] = json.loads(line)
         return answer

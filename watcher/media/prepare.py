@@ -9,11 +9,11 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from watcher.errors import BrokenMedia, describe_os_error
-from watcher.media.child import Child, ChildDied, ChildTooSlow
-from watcher.media.probe import error_of
+from watcher.errors import LimitExceeded, describe_os_error
+from watcher.media.child import Child, ChildDied, ChildNotStarted, ChildTooSlow
+from watcher.media.probe import death_of, error_of, not_started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,20 +110,18 @@ async def prepare(
 
     Raises:
         NotARecording: there is no sound in it.
-        BrokenMedia: it is damaged, or takes more time or memory than any recording needs.
+        BrokenMedia: it is damaged.
+        LimitExceeded: it takes more time or memory than any recording needs.
         Unreadable: it can't be read.
         NoSpace, NotWritable: the target can't be written.
+        InternalError: Dropscribe itself failed.
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    request = {
-        "do": "prepare",
-        "path": os.fspath(path),
-        "target": os.fspath(part),
-        "channels": "all" if all_channels else "mono",
-        "rate": rate,
-        "cpu": 24 * 3600.0,
-    }
-    child = await Child.start(memory=memory)
+    request = _request(path, part, channels="all" if all_channels else "mono", rate=rate)
+    try:
+        child = await Child.start(memory=memory)
+    except ChildNotStarted as error:
+        raise not_started(path, error) from error
     try:
         answer = await child.ask(request, seconds=stall, progress=progress)
         if answer.get("error") == "OSError":
@@ -131,9 +129,11 @@ async def prepare(
         if "error" in answer:
             raise error_of(answer, path)
         part.replace(target)
-    except (ChildDied, ChildTooSlow):
-        raise BrokenMedia(
-            f"{path} makes the program that extracts its sound crash or hang.", fix="Convert it, e.g. to wav."
+    except ChildDied as death:
+        raise death_of(path, death) from None
+    except ChildTooSlow:
+        raise LimitExceeded(
+            f"Extracting the sound of {path} made no progress for {stall:g} s.", fix="Convert it, e.g. to wav."
         ) from None
     except OSError as error:
         raise describe_os_error(error, doing=f"write {target}") from None
@@ -142,3 +142,8 @@ async def prepare(
         with contextlib.suppress(FileNotFoundError):
             part.unlink()
     return Prepared(target, answer["ok"]["size"], answer["ok"]["duration"])
+
+
+def _request(path: Path, part: Path, *, channels: str, rate: int) -> dict[str, Any]:
+    places = {"path": os.fspath(path.absolute()), "target": os.fspath(part.absolute())}
+    return {"do": "prepare", **places, "channels": channels, "rate": rate, "cpu": 24 * 3600.0}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 from typing import TYPE_CHECKING, Any, Self
 
-from watcher.errors import BrokenMedia, NotARecording, RecordingError, Unreadable
-from watcher.media.child import Child, ChildDied, ChildTooSlow
+from watcher.errors import BrokenMedia, InternalError, LimitExceeded, NotARecording, RecordingError, Unreadable
+from watcher.logs import get_logger
+from watcher.media.child import Child, ChildDied, ChildNotStarted, ChildTooSlow
 from watcher.models import MediaInfo
 
 if TYPE_CHECKING:
@@ -16,10 +18,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["Prober", "error_of"]
+__all__ = ["Prober", "death_of", "error_of", "not_started"]
 
+_log = get_logger("media")
 _ERRORS: dict[str, type[RecordingError]] = {
     "BrokenMedia": BrokenMedia,
+    "LimitExceeded": LimitExceeded,
     "NotARecording": NotARecording,
     "Unreadable": Unreadable,
 }
@@ -69,41 +73,45 @@ class Prober:
 
         Raises:
             NotARecording: there is no sound in it, or it is no media at all.
-            BrokenMedia: it is damaged, cut short, or takes more time or memory than any recording needs.
+            BrokenMedia: it is damaged or cut short.
+            LimitExceeded: it takes more time or memory than any recording needs.
             Unreadable: it can't be read.
+            InternalError: Dropscribe itself failed.
         """
         [found] = await self.probe_all([path])
-        if isinstance(found, RecordingError):
+        if isinstance(found, Exception):
             raise found
         return found
 
-    async def probe_all(self, paths: Sequence[Path]) -> list[MediaInfo | RecordingError]:
+    async def probe_all(self, paths: Sequence[Path]) -> list[MediaInfo | RecordingError | InternalError]:
         """Probe several recordings, in order, in one go: of small ones many more in the same time.
 
         Returns:
             For each what `probe` would return, or the error that it would raise.
         """
-        found: list[MediaInfo | RecordingError] = []
+        found: list[MediaInfo | RecordingError | InternalError] = []
         died_at: int | None = None
         while len(found) < len(paths):
             try:
                 await self._probe_into(found, paths)
             except ChildTooSlow:
-                found.append(_broken(paths[len(found)], f"took longer than {self._limit:g} s to look into"))
-            except ChildDied:
+                what = f"{paths[len(found)]} took longer than {self._limit:g} s to look into."
+                found.append(LimitExceeded(what, fix="Convert it, e.g. to wav."))
+            except ChildNotStarted as error:
+                found += [not_started(path, error) for path in paths[len(found) :]]
+            except ChildDied as death:
                 # Perhaps it was ended by something else (out of memory): once more, with a fresh one.
                 if died_at == len(found):
-                    what = "makes the program that reads it crash, or take more than it may"
-                    found.append(_broken(paths[len(found)], what))
+                    found.append(death_of(paths[len(found)], death))
                 else:
                     died_at = len(found)
         return found
 
-    async def _probe_into(self, found: list[MediaInfo | RecordingError], paths: Sequence[Path]) -> None:
+    async def _probe_into(self, found: list[MediaInfo | RecordingError | InternalError], paths: Sequence[Path]) -> None:
         """Go on where `found` ends, in one child."""
         left = paths[len(found) :]
         async with self._child() as child:
-            await child.send({"do": "probe", "path": os.fspath(path), "cpu": self._limit} for path in left)
+            await child.send({"do": "probe", "path": os.fspath(path.absolute()), "cpu": self._limit} for path in left)
             for path in left:
                 answer = await child.answer(seconds=self._limit)
                 found.append(MediaInfo(**answer["ok"]) if "ok" in answer else error_of(answer, path))
@@ -144,11 +152,34 @@ class Prober:
             await child.kill()
 
 
-def _broken(path: Path, what: str) -> BrokenMedia:
-    return BrokenMedia(f"{path} {what}.", fix="Convert it, e.g. to wav.")
+def death_of(path: Path, death: ChildDied) -> LimitExceeded | InternalError:
+    """Say why the worker died over a recording: it met its limit of CPU time, or the program itself failed."""
+    number = -(death.status or 0)
+    if number == getattr(signal, "SIGXCPU", None):
+        return LimitExceeded(
+            f"{path} takes more time of the processor than any recording needs.", fix="Convert it, e.g. to wav."
+        )
+    if number == getattr(signal, "SIGKILL", None):
+        how = "was killed, most likely because memory ran out"
+    else:
+        how = f"ended with {signal.Signals(number).name if number > 0 else f'exit status {death.status}'}"
+    said = f": {death.last_words}" if death.last_words else ""
+    return _internal(path, f"the process that reads it {how}{said}")
 
 
-def error_of(answer: dict[str, Any], path: Path) -> RecordingError:
+def not_started(path: Path, error: ChildNotStarted) -> InternalError:
+    """Say that the worker can't be started."""
+    return _internal(path, f"the process that reads it does not start: {error}")
+
+
+def error_of(answer: dict[str, Any], path: Path) -> RecordingError | InternalError:
     """Turn a worker's refusal into one of Dropscribe's errors."""
+    if answer["error"] == "InternalError":
+        return _internal(path, answer["what"], answer["traceback"])
     kind = _ERRORS.get(answer["error"], Unreadable)
     return kind(f"{path} {answer['what']}.", fix=answer["fix"])
+
+
+def _internal(path: Path, what: str, trace: str = "") -> InternalError:
+    _log.error("Dropscribe itself failed", file=str(path), why=what, **({"traceback": trace} if trace else {}))
+    return InternalError(f"Dropscribe itself failed on {path}: {what.rstrip('.')}.")

@@ -19,6 +19,7 @@ import re
 import stat
 import sys
 import threading
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import av
@@ -87,6 +88,19 @@ class _Refused(Exception):
         self.fix = fix
 
 
+_OURS = (
+    av.error.EncoderNotFoundError,
+    av.error.FilterNotFoundError,
+    av.error.MuxerNotFoundError,
+    av.error.OptionNotFoundError,
+    av.error.ProtocolNotFoundError,
+    av.error.PyAVCallbackError,
+)
+"""FFmpeg's errors that say nothing of the recording: its build lacks something, or we use it wrongly."""
+_TOO_MUCH_MEMORY = ("asks for more memory than any recording needs", "Convert it, e.g. to wav.")
+_LONGEST_TRACEBACK = 8000
+
+
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[tuple[InputContainer, int]]:
     """Open a media file; yield the container and the file's size in bytes."""
@@ -103,7 +117,9 @@ def _opened(path: str) -> Iterator[tuple[InputContainer, int]]:
             raise _Refused("BrokenMedia", "is empty (0 bytes)", "Copy or record it again.")
         try:
             container = av.open("fd:", options={**_OPTIONS, "fd": str(descriptor)}, **_ANY_TAGS)
-        except (av.error.FFmpegError, ValueError) as error:
+        except _OURS:
+            raise
+        except av.error.FFmpegError as error:
             raise _broken(descriptor, error) from None
         with container:
             yield container, found.st_size
@@ -121,6 +137,8 @@ def _unreadable(error: OSError) -> _Refused:
 
 def _broken(descriptor: int, error: Exception) -> _Refused:
     """Tell damaged media from what never was any."""
+    if isinstance(error, MemoryError):
+        return _Refused("LimitExceeded", *_TOO_MUCH_MEMORY)
     if isinstance(error, OSError) and error.errno in {errno.EIO, errno.ESTALE}:
         return _unreadable(error)
     os.lseek(descriptor, 0, os.SEEK_SET)
@@ -373,17 +391,22 @@ def _answer(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
     except _Refused as refused:
         return {"error": refused.kind, "what": str(refused), "fix": refused.fix}
     except MemoryError:
-        return {"error": "BrokenMedia", "what": "asks for more memory than any recording needs", "fix": "Convert it."}
+        what, fix = _TOO_MUCH_MEMORY
+        return {"error": "LimitExceeded", "what": what, "fix": fix}
+    except _OURS as error:
+        return _internal(error)
+    except av.error.FFmpegError as error:
+        what = f"is damaged ({error.strerror})"
+        return {"error": "BrokenMedia", "what": what, "fix": "Copy it again, or repair it."}
     except OSError as error:
-        if isinstance(error, av.error.FFmpegError):
-            return {
-                "error": "BrokenMedia",
-                "what": f"is damaged ({error.strerror})",
-                "fix": "Copy it again, or repair it.",
-            }
         return {"error": "OSError", "errno": error.errno, "what": error.strerror or str(error), "fix": ""}
-    except (ValueError, av.error.FFmpegError) as error:
-        return {"error": "BrokenMedia", "what": f"is damaged ({error})", "fix": "Copy it again, or repair it."}
+    except Exception as error:  # noqa: BLE001 - a mistake of ours must not look like a damaged recording
+        return _internal(error)
+
+
+def _internal(error: Exception) -> dict[str, Any]:
+    what = f"{type(error).__name__}: {error}"[:_LONGEST_TRACEBACK]
+    return {"error": "InternalError", "what": what, "traceback": traceback.format_exc()[-_LONGEST_TRACEBACK:]}
 
 
 def _read_requests(into: queue.SimpleQueue[dict[str, Any]]) -> None:

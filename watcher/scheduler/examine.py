@@ -6,12 +6,13 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
-from watcher.errors import NotARecording, RecordingError, SourceChanged, Unreadable
+from watcher.errors import InternalError, NotARecording, RecordingError, SourceChanged, Unreadable, sentences
 from watcher.folders import Filter, fingerprint
 from watcher.ledger import NewEntry
 from watcher.logs import get_logger
 from watcher.models import EntryState, Existing, Fingerprint, MediaInfo
 from watcher.scheduler.presence import exists
+from watcher.scheduler.retry import TRIED_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,18 +37,23 @@ async def examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | N
     except Exception as error:  # noqa: BLE001 - one poisonous file must not stop the others
         if len(batch) > 1:
             return [one for settled in batch for one in await examine([settled], prober)]
-        _log.exception("an unexpected error", file=str(batch[0].path))
-        what = f"An unexpected error: {type(error).__name__}: {error}"
-        return [_unread(batch[0], what, "Please report it.")]
+        _log.exception("Dropscribe itself failed", file=str(batch[0].path))
+        what = f"Dropscribe itself failed on {batch[0].path}: {type(error).__name__}: {error}."
+        return [_held(batch[0], InternalError(what))]
 
 
 async def _examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | None]:
     probed = await prober.probe_all([settled.path for settled in batch])
     digests = await asyncio.to_thread(lambda: [_identify(settled.path) for settled in batch])
-    return [
-        None if digest is None else _entry(settled, media, digest)
-        for settled, media, digest in zip(batch, probed, digests, strict=True)
-    ]
+    found: list[NewEntry | None] = []
+    for settled, media, digest in zip(batch, probed, digests, strict=True):
+        if digest is None:
+            found.append(None)
+        elif isinstance(media, InternalError):
+            found.append(_held(settled, media))
+        else:
+            found.append(_entry(settled, media, digest))
+    return found
 
 
 def _identify(path: Path) -> Fingerprint | Unreadable | None:
@@ -63,9 +69,9 @@ def _identify(path: Path) -> Fingerprint | Unreadable | None:
 
 def _entry(settled: Settled, media: MediaInfo | RecordingError, digest: Fingerprint | Unreadable) -> NewEntry:
     if isinstance(media, Unreadable):
-        return _unread(settled, media.message, media.fix)
+        return _unread(settled, EntryState.FAILED, media.message, media.fix)
     if isinstance(digest, Unreadable):
-        return _unread(settled, digest.message, digest.fix)
+        return _unread(settled, EntryState.FAILED, digest.message, digest.fix)
     if isinstance(media, MediaInfo) and not settled.complete:
         media = dataclasses.replace(media, cut_short=True)
     state, reason, fix = _judge(settled, media)
@@ -106,7 +112,11 @@ def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntrySt
     return EntryState.WAITING, "", ""
 
 
-def _unread(settled: Settled, reason: str, fix: str) -> NewEntry:
+def _held(settled: Settled, error: InternalError) -> NewEntry:
+    return _unread(settled, EntryState.HELD, error.message, sentences(error.fix, TRIED_AGAIN))
+
+
+def _unread(settled: Settled, state: EntryState, reason: str, fix: str) -> NewEntry:
     """An entry without a digest: it stays unknown to `Ledger.known`, so that each scan tries again."""
     folder = settled.folder
     return NewEntry(
@@ -116,7 +126,7 @@ def _unread(settled: Settled, reason: str, fix: str) -> NewEntry:
         engine=folder.engine,
         config=folder.transcription,
         formats=folder.formats,
-        state=EntryState.FAILED,
+        state=state,
         reason=reason,
         fix=fix,
     )

@@ -18,6 +18,7 @@ from watcher.models import EntryState
 from watcher.scheduler.examine import examine
 from watcher.scheduler.loops import keep_going
 from watcher.scheduler.presence import exists, has_left, went_to
+from watcher.scheduler.retry import fault_delay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -66,6 +67,8 @@ class Intake:
         self._on_new = on_new
         self._ready: asyncio.Queue[_Ready] = asyncio.Queue(_BATCH)
         self._pending = 0
+        self._faults: dict[Path, tuple[int, float]] = {}
+        """How often Dropscribe itself failed on a recording, and the time before which it is left alone."""
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -95,11 +98,26 @@ class Intake:
         while len(batch) < _LOOKED_AT_ONCE and size < _BYTES_AT_ONCE and not work.empty():
             batch.append(work.get_nowait())
             size += batch[-1].size
-        for settled, new in zip(batch, await examine(batch, self._prober), strict=True):
+        due = [settled for settled in batch if await self._is_due(settled.path)]
+        self._finish(len(batch) - len(due))
+        for settled, new in zip(due, await examine(due, self._prober), strict=True):
+            self._note_fault(settled.path, failed=new is not None and new.state is EntryState.HELD)
             if new is None:
                 self._finish(1)
             else:
                 await self._ready.put(_Ready(settled, new))
+
+    async def _is_due(self, path: Path) -> bool:
+        """Whether to look at a recording now: each scan finds those again on which Dropscribe itself failed."""
+        if self._clock.monotonic() >= self._faults.get(path, (0, 0.0))[1]:
+            return True
+        entry = await self._ledger(Ledger.at_path, path)
+        return entry is None or entry.state is not EntryState.HELD  # a person asked for it
+
+    def _note_fault(self, path: Path, *, failed: bool) -> None:
+        times, _ = self._faults.pop(path, (0, 0.0))
+        if failed:
+            self._faults[path] = times + 1, self._clock.monotonic() + fault_delay(times + 1)
 
     def _finish(self, count: int) -> None:
         self._pending -= count

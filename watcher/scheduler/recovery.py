@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from watcher.errors import EngineUnavailable
-from watcher.ledger import Ledger
+from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler.loops import wait_for
 from watcher.scheduler.reconcile import RETENTION, Reconciler
+from watcher.scheduler.retry import LONGEST_FAULT_DELAY
 from watcher.speechmatics import SpeechmaticsError
 
 if TYPE_CHECKING:
@@ -91,6 +93,16 @@ class Recovery:
         while await self._ledger(Ledger.drop_unwatched, roots, now=now):
             pass
 
+    async def try_faults_again(self, *, at_start: bool = False) -> None:
+        """Let what is HELD because Dropscribe itself failed wait again: when it is due; all of it at a start."""
+        now = self._clock.now()
+        reason = "Dropscribe was started again." if at_start else "It is tried again."
+        # A start may be that of an updated program.
+        for entry in await self._ledger(Ledger.held_until, now + LONGEST_FAULT_DELAY if at_start else now):
+            with suppress(IllegalMove):  # a person decided meanwhile
+                await self._ledger(Ledger.try_again, entry, now=now, reason=reason)
+                self._settled()
+
     async def drop_orphans(self) -> None:
         """An attempt that was never armed made no job: its entry waits again."""
         now = self._clock.now()
@@ -111,6 +123,7 @@ class Recovery:
         """Look for the jobs of one account whose answers were lost."""
         self._wakes[account.name].clear()
         await self.drop_orphans()
+        await self.try_faults_again()
         await self._ask_again(account)
         armed = await self._ledger(Ledger.open_attempts, AttemptState.ARMED)
         lost = [a for a in armed if a.account == account.name and a.reference not in self._under_way]

@@ -13,15 +13,18 @@ from watcher import errors as ours
 from watcher import speechmatics as sm
 
 __all__ = [
+    "TRIED_AGAIN",
     "Cancel",
     "Decision",
     "Fail",
+    "Hold",
     "Look",
     "PauseAccount",
     "StopAccount",
     "TryAgain",
     "backoff",
     "decide",
+    "fault_delay",
     "is_the_services_fault",
 ]
 
@@ -34,7 +37,9 @@ LONGEST_WISH = 3600.0
 FIRST_THROTTLE = 0.25
 LONGEST_THROTTLE = 16.0
 MOST_SURPRISES = 5
-"""After so many attempts that ended in an error nobody thought of, a recording FAILED."""
+"""After so many attempts that ended in an unexpected error, a recording is HELD."""
+FIRST_FAULT_DELAY = 60.0
+LONGEST_FAULT_DELAY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,15 @@ class Fail:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """No job exists, and Dropscribe itself is to blame: this recording is HELD, and tried again at `at`."""
+
+    at: float
+    reason: str
+    fix: str
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     """No job exists, and there is nothing to submit any more."""
 
@@ -89,9 +103,11 @@ class Look:
     reason: str
 
 
+TRIED_AGAIN = "Dropscribe tries again by itself: with each start, and now and then until then."
+"""What happens to a recording that is HELD because Dropscribe itself failed."""
 _MEND = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
 
-Decision = TryAgain | PauseAccount | StopAccount | Fail | Cancel | Look
+Decision = TryAgain | PauseAccount | StopAccount | Fail | Hold | Cancel | Look
 
 
 def backoff(attempts: int, chance: float) -> float:
@@ -133,7 +149,9 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
             return Fail(str(error), _MEND)
         case ours.OutputError():
             return TryAgain(now + OUTPUT_DELAY, error.message, error.fix, counts=False)
-        case ours.NotARecording() | ours.BrokenMedia() | ours.TooLarge():
+        case ours.InternalError():
+            return Hold(now + fault_delay(attempts), error.message, ours.sentences(error.fix, TRIED_AGAIN))
+        case ours.NotARecording() | ours.BrokenMedia() | ours.LimitExceeded() | ours.TooLarge():
             return Fail(error.message, error.fix)
         case ours.ConfigError():
             return Fail(error.message, _MEND)
@@ -142,9 +160,15 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case sm.SpeechmaticsError() | ours.DropscribeError():
             return TryAgain(now + backoff(attempts, chance), str(error))
         case _ if attempts >= MOST_SURPRISES:
-            return Fail(f"An unexpected error: {_named(error)}", "Please report it; then: dropscribe retry FILE")
+            fault = ours.InternalError(f"Dropscribe itself failed: {_named(error)}")
+            return Hold(now + fault_delay(attempts), fault.message, ours.sentences(fault.fix, TRIED_AGAIN))
         case _:
-            return TryAgain(now + backoff(attempts, chance), f"An unexpected error: {_named(error)}")
+            return TryAgain(now + backoff(attempts, chance), f"Dropscribe itself failed: {_named(error)}")
+
+
+def fault_delay(attempts: int) -> float:
+    """Seconds to wait after Dropscribe itself failed for the `attempts`-th time: doubling from a minute to an hour."""
+    return float(min(FIRST_FAULT_DELAY * 2 ** min(max(attempts - 1, 0), 20), LONGEST_FAULT_DELAY))
 
 
 def throttle_delay(throttled: int) -> float:

@@ -128,6 +128,7 @@ class Scheduler:
             await self.holds.forget_other_accounts()
             await self._recovery.begin(self._folders())
             await self._recovery.drop_orphans()
+            await self._recovery.try_faults_again(at_start=True)
             begun.set()
             await asyncio.Event().wait()
 

@@ -148,9 +148,7 @@ class Submitter:
 
     async def _after(self, error: Exception, account: Account, entry: Entry, attempt: Attempt) -> Entry:
         now = self._clock.now()
-        if isinstance(error, IllegalMove):  # a person cancelled it meanwhile
-            return await self._give_back(attempt, now, now, error.message, counts=False)
-        if isinstance(error, HoldInForce):
+        if isinstance(error, IllegalMove | HoldInForce):  # a person cancelled it meanwhile, or stopped submission
             return await self._give_back(attempt, now, now, error.message, counts=False)
         decision = await self._decide(error, entry, attempt, now, account.throttled)
         log = _log.info if isinstance(error, DropscribeError | SpeechmaticsError) else _log.exception
@@ -171,6 +169,8 @@ class Submitter:
                 return await self._give_back(attempt, now, at, reason, fix, counts=counts)
             case retry.Fail(reason, fix):
                 return await self._end(entry, EntryState.FAILED, now, reason, fix)
+            case retry.Hold(at, reason, fix):
+                return await self._end(entry, EntryState.HELD, now, reason, fix, next_attempt_at=at)
             case retry.Cancel(reason):
                 return await self._end(entry, EntryState.CANCELLED, now, reason, gone=True)
 
@@ -206,10 +206,27 @@ class Submitter:
         )
 
     async def _end(
-        self, entry: Entry, state: EntryState, now: float, reason: str, fix: str = "", *, gone: bool = False
+        self,
+        entry: Entry,
+        state: EntryState,
+        now: float,
+        reason: str,
+        fix: str = "",
+        *,
+        gone: bool = False,
+        next_attempt_at: float = 0.0,
     ) -> Entry:
-        ended = AttemptState.REFUSED
-        return await self._ledger(Ledger.end, entry, state, now=now, reason=reason, fix=fix, ended=ended, gone=gone)
+        return await self._ledger(
+            Ledger.end,
+            entry,
+            state,
+            now=now,
+            reason=reason,
+            fix=fix,
+            ended=AttemptState.REFUSED,
+            gone=gone,
+            next_attempt_at=next_attempt_at,
+        )
 
 
 def _job_config(entry: Entry, attempt: Attempt) -> JobConfig:

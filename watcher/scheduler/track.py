@@ -10,10 +10,10 @@ from watcher import speechmatics as sm
 from watcher.errors import EngineUnavailable, LedgerDamaged, LedgerError, OutputError
 from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
-from watcher.models import EntryState
+from watcher.models import Engine, EntryState
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.loops import keep_going, wait_for
-from watcher.scheduler.retry import backoff
+from watcher.scheduler.retry import TRIED_AGAIN, backoff, fault_delay
 
 if TYPE_CHECKING:
     import random
@@ -242,6 +242,9 @@ class Tracker:
         elif job.status == sm.JobStatus.REJECTED:
             if not job.reasons:
                 job = await client.get_job(job.id, wait=0)
+            if job.is_services_fault:
+                await self._hold_for_fault(entry, "; ".join(job.reasons))
+                return True
             reason = f"The service rejected it: {'; '.join(job.reasons) or 'it gave no reason'}"
             fix = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
             now = self._clock.now()
@@ -261,6 +264,21 @@ class Tracker:
             reason=reason,
             fix=f"{cost}: dropscribe retry FILE",
             job_over=job_over,
+        )
+
+    async def _hold_for_fault(self, entry: Entry, why: str) -> None:
+        """The server itself failed. Ours costs nothing, so that the recording is submitted again by itself."""
+        now = self._clock.now()
+        is_ours = self._account.engine is Engine.LOCAL
+        await self._ledger(
+            Ledger.end,
+            entry,
+            EntryState.HELD,
+            now=now,
+            reason=f"The server itself failed on {entry.path}: {why}",
+            fix=TRIED_AGAIN if is_ours else "When it works again: dropscribe retry FILE",
+            job_over=True,
+            next_attempt_at=now + fault_delay(entry.attempts) if is_ours else 0.0,
         )
 
     async def _hold_for_key(self, entry: Entry) -> None:

@@ -61,11 +61,19 @@ def parse_timestamp(text: str) -> datetime:
     return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
+_FAULTS = frozenset({"internal", "worker"})
+"""The types of errors with which Dropscribe's own server says that the recording is not to blame."""
+
+
 class JobDetailError(msgspec.Struct):
-    """A problem that a job had: its audio couldn't be fetched, it couldn't be processed, and so on."""
+    """A problem that a job had: its audio couldn't be fetched, it couldn't be processed, and so on.
+
+    `type` is beyond the API's description: Dropscribe's own server says with it what kind of problem it was.
+    """
 
     message: str | None = None
     timestamp: str | None = None
+    type: str | None = None
 
 
 class JobInfo(msgspec.Struct):
@@ -127,6 +135,11 @@ class JobDetails(msgspec.Struct):
             if isinstance(tracking, dict) and isinstance(tracking.get("reference"), str):
                 return str(tracking["reference"])
         return None
+
+    @property
+    def is_services_fault(self) -> bool:
+        """Whether the service says that it failed itself, by a mistake or for want of memory."""
+        return any(each.type in _FAULTS for each in self.errors or [])
 
     @property
     def reasons(self) -> list[str]:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.integration.media.conftest import make
-from watcher.errors import BrokenMedia, Unreadable
+from watcher.errors import BrokenMedia, InternalError, LimitExceeded, Unreadable
 from watcher.media import Prober, child
 from watcher.models import MediaInfo
 
@@ -64,8 +64,8 @@ async def test_what_hurts_the_child_hurts_no_other_recording(tmp_path):
     paths = recordings(tmp_path, "a die b once c hang d die2")
     async with Prober(limit=1.0, workers=1) as prober:
         found = await prober.probe_all(paths)
-        assert outcomes(found) == [1, BrokenMedia, 3, 4, 5, BrokenMedia, 7, BrokenMedia]
-        assert "crash" in found[1].message
+        assert outcomes(found) == [1, InternalError, 3, 4, 5, LimitExceeded, 7, InternalError]
+        assert "exit status 9" in found[1].message
         assert "longer than 1 s" in found[5].message
         assert all(
             str(path) in one.message for path, one in zip(paths, found, strict=True) if isinstance(one, Exception)

@@ -14,7 +14,15 @@ import pytest
 
 from tests.integration.media.conftest import make
 from tests.support.waiting import has_ended, reached, until
-from watcher.errors import BrokenMedia, NotARecording, NotWritable, RecordingError, Unreadable
+from watcher.errors import (
+    BrokenMedia,
+    InternalError,
+    LimitExceeded,
+    NotARecording,
+    NotWritable,
+    RecordingError,
+    Unreadable,
+)
 from watcher.media import Prober, prepare, worker
 from watcher.media.child import Child
 
@@ -139,7 +147,7 @@ async def test_a_child_that_hangs_is_killed_and_replaced(wav):
         await prober.probe(wav)
         [child] = prober._free
         os.kill(child._process.pid, signal.SIGSTOP)
-        with pytest.raises(BrokenMedia, match=r"longer than 0\.5 s"):
+        with pytest.raises(LimitExceeded, match=r"longer than 0\.5 s"):
             await prober.probe(wav)
         assert not psutil.pid_exists(child._process.pid)
         assert (await prober.probe(wav)).codec == "pcm_s16le"
@@ -218,9 +226,11 @@ def test_a_full_disk_is_told_from_a_damaged_file(wav):
 async def test_a_child_that_can_not_start_is_an_error_not_a_hang(monkeypatch, wav, tmp_path):
     monkeypatch.setattr("watcher.media.child._SCRIPT", tmp_path / "missing.py")
     async with Prober() as prober:
-        with pytest.raises(BrokenMedia):
+        with pytest.raises(InternalError, match="does not start"):
             await prober.probe(wav)
         assert prober.children == 0
+    with pytest.raises(InternalError, match="does not start"):
+        await prepare(wav, tmp_path / "out.flac")
 
 
 async def test_a_child_answers_in_order(wav):

@@ -157,6 +157,11 @@ UPDATE entries SET attempts = max(0, attempts - 1) WHERE id = :id;
 -- name: reconfigure
 UPDATE entries SET config = :config, config_key = :config_key, formats = :formats, engine = :engine WHERE id = :id;
 
+-- name: held_until
+SELECT * FROM entries
+WHERE state = 'HELD' AND current = 1 AND next_attempt_at > 0
+  AND (next_attempt_at <= :now OR next_attempt_at > :now + 7200) ORDER BY id;
+
 -- name: with_job
 SELECT * FROM entries WHERE state = :state AND job_id IS NOT NULL ORDER BY id;
 

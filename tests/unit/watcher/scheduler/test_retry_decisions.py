@@ -7,7 +7,7 @@ from watcher import speechmatics as sm
 from watcher.models import Engine
 from watcher.scheduler import retry
 from watcher.scheduler.account import Account
-from watcher.scheduler.retry import Cancel, Fail, Look, PauseAccount, StopAccount, TryAgain, backoff, decide
+from watcher.scheduler.retry import Cancel, Fail, Hold, Look, PauseAccount, StopAccount, TryAgain, backoff, decide
 
 chances = st.floats(0, 1)
 times = st.floats(0, 4e9)
@@ -33,7 +33,9 @@ DECISIONS = [
     (sm.Unprocessable(422, "bad"), Fail),
     (sm.PayloadTooLarge(413, "large"), Fail),
     (ours.BrokenMedia("broken"), Fail),
+    (ours.LimitExceeded("endless"), Fail),
     (ours.TooLarge("too large"), Fail),
+    (ours.InternalError("no decoder"), Hold),
     (ours.ConfigError("bad settings"), Fail),
     (ours.NoSpace("full"), TryAgain),
     (ours.NotWritable("read-only"), TryAgain),
@@ -53,7 +55,7 @@ def test_every_error_has_its_decision(error, decision):
 @given(st.sampled_from([error for error, _ in DECISIONS]), st.integers(1, 1000), times, chances)
 def test_delays_lie_ahead_and_within_bounds(error, attempts, now, chance):
     found = decide(error, attempts=attempts, now=now, chance=chance)
-    at = {TryAgain: "at", PauseAccount: "until"}.get(type(found))
+    at = {TryAgain: "at", Hold: "at", PauseAccount: "until"}.get(type(found))
     if at:
         assert now < getattr(found, at) <= now + 3600.0
 
@@ -72,11 +74,21 @@ def test_only_an_unknown_outcome_is_looked_for_and_it_always_is(attempts, chance
         assert isinstance(found, Look) == isinstance(error, sm.SubmissionUnknown)
 
 
-def test_a_bug_is_tried_again_some_times_and_then_says_so():
+def test_a_bug_is_tried_again_some_times_then_held_and_never_the_recordings_fault():
     found = decide(ZeroDivisionError("a bug"), attempts=retry.MOST_SURPRISES, now=0.0, chance=0.0)
-    assert isinstance(found, Fail)
-    assert "ZeroDivisionError: a bug" in found.reason
-    assert "dropscribe retry" in found.fix
+    assert isinstance(found, Hold)
+    assert found.reason == "Dropscribe itself failed: ZeroDivisionError: a bug"
+    assert "Update Dropscribe" in found.fix
+    assert "tries again by itself" in found.fix
+    assert found.at == retry.fault_delay(retry.MOST_SURPRISES)
+
+
+@given(st.integers(1, 10_000))
+def test_what_failed_by_our_fault_is_tried_again_after_a_minute_and_at_least_every_hour(attempts):
+    found = decide(ours.InternalError("no decoder"), attempts=attempts, now=100.0, chance=0.5)
+    assert isinstance(found, Hold)
+    assert 60.0 <= found.at - 100.0 <= 3600.0
+    assert retry.fault_delay(attempts) <= retry.fault_delay(attempts + 1)
 
 
 @given(st.integers(1, 60), chances, chances)
