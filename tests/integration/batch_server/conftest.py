@@ -44,7 +44,13 @@ class Api(httpx.Client):
         """Submit a recording and wait until it has ended; return the job."""
         response = self.submit(audio, **options)
         assert response.status_code == 201, response.text
-        return self.get(f"jobs/{response.json()['id']}", params={"wait": 60}).json()["job"]
+        return self.ended(response.json()["id"])
+
+    def ended(self, job_id):
+        """Wait until a job has ended, however slow the processor is; return it."""
+        while (job := self.get(f"jobs/{job_id}", params={"wait": 20}).json()["job"])["status"] == "running":
+            pass
+        return job
 
     def transcript(self, job, form="json-v2"):
         response = self.get(f"jobs/{job['id']}/transcript", params={"format": form})

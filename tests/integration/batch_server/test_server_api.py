@@ -5,18 +5,10 @@ import time
 import uuid
 
 import httpx
-import jiwer
 import pytest
 
 from tests.support import spec
-
-LEISURE = (
-    "and mr john dashwood had then leisure to consider how much there might be prudently in his power to do for them"
-)
-
-
-def plain(text):
-    return "".join(char for char in text.lower().replace("-", " ") if char.isalpha() or char == " ")
+from tests.support.words import assert_reads, plain
 
 
 def test_speech_becomes_a_documented_transcript(api, recordings):
@@ -28,14 +20,15 @@ def test_speech_becomes_a_documented_transcript(api, recordings):
     spec.assert_valid(transcript, "RetrieveTranscriptResponse")
     assert transcript["job"]["tracking"] == {"title": "A title", "tags": ["x"]}
     words = [result for result in transcript["results"] if result["type"] == "word"]
-    assert jiwer.wer(LEISURE, plain(" ".join(word["alternatives"][0]["content"] for word in words))) < 0.15
+    assert_reads(" ".join(word["alternatives"][0]["content"] for word in words), "leisure")
     times = [time for word in words for time in (word["start_time"], word["end_time"])]
     assert times == sorted(times)
     assert 0 <= times[0] < 1.0
     assert 5.0 < times[-1] <= 7.2
     assert all(0 <= word["alternatives"][0]["confidence"] <= 1 for word in words)
-    end = transcript["results"][-1]
-    assert (end["type"], end["is_eos"], end["attaches_to"]) == ("punctuation", True, "previous")
+    marks = [result for result in transcript["results"] if result["type"] == "punctuation"]
+    assert any(mark["is_eos"] for mark in marks)
+    assert {mark["attaches_to"] for mark in marks} == {"previous"}
 
 
 def test_txt_and_srt_say_the_same(api, recordings):
@@ -54,7 +47,7 @@ def test_create_can_wait_and_answer_with_the_text(api, recordings):
     body = response.json()
     spec.assert_valid(body, "CreateJobResponse")
     assert body["status"] == "done"
-    assert jiwer.wer(LEISURE, plain(body["txt"])) < 0.15
+    assert_reads(body["txt"], "leisure")
     assert set(body) == {"id", "status", "txt"}
 
 
@@ -157,8 +150,8 @@ def test_channels_are_recognised_apart(api, recordings, tmp_path):
         text = " ".join(
             r["alternatives"][0]["content"] for r in results if r["channel"] == channel and r["type"] == "word"
         )
-        assert jiwer.wer(LEISURE, plain(text)) < 0.15
-    assert api.transcript(job, "txt").startswith("SPEAKER: Agent\nAnd ")
+        assert_reads(text, "leisure")
+    assert api.transcript(job, "txt").startswith("SPEAKER: Agent\n")
 
 
 def test_deleting_needs_force_while_the_job_runs(api, recordings):
@@ -347,13 +340,17 @@ def test_what_had_no_effect_is_noted_in_log_and_metadata(api, recordings):
 
 
 def test_text_is_filtered_as_asked(api, recordings):
+    # The words are taken from a first transcript: which they are may depend on the processor.
+    unfiltered = api.transcript(api.done(recordings / "leisure.flac"), "txt")
+    assert "." in unfiltered
+    longest = max(plain(unfiltered).split(), key=len)
     job = api.done(
         recordings / "leisure.flac",
         punctuation_overrides={"permitted_marks": []},
-        transcript_filtering_config={"replacements": [{"from": "Dashwood", "to": "Smith"}]},
+        transcript_filtering_config={"replacements": [{"from": longest, "to": "xyzzy"}]},
     )
     text = api.transcript(job, "txt")
-    assert "John Smith" in text
+    assert plain(text) == plain(unfiltered).replace(longest, "xyzzy")
     assert "." not in text
 
 

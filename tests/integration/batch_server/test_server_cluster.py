@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.conversation import RATE, STAND_IN, decode, write_wav
 from tests.support.waiting import has_ended, until
+from tests.support.words import error_rate
 
 CLUSTER = """
 import sys
@@ -73,6 +74,10 @@ def words(api, job):
     ]
 
 
+def text(words):
+    return " ".join(content for _, _, content, _ in words)
+
+
 def recognisers(process):
     """The processes that recognise on the cluster, by the process of the worker that they belong to."""
     found = {}
@@ -107,9 +112,15 @@ def test_a_cluster_finds_the_same_words_even_when_a_worker_dies(start_server, cl
     job = ended(spread, job_id)
     assert job["status"] == "done"
     alone = start_server(data_dir=tmp_path / "alone", environment=STAND_IN)
-    assert words(spread, job) == words(alone, ended(alone, alone.submit(recording, diarization="speaker").json()["id"]))
-    assert len(words(spread, job)) > 50
-    assert {word[3] for word in words(spread, job)} == {"S1", "S2"}  # and not S3, S4, … in later parts
+    heard = words(spread, job)
+    expected = words(alone, ended(alone, alone.submit(recording, diarization="speaker").json()["id"]))
+    assert len(heard) > 50
+    # Other batches may round differently, so a few words may differ; a lost or repeated part would be half of them.
+    assert error_rate([(text(expected), text(heard))]) < 0.2
+    times = [start for start, *_ in heard]
+    assert times == sorted(times)
+    assert times[-1] == pytest.approx(expected[-1][0], abs=2)
+    assert {word[3] for word in heard} == {"S1", "S2"}  # and not S3, S4, … in later parts
     assert list((tmp_path / "spread" / "parts").iterdir()) == []
 
 

@@ -1,5 +1,6 @@
 """SIGKILL at any time, and what is left on disk of recordings and transcripts that are to be gone."""
 
+import itertools
 import os
 import random
 import signal
@@ -74,7 +75,9 @@ def test_a_job_that_was_deleted_just_before_the_kill_stays_deleted(start_server,
 @pytest.mark.parametrize("how", ["deleted", "expired"])
 def test_of_a_job_that_is_gone_no_word_is_left_on_disk(start_server, recordings, tmp_path, how):
     api = start_server(*(("--retention", "0.5") if how == "expired" else ()))
-    job_id = api.submit(recordings / "leisure.flac", params={"wait": 60}).json()["id"]
+    submitted = api.submit(recordings / "leisure.flac", params={"wait": 60, "format": "txt"}).json()
+    job_id, words = submitted["id"], submitted["txt"].split()
+    assert len(words) > 10
     if how == "deleted":
         assert api.delete(f"jobs/{job_id}").status_code == 200
     until(lambda: api.get(f"jobs/{job_id}").status_code == {"deleted": 404, "expired": 410}[how])
@@ -82,5 +85,6 @@ def test_of_a_job_that_is_gone_no_word_is_left_on_disk(start_server, recordings,
     # While the server runs: nothing waits for its end.
     kept = b"".join(path.read_bytes() for path in (tmp_path / "data").iterdir() if path.is_file())
     assert job_id.encode() in kept  # the job itself is still listed, for those who ask for deleted ones
-    assert b"leisure to" not in kept
-    assert b'"content":"leisure"' not in kept
+    for first, second in itertools.pairwise(words):
+        assert f"{first} {second}".encode() not in kept
+        assert f'"content":"{first}"'.encode() not in kept

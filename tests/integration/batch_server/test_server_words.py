@@ -3,21 +3,20 @@
 import re
 
 import av
-import jiwer
 import numpy as np
 import psutil
 import pytest
 
-DASHWOOD = (
-    "And Mr. John Dashwood had then leisure to consider how much there might be prudently in his power to do for them. "
-    "He was not an ill-disposed young man, unless to be rather cold hearted and rather selfish is to be ill-disposed. "
-    "Had he married a more amiable woman, he might have been made still more respectable than he was. "
-    "He might even have been made amiable himself."
-)
+from tests.support.words import MOST_WRONG, READ, assert_reads, error_rate
 
+MOST_WRONG_IN_ALL = 0.05
+"""The share of wrong words over all recordings in all formats: 27 of 546 words.
 
-def plain(text):
-    return " ".join(re.sub(r"[^a-z ]", " ", text.lower()).split())
+Measured with the packaged model and CTranslate2's switch CT2_FORCE_CPU_ISA, with 1 and with 2 threads: AVX512 0 words,
+AVX2 4, AVX 4, GENERIC 4 (1 thread). Which words they are differs: on AVX2 "unless" and "ill-disposed" through the
+telephone, on GENERIC the like in FLAC. The bound leaves room for processors that were not tried, and still notices
+what costs one word in twenty.
+"""
 
 
 def encoded(source, path, codec, rate, **options):
@@ -34,36 +33,46 @@ def encoded(source, path, codec, rate, **options):
     return path
 
 
-# When this was written the rates were 0.000, but for the telephone's 0.057. A change that hurts is to be seen.
-@pytest.mark.parametrize(
-    ("form", "most"),
-    [
-        (("flac", None, 16_000), 0.05),
-        (("wav", "pcm_mulaw", 8_000), 0.10),
-        (("mp3", "libmp3lame", 44_100), 0.05),
-        (("ogg", "libopus", 48_000), 0.05),
-        (("m4a", "aac", 44_100), 0.05),
-        (("mkv", "libopus", 48_000), 0.05),
-    ],
-)
-def test_the_words_are_right_in_every_format(api, recordings, tmp_path, form, most):
-    suffix, codec, rate = form
-    path = recordings / "dashwood.flac"
-    if codec is not None:
-        path = encoded(path, tmp_path / f"a.{suffix}", codec, rate)
-    job = api.done(path, name=path.name)
-    assert job["status"] == "done"
-    assert job["duration"] in (26, 27)
-    text = api.transcript(job, "txt")
-    assert jiwer.wer(plain(DASHWOOD), plain(text)) <= most
-    assert 3 <= len(re.findall(r"[.?!](?:\s|$)", text)) <= 8
+FORMATS = [
+    ("flac", None, 16_000),
+    ("wav", "pcm_mulaw", 8_000),
+    ("mp3", "libmp3lame", 44_100),
+    ("ogg", "libopus", 48_000),
+    ("m4a", "aac", 44_100),
+    ("mkv", "libopus", 48_000),
+]
+SECONDS = {"dashwood": (26, 27), "cards": (9, 10, 11)}
+
+
+@pytest.mark.timeout(600)  # twelve recordings; the kernels for any processor are slow
+def test_the_words_are_right_in_every_format(api, recordings, tmp_path):
+    submitted = []
+    for suffix, codec, rate in FORMATS:
+        for name in SECONDS:
+            path = recordings / f"{name}.flac"
+            if codec is not None:
+                path = encoded(path, tmp_path / f"{name}.{suffix}", codec, rate)
+            submitted.append((name, api.submit(path, name=path.name).json()["id"]))
+    pairs = []
+    for name, job_id in submitted:
+        job = api.ended(job_id)
+        assert (job["status"], job["duration"] in SECONDS[name]) == ("done", True), job
+        text = api.transcript(job, "txt")
+        assert_reads(text, name)
+        pairs.append((READ[name], text))
+        if name == "dashwood":
+            assert 3 <= len(re.findall(r"[.?!](?:\s|$)", text)) <= 8
+    assert error_rate(pairs) <= MOST_WRONG_IN_ALL
 
 
 def test_a_file_that_is_cut_short_gives_what_is_there(api, recordings):
     whole = (recordings / "dashwood.flac").read_bytes()
     job = api.done(whole[: len(whole) // 2], name="cut.flac")
     assert job["status"] == "done"
-    assert "John Dashwood" in api.transcript(job, "txt")
+    text = api.transcript(job, "txt")
+    beginning = " ".join(READ["dashwood"].split()[: len(text.split())])
+    assert len(text.split()) > 20
+    assert error_rate([(beginning, text)]) <= MOST_WRONG
 
 
 def test_a_language_is_found_out_and_told(api, recordings):
@@ -82,13 +91,13 @@ def test_a_language_that_is_not_expected_rejects_the_job_with_the_reason(api, re
 
 def test_words_that_are_to_be_expected_are_recognised(api, recordings):
     job = api.done(recordings / "leisure.flac", additional_vocab=[{"content": "Dashwood"}, {"content": "leisure"}])
-    assert "Dashwood had then leisure" in api.transcript(job, "txt")
+    assert_reads(api.transcript(job, "txt"), "leisure")
 
 
 def test_what_is_too_quiet_is_left_out(api, recordings):
     loud = api.done(recordings / "leisure.flac", audio_filtering_config={"volume_threshold": 5})
     quiet = api.done(recordings / "leisure.flac", audio_filtering_config={"volume_threshold": 100})
-    assert "Dashwood" in api.transcript(loud, "txt")
+    assert_reads(api.transcript(loud, "txt"), "leisure")
     assert api.transcript(quiet)["results"] == []
 
 
