@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from watcher.attention import NEEDS_ATTENTION
 from watcher.clock import SystemClock
 from watcher.logs import get_logger
-from watcher.models import PAUSE
+from watcher.models import EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -72,12 +73,12 @@ class Grouper:
     def entry(self, data: Mapping[str, Any], now: float) -> None:
         """Take in an `entry` event: an entry moved."""
         state, name = str(data.get("state", "")), _name(data)
-        if state not in {"DONE", "FAILED", "HELD"}:
+        if state != EntryState.DONE and state not in NEEDS_ATTENTION:
             return
         if self.due_at() is None:
             self._first = now
         self._last = now
-        if state == "DONE":
+        if state == EntryState.DONE:
             self._ready.append(name)
         else:
             self._stopped.append((name, _advice(data)))
@@ -142,9 +143,13 @@ class Notifications:
 
     async def follow(self, control: Control) -> None:
         """Tell what happens in a running daemon; an observer of `service.host.Host`."""
+        first = True
 
         async def problems() -> list[Mapping[str, Any]]:
-            return in_the_way(await control.snapshot())
+            nonlocal first
+            found = in_the_way(await control.snapshot(), first=first)
+            first = False
+            return found
 
         await self.run(control.bus, problems)
 
@@ -152,12 +157,14 @@ class Notifications:
         """Tell until cancelled, or until the bus is closed.
 
         Args:
-            bus: its `entry` events are told; every other event, and a look now and then, asks for the problems.
+            bus: its `entry` events are reported; the start, every event and a look now and then ask for the problems.
             problems: what is in the way now; see `Grouper.problems`. Without it only entries are told.
         """
         with bus.subscribe() as events:
             coming = asyncio.ensure_future(anext(events))
             try:
+                if problems is not None:
+                    await self._send(self._grouper.problems(await problems(), self._clock.monotonic()))
                 while await self._step(coming, problems):
                     if coming.done():
                         coming = asyncio.ensure_future(anext(events))
@@ -181,10 +188,13 @@ class Notifications:
             problems is not None and kind != "progress"
         ):  # these come many times a second, and nothing is in the way then
             messages += self._grouper.problems(await problems(), self._clock.monotonic())
+        await self._send(messages)
+        return True
+
+    async def _send(self, messages: Iterable[Message]) -> None:
         for message in messages:
             if self._is_wanted(message):
                 await self._sender.send(message)
-        return True
 
     def _is_wanted(self, message: Message) -> bool:
         settings = self._settings()
@@ -195,17 +205,14 @@ class Notifications:
         return _LOOK if due is None else min(_LOOK, max(0.0, due - self._clock.monotonic()))
 
 
-def in_the_way(snapshot: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """List what a person has to see to: holds (but not the pause they asked for), folders, the config."""
-    found: list[Mapping[str, Any]] = [hold for hold in snapshot["holds"] if hold["name"] != PAUSE]
-    found += [
-        {**folder, "name": folder["path"], "reason": f"{folder['path']}: {folder['reason']}"}
-        for folder in snapshot["folders"]
-        if folder["state"] == "unavailable"
-    ]
-    if problem := snapshot.get("config_problem"):
-        found.append({"name": "config", "reason": problem, "fix": "The last good config stays in force."})
-    return found
+def in_the_way(snapshot: Mapping[str, Any], *, first: bool = False) -> list[Mapping[str, Any]]:
+    """List what needs attention and was not reported by an `entry` event.
+
+    Args:
+        snapshot: from `watcher.control.Control.snapshot`.
+        first: nothing was reported yet, so recordings that need attention from before are included.
+    """
+    return [item for item in snapshot["attention"] if first or item["kind"] not in {"failed", "held"}]
 
 
 class DesktopSender:

@@ -10,6 +10,7 @@ import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from watcher.attention import attention, is_paused, overall_state
 from watcher.describe import (
     describe_done,
     describe_entry,
@@ -18,10 +19,10 @@ from watcher.describe import (
     doing,
     hindrances,
     next_step,
-    overall_state,
     shown,
 )
 from watcher.errors import ConfigError, UsageError
+from watcher.events import Event
 from watcher.folders import Phase
 from watcher.folders.marks import Marks
 from watcher.ledger import Ledger, config_key, display_name
@@ -78,19 +79,22 @@ class Control:
         """The whole picture: state, counts, holds, folders, what is going on, what was done last."""
         now = self._clock.now()
         counts = await self._ledger(Ledger.counts)
-        holds = await self._ledger(Ledger.holds, now)
+        holds = [describe_hold(hold) for hold in await self._ledger(Ledger.holds, now)]
         folders = [self._describe_folder(status) for status in self._watch.status()]
-        trouble = any(folder["state"] == "unavailable" for folder in folders)
-        pause = next((hold for hold in holds if hold.name == PAUSE), None)
+        recordings = await self._ledger(Ledger.count_attention)
+        needs = attention(recordings, holds, folders, self.config_problem)
+        paused = is_paused(holds)
         active = [entry for state in _ACTIVE for entry in await self._ledger(Ledger.in_state, state, limit=20)]
         recent = await self._ledger(Ledger.entries, state=EntryState.DONE, limit=_RECENT)
         return {
-            "state": overall_state(counts, holds, folder_trouble=trouble),
+            "state": overall_state(counts, needs_attention=bool(needs), paused=paused),
+            "attention": needs,
             "pid": os.getpid(),
             "started_at": self._started_at,
-            "paused_until": pause.until if pause else None,
+            "paused": paused,
+            "paused_until": next((hold["until"] for hold in holds if hold["name"] == PAUSE), None),
             "counts": {state.value: number for state, number in counts.items()},
-            "holds": [describe_hold(hold) for hold in holds],
+            "holds": holds,
             "accounts": [self._describe_account(account, now) for account in self._accounts],
             "config_problem": self.config_problem,
             "folders": folders,
@@ -197,9 +201,9 @@ class Control:
         return await self._tell(entry)
 
     async def cancel(self, uid: str) -> dict[str, Any]:
-        """Give up an entry that has not ended. Its job, if it has one, is deleted as soon as that is possible."""
+        """Give up an entry that is not done or has failed. Its job, if any, is deleted as soon as possible."""
         entry = await self._find(uid)
-        if entry.state.is_settled:
+        if entry.state.is_settled and entry.state is not EntryState.FAILED:
             raise UsageError(f"{display_name(entry.path)} is {entry.state} already.")
         now = self._clock.now()
         ended = await self._ledger(
@@ -207,6 +211,20 @@ class Control:
         )
         self._scheduler.wake()
         return await self._tell(ended)
+
+    async def dismiss(self, uid: str | None = None) -> list[dict[str, Any]]:
+        """Stop asking for attention for a failed entry, or for all of them; returns those that changed.
+
+        Raises:
+            KeyError: there is no entry with this id.
+            IllegalMove: it has not failed.
+        """
+        entry = None if uid is None else await self._find(uid)
+        changed = await self._ledger(Ledger.dismiss, entry, now=self._clock.now())
+        if changed:
+            data = {} if uid is None else {"uid": uid}
+            self.bus.publish(Event("attention", self._clock.now(), data))
+        return [describe_entry(each) for each in changed]
 
     async def watch_folders(self, folders: Sequence[WatchFolder]) -> None:
         """Remember folders that the config names now."""
@@ -281,6 +299,7 @@ class Control:
             "paused": folder.paused if folder else False,
             "state": status.watching.value,
             "reason": " ".join((status.why, *status.problems)).strip(),
+            "problems": list(status.problems),
             "fix": status.fix,
             "since": status.since,
             "pending": status.pending,

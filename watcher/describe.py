@@ -8,9 +8,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from watcher.attention import entry_needs_attention
 from watcher.errors import sentences
 from watcher.ledger import display_name
-from watcher.models import PAUSE, Engine, EntryState
+from watcher.models import Engine, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,6 @@ __all__ = [
     "hindrances",
     "minutes",
     "next_step",
-    "overall_state",
     "shown",
     "so_far",
 ]
@@ -39,15 +39,6 @@ __all__ = [
 def shown(path: Path) -> str:
     """A path as text that can be shown and sent, whatever its bytes."""
     return os.fsencode(path).decode("utf-8", "replace")
-
-
-def overall_state(counts: dict[EntryState, int], holds: Sequence[Hold], *, folder_trouble: bool) -> str:
-    """One word for the whole: `paused`, `attention`, `working` or `idle`."""
-    if any(hold.name == PAUSE for hold in holds):
-        return "paused"
-    if holds or counts[EntryState.HELD] or folder_trouble:
-        return "attention"
-    return "working" if any(counts[state] for state in EntryState if state.is_active) else "idle"
 
 
 def about_it(sentence: str, path: Path) -> str:
@@ -217,6 +208,8 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
         "state": entry.state.value,
         "reason": about_it(entry.reason, entry.path),
         "fix": entry.fix,
+        "needs_attention": entry_needs_attention(entry.state, dismissed_at=entry.dismissed_at, current=entry.current),
+        "dismissed_at": entry.dismissed_at,
         "engine": entry.engine.value,
         "size": entry.fingerprint.size,
         "sha256": entry.fingerprint.sha256,

@@ -19,7 +19,8 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        kind: e.g. `entry` (an entry moved), `progress`, `hold`, `folder`, `config`.
+        kind: e.g. `entry` (an entry moved), `progress`, `hold`, `folder`, `config`,
+            `attention` (failed recordings were dismissed).
         at: unix time in seconds.
         data: JSON-ready facts; for `entry` they hold `uid`, `state`, `path` and `reason`.
     """

@@ -212,6 +212,7 @@ class Entry:
         account: where the latest attempt went; jobs of one account can't be seen from another.
         key_digest: of the API key that its job was submitted with; another key may not see the job.
         copy_of: the id of the entry whose transcript it shares.
+        dismissed_at: unix time at which a person dismissed its failure; any move clears it.
     """
 
     id: int
@@ -238,6 +239,7 @@ class Entry:
     key_digest: str | None = None
     submitted_at: float | None = None
     copy_of: int | None = None
+    dismissed_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

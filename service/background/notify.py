@@ -101,10 +101,10 @@ def status_line(snapshot: dict[str, Any]) -> str:
     folders = len(snapshot["folders"])
     parts = [f"Watching {folders} folder{'' if folders == 1 else 's'}" if folders else "No folder to watch yet"]
     figures = {"on their way": under_way, "waiting": counts["WAITING"], "done": counts["DONE"]}
-    figures |= {"failed": counts["FAILED"], "to be decided": counts["HELD"]}
     parts += [f"{number} {what}" for what, number in figures.items() if number]
-    reasons = [hold["reason"] for hold in snapshot["holds"]] + [snapshot["config_problem"]]
-    return "; ".join([*parts, *(reason.rstrip(".") for reason in reasons if reason)])
+    parts += ["paused"] if snapshot["paused"] else []
+    parts += [f"needs you: {item['reason'].rstrip('.')}" for item in snapshot["attention"]]
+    return "; ".join(parts)
 
 
 def _status(text: str) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ class _Commands(LazyGroup):
         "doctor": "service.cli.doctor:doctor",
         "retry": "service.cli.orders:retry",
         "cancel": "service.cli.orders:cancel",
+        "dismiss": "service.cli.orders:dismiss",
         "pause": "service.cli.orders:pause",
         "resume": "service.cli.orders:resume",
         "service": "service.background.cli:app",

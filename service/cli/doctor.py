@@ -160,10 +160,13 @@ def _daemon(settings: Settings) -> Iterator[Finding]:
         yield Finding("bad", f"daemon: runs, but does not answer: {error.message}", "dropscribe service logs")
         return
     yield Finding("ok", f"daemon: running (process {snapshot['pid']}), {snapshot['state']}")
-    for hold in snapshot["holds"]:
-        yield Finding("bad", f"stopped: {hold['reason']}", hold["fix"])
+    if snapshot["paused"]:
+        yield Finding("note", "paused: nothing is submitted", "dropscribe resume")
+    for item in snapshot["attention"]:
+        yield Finding("bad", f"needs you: {item['reason']}", item["fix"])
+    needing = {item["name"] for item in snapshot["attention"]}
     for folder in snapshot["folders"]:
-        if folder["reason"] or folder["fix"]:
+        if (folder["reason"] or folder["fix"]) and folder["path"] not in needing:
             yield Finding("note", f"folder: {folder['path']}: {folder['reason']}", folder["fix"])
 
 

@@ -11,7 +11,8 @@ import typer
 
 from service.cli.context import one_line, print_json, say, settings_of, shown
 from service.cli.manual import manual
-from service.cli.source import open_source
+from service.cli.source import DOWN, open_source
+from watcher.attention import ATTENTION
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError, sentences
 from watcher.models import EntryState
@@ -19,7 +20,10 @@ from watcher.models import EntryState
 __all__ = ["explain", "jobs", "show", "status"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-_STATES_HELP = f"Only these; STATE is {', '.join(state.value.lower() for state in EntryState)}."
+_STATES_HELP = (
+    f"Only these; STATE is {', '.join(state.value.lower() for state in EntryState)}, "
+    "or attention: failed and held recordings that were not dismissed."
+)
 _SOON = 12 * 3600.0  # seconds within which an hour of the day says enough
 _LATEST = 3
 _WHERE = {"local": "on this machine", "speechmatics": "sent to Speechmatics"}
@@ -55,14 +59,11 @@ def _status_lines(snapshot: dict[str, Any]) -> list[str]:
         lines.append(f"now: {entry['path']}: {entry['doing']}")
     lines += [_latest_line(entry) for entry in snapshot.get("recent", [])[:_LATEST]]
     lines += [_folder_line(folder) for folder in snapshot.get("folders", [])]
-    for hold in snapshot.get("holds", []):
-        lines.append(f"stopped: {sentences(hold['reason'], hold['fix'])}")
+    lines += [f"needs you: {sentences(item['reason'], item['fix'])}" for item in snapshot["attention"]]
     for account in snapshot.get("accounts", []):
         if account["reason"]:
             lines.append(f"waiting: {sentences(account['reason'], _again_at(account['paused_until']))}")
-    if problem := snapshot.get("config_problem"):
-        lines.append(f"config: {problem}")
-    return lines + _advice(snapshot, counts)
+    return lines + _advice(snapshot)
 
 
 def _latest_line(entry: dict[str, Any]) -> str:
@@ -87,30 +88,34 @@ def _when(at: float) -> str:
     return time.strftime("%H:%M" if abs(at - time.time()) < _SOON else "%Y-%m-%d %H:%M", time.localtime(at))
 
 
-def _advice(snapshot: dict[str, Any], counts: dict[str, int]) -> list[str]:
-    lines = []
-    if "pid" not in snapshot:
-        lines.append("Start it: dropscribe run (or, from every login on: dropscribe service install)")
-    elif not snapshot["folders"]:
-        lines.append("No folder is watched yet: dropscribe folders add ~/Recordings")
-    if counts.get("HELD"):
-        lines.append("Some recordings need your decision: dropscribe jobs --state held")
-    if counts.get("FAILED"):
-        lines.append("Some recordings failed: dropscribe jobs --state failed")
-    return lines
+def _advice(snapshot: dict[str, Any]) -> list[str]:
+    if snapshot["state"] == DOWN:
+        return ["Start it: dropscribe run (or, from every login on: dropscribe service install)"]
+    return [] if snapshot["folders"] else ["No folder is watched yet: dropscribe folders add ~/Recordings"]
 
 
 def _in_words(snapshot: dict[str, Any]) -> str:
-    words = {"attention": "running and needs you", "working": "working", "idle": "running; nothing to do"}
-    if until := snapshot.get("paused_until"):
-        return f"paused until {_when(until)}"
-    if snapshot["state"] == "idle" and any(folder["pending"] for folder in snapshot["folders"]):
-        return "running; it waits for files to be whole"
-    return words.get(snapshot["state"], str(snapshot["state"]))
+    until = snapshot.get("paused_until")
+    paused = f"paused until {_when(until)}" if until else "paused"
+    match snapshot["state"]:
+        case "attention":
+            return f"{paused} and needs you" if snapshot["paused"] else "running and needs you"
+        case "paused":
+            return paused
+        case "idle" if any(folder["pending"] for folder in snapshot["folders"]):
+            return "running; it waits for files to be whole"
+        case "idle":
+            return "running; nothing to do"
+        case state if state != DOWN:
+            return str(state)
+    if not snapshot["counts"]:
+        return "not running, and has not run here yet"
+    return f"not running{f' ({paused})' if snapshot['paused'] else ''}; this is from its ledger"
 
 
 @manual(
-    ("dropscribe jobs --state failed", "What failed, why, and what to do."),
+    ("dropscribe jobs --state attention", "What needs you: why, and what to do."),
+    ("dropscribe jobs --state failed", "All that failed, dismissed ones too."),
     ("dropscribe jobs --search interview --limit 200", "The latest 200 with `interview` in their name."),
     exits={78: "The ledger can't be used as it is."},
     see=("status", "show", "retry"),
@@ -125,9 +130,10 @@ def jobs(
     as_json: AsJson = False,
 ) -> None:
     """List recordings, latest change first."""
-    wanted = _parse_state(state)
+    attention = state is not None and state.lower() == ATTENTION
+    wanted = None if attention else _parse_state(state)
     with open_source(settings_of(context)) as source:
-        found = source.entries(state=wanted, search=search, limit=limit)
+        found = source.entries(state=wanted, attention=attention, search=search, limit=limit)
     if as_json:
         print_json(found)
         return
@@ -135,11 +141,17 @@ def jobs(
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["changed_at"]))
         say(f"{when}  {entry['state'].lower():<11}  {one_line(entry['path'])}{_because(entry)}")
     if not found:
-        say("Nothing matches." if wanted or search else "No recordings yet.")
+        say("Nothing matches." if wanted or attention or search else "No recordings yet.")
 
 
 def _because(entry: dict[str, Any]) -> str:
-    return "\n    " + one_line(sentences(entry["reason"], entry["fix"])) if entry["reason"] else ""
+    why = sentences(entry["reason"], entry["fix"], _dismissed(entry))
+    return f"\n    {one_line(why)}" if why else ""
+
+
+def _dismissed(entry: dict[str, Any]) -> str:
+    at = entry["dismissed_at"]
+    return f"Dismissed on {time.strftime('%Y-%m-%d at %H:%M', time.localtime(at))}." if at else ""
 
 
 def _parse_state(state: str | None) -> EntryState | None:
@@ -148,7 +160,7 @@ def _parse_state(state: str | None) -> EntryState | None:
     try:
         return EntryState(state.upper())
     except ValueError:
-        known = ", ".join(each.value.lower() for each in EntryState)
+        known = ", ".join([*(each.value.lower() for each in EntryState), ATTENTION])
         raise UsageError(f"There is no state {state!r}.", fix=f"Known: {known}.") from None
 
 
@@ -203,7 +215,7 @@ def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None
 
 def _how_it_stands(told: dict[str, Any]) -> str:
     gone = "" if told["there"] else "The recording itself is not there any more."
-    return sentences(f"{told['state'].lower()}.", told["reason"], told["fix"], gone)
+    return sentences(f"{told['state'].lower()}.", told["reason"], told["fix"], _dismissed(told), gone)
 
 
 def _print_outputs(told: dict[str, Any]) -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import one_line, say, settings_of, shown
+from service.cli.context import one_line, print_json, say, settings_of, shown
 from service.cli.manual import manual
 from service.cli.source import Source, open_source
 from watcher.config import expand
-from watcher.errors import UsageError, sentences
+from watcher.errors import DropscribeError, UsageError, sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,9 +50,67 @@ def cancel(context: typer.Context, files: Files) -> int:
     return _order(context, files, lambda source, uid: source.cancel(uid))
 
 
-def _order(context: typer.Context, files: list[Path], order: Callable[[Source, str], dict[str, Any]]) -> int:
+@manual(
+    ("dropscribe dismiss talk.mp3", "It stays failed, but no longer needs your attention."),
+    ("dropscribe dismiss --all", "The same for everything that failed."),
+    exits={1: "One of the files was refused (see the message), or the ledger is in use."},
+    see=("jobs", "retry", "cancel"),
+)
+def dismiss(
+    context: typer.Context,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Failed recordings.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="All failed recordings.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the dismissed recordings as JSON.")] = False,
+) -> int:
+    """Stop failed recordings from asking for your attention.
+
+    The page, the tray icon, notifications and `dropscribe status` no longer count them. They stay in the list as
+    failed; a retry that fails again needs your attention again. Works without a running daemon too. A held recording
+    can't be dismissed, since it may have been paid for: retry or cancel it.
+    """
+    if bool(files) == every:
+        raise UsageError("Name recordings, or use --all.", fix="See first what failed: dropscribe jobs --state failed")
+    if files:
+        return _order(
+            context,
+            files,
+            lambda source, uid: source.dismiss(uid),
+            ledger_writes=True,
+            as_json=as_json,
+            done="dismissed",
+        )
+    with open_source(settings_of(context), ledger_writes=True) as source:
+        dismissed = source.dismiss_all()
+    if as_json:
+        print_json(dismissed)
+    else:
+        many = f"{len(dismissed):,} failed recording{'' if len(dismissed) == 1 else 's'}"
+        say(f"Dismissed {many}." if dismissed else "Nothing to dismiss.")
+    return 0
+
+
+def _order(
+    context: typer.Context,
+    files: list[Path],
+    order: Callable[[Source, str], dict[str, Any]],
+    *,
+    ledger_writes: bool = False,
+    as_json: bool = False,
+    done: str = "",
+) -> int:
+    """Give an order for each file; returns the exit status.
+
+    Args:
+        context: of the command.
+        files: recordings.
+        order: gives the order for a uid and returns the entry.
+        ledger_writes: without a daemon, the ledger can take the order.
+        as_json: print the entries as JSON.
+        done: what the order did, where the entry's state doesn't say it.
+    """
     bad = 0
-    with open_source(settings_of(context), orders=True) as source:
+    ordered = []
+    with open_source(settings_of(context), orders=not ledger_writes, ledger_writes=ledger_writes) as source:
         for file in files:
             told = source.explain(expand(str(file)))
             if told["kind"] != "entry":
@@ -60,12 +119,25 @@ def _order(context: typer.Context, files: list[Path], order: Callable[[Source, s
                 continue
             try:
                 told = order(source, told["uid"])
-            except UsageError as error:
+            except DropscribeError as error:
+                if not _is_refusal(error):
+                    raise
                 say(one_line(str(error)), error=True)
                 bad += 1
                 continue
-            say(one_line(f"{told['path']}: {sentences(told['state'].lower() + '.', told['next'])}"))
+            ordered.append(told)
+            if not as_json:
+                say(one_line(f"{told['path']}: {sentences((done or told['state'].lower()) + '.', told['next'])}"))
+    if as_json:
+        print_json(ordered)
     return 1 if bad else 0
+
+
+def _is_refusal(error: DropscribeError) -> bool:
+    """Whether an order doesn't fit the state of this recording; others may still take it."""
+    from watcher.ledger.transitions import IllegalMove  # noqa: PLC0415 - heavy, and only needed here
+
+    return isinstance(error, UsageError | IllegalMove) or getattr(error, "status", None) == HTTPStatus.CONFLICT
 
 
 @manual(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 from service.cli.context import say
-from watcher.errors import DropscribeError, NoLedger
-from watcher.models import EntryState
+from watcher.attention import ATTENTION, attention, is_paused
+from watcher.errors import AlreadyRunning, DropscribeError, NoLedger
+from watcher.models import PAUSE, EntryState
 
 # The ledger and what tells of it are imported where no daemon answers: `dropscribe status` is for people who wait.
 
@@ -18,9 +20,12 @@ if TYPE_CHECKING:
 
     from service.cli.context import Settings
     from service.dashboard.client import ControlClient
-    from watcher.ledger import LedgerReader
+    from watcher.ledger import Ledger, LedgerReader
 
-__all__ = ["LedgerSource", "NotRunning", "Source", "open_source"]
+__all__ = ["DOWN", "LedgerSource", "NotRunning", "Source", "open_source"]
+
+DOWN = "not running"
+"""The state where no daemon runs."""
 
 _RECENT = 10
 _ADD_OR_TRANSCRIBE = "Watch its folder: dropscribe folders add FOLDER. Or just this once: dropscribe transcribe FILE"
@@ -36,8 +41,10 @@ class Source(Protocol):
     def status(self) -> dict[str, Any]:
         """The whole picture."""
 
-    def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
-        """Recordings, latest change first."""
+    def entries(
+        self, *, state: EntryState | None, attention: bool, search: str | None, limit: int
+    ) -> list[dict[str, Any]]:
+        """Recordings, latest change first; with `attention`, only those that need it."""
 
     def explain(self, path: Path) -> dict[str, Any]:
         """One answer for any path."""
@@ -48,6 +55,12 @@ class Source(Protocol):
     def cancel(self, uid: str) -> dict[str, Any]:
         """Give up."""
 
+    def dismiss(self, uid: str) -> dict[str, Any]:
+        """Stop asking for attention for a failed recording."""
+
+    def dismiss_all(self) -> list[dict[str, Any]]:
+        """Stop asking for attention for all failed recordings; returns those that changed."""
+
     def pause(self, until: float | None) -> None:
         """Stop submission."""
 
@@ -56,13 +69,19 @@ class Source(Protocol):
 
 
 @contextmanager
-def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]:
+def open_source(settings: Settings, *, orders: bool = False, ledger_writes: bool = False) -> Iterator[Source]:
     """Reach the daemon; without one, read the ledger, unless there are orders to give.
 
-    A config that can't be used is told on standard error, and keeps nobody from an answer.
+    A config that can't be used is reported on standard error and doesn't prevent an answer.
+
+    Args:
+        settings: of the command line.
+        orders: the command gives orders that only a daemon can carry out.
+        ledger_writes: the command gives orders that the ledger can take without a daemon.
 
     Raises:
         NotRunning: there are orders to give and no daemon to take them.
+        AlreadyRunning: another process keeps the ledger to itself, but takes no orders.
         LedgerError: there is no daemon, and the ledger can't be read.
     """
     from service.dashboard.client import ControlClient  # noqa: PLC0415 - only where a daemon is asked
@@ -80,17 +99,40 @@ def open_source(settings: Settings, *, orders: bool = False) -> Iterator[Source]
             fix="Start it: dropscribe run (or: dropscribe service start)",
         )
     watched = None if settings.config_trouble else [folder.path for folder in settings.config.watch_folders()]
-    from watcher.ledger import open_readonly  # noqa: PLC0415 - see above
+    problem = str(settings.config_trouble or "")
+    from watcher.ledger import open_ledger, open_readonly  # noqa: PLC0415 - see above
 
+    paths = settings.paths
+    writes = ledger_writes and paths.ledger.exists()
+    with _kept_from_daemons(settings) if writes else nullcontext():
+        try:
+            ledger = open_ledger(paths.ledger, backups=paths.backups) if writes else open_readonly(paths.ledger)
+        except NoLedger:
+            yield LedgerSource(None, watched, trouble=problem)
+            return
+        try:
+            yield LedgerSource(ledger, watched, trouble=problem)
+        finally:
+            ledger.close()
+
+
+@contextmanager
+def _kept_from_daemons(settings: Settings) -> Iterator[None]:
+    """Hold the state directory's lock, so that no daemon starts on the ledger meanwhile."""
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - only where the ledger is written
+
+    lock = FileLock(settings.paths.lock, timeout=0)
     try:
-        ledger = open_readonly(settings.paths.ledger)
-    except NoLedger:
-        yield LedgerSource(None, watched)
-        return
+        lock.acquire()
+    except Timeout:
+        raise AlreadyRunning(
+            f"Another Dropscribe is running on {settings.paths.root}, but takes no orders now.",
+            fix="Try again once it has started, or when `dropscribe run --once` is finished.",
+        ) from None
     try:
-        yield LedgerSource(ledger, watched)
+        yield
     finally:
-        ledger.close()
+        lock.release()
 
 
 class DaemonSource:
@@ -103,9 +145,12 @@ class DaemonSource:
         """The whole picture."""
         return self._client.status()
 
-    def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
+    def entries(
+        self, *, state: EntryState | None, attention: bool, search: str | None, limit: int
+    ) -> list[dict[str, Any]]:
         """Recordings, latest change first."""
-        found, _cursor = self._client.entries(state=state.value if state else None, search=search, limit=limit)
+        choice = ATTENTION if attention else state.value if state else None
+        found, _cursor = self._client.entries(state=choice, search=search, limit=limit)
         return found
 
     def explain(self, path: Path) -> dict[str, Any]:
@@ -119,6 +164,14 @@ class DaemonSource:
     def cancel(self, uid: str) -> dict[str, Any]:
         """Give up."""
         return self._client.cancel(uid)
+
+    def dismiss(self, uid: str) -> dict[str, Any]:
+        """Stop asking for attention for a failed recording."""
+        return self._client.dismiss(uid)
+
+    def dismiss_all(self) -> list[dict[str, Any]]:
+        """Stop asking for attention for all failed recordings."""
+        return self._client.dismiss_all()
 
     def pause(self, until: float | None) -> None:
         """Stop submission."""
@@ -135,35 +188,50 @@ class LedgerSource:
     Args:
         ledger: None before the daemon ran for the first time.
         watched: the folders that the config names; None if it can't be used.
+        trouble: why the config can't be used, or an empty string.
     """
 
-    def __init__(self, ledger: LedgerReader | None, watched: Sequence[Path] | None = None) -> None:
+    def __init__(
+        self, ledger: LedgerReader | None, watched: Sequence[Path] | None = None, *, trouble: str = ""
+    ) -> None:
         self._ledger = ledger
         self._watched = watched
+        self._trouble = trouble
 
     def status(self) -> dict[str, Any]:
         """The picture without a daemon."""
         if self._ledger is None:
-            return {"state": "not running, and has not run here yet", "counts": {}, "holds": [], "recent": []}
+            needs = attention({}, config_problem=self._trouble)
+            return {"state": DOWN, "counts": {}, "holds": [], "attention": needs, "paused": False, "recent": []}
         from watcher.describe import describe_hold  # noqa: PLC0415 - see above
 
         counts = {state.value: number for state, number in self._ledger.counts().items()}
-        holds = [describe_hold(hold) for hold in self._ledger.holds(0.0)]
-        state = "not running; this is from its ledger"
-        return {"state": state, "counts": counts, "holds": holds, "recent": self._recent(self._ledger)}
+        holds = [describe_hold(hold) for hold in self._ledger.holds(time.time())]
+        return {
+            "state": DOWN,
+            "counts": counts,
+            "holds": holds,
+            "attention": attention(self._ledger.count_attention(), holds, config_problem=self._trouble),
+            "paused": is_paused(holds),
+            "paused_until": next((hold["until"] for hold in holds if hold["name"] == PAUSE), None),
+            "recent": self._recent(self._ledger),
+        }
 
     def _recent(self, ledger: LedgerReader) -> list[dict[str, Any]]:
         from watcher.describe import describe_done  # noqa: PLC0415 - see above
 
         return [describe_done(e, ledger.outputs(e.id)) for e in ledger.entries(state=EntryState.DONE, limit=_RECENT)]
 
-    def entries(self, *, state: EntryState | None, search: str | None, limit: int) -> list[dict[str, Any]]:
+    def entries(
+        self, *, state: EntryState | None, attention: bool, search: str | None, limit: int
+    ) -> list[dict[str, Any]]:
         """Recordings, latest change first."""
         if self._ledger is None:
             return []
         from watcher.describe import describe_entry  # noqa: PLC0415 - see above
 
-        return [describe_entry(entry) for entry in self._ledger.entries(state=state, search=search, limit=limit)]
+        found = self._ledger.entries(state=state, attention=attention, search=search, limit=limit)
+        return [describe_entry(entry) for entry in found]
 
     def explain(self, path: Path) -> dict[str, Any]:
         """What the ledger knows of a path."""
@@ -186,7 +254,7 @@ class LedgerSource:
         for said, output in zip(told["outputs"], outputs, strict=True):
             said["there"] = output.path not in missing
         told["there"] = os.path.lexists(path)
-        coming = next_step(entry, stopped=hindrances(entry, self._ledger.holds(0.0)), missing=missing)
+        coming = next_step(entry, stopped=hindrances(entry, self._ledger.holds(time.time())), missing=missing)
         if entry.state.is_active:
             coming = f"Nothing, until a daemon runs: dropscribe run. Then: {coming[:1].lower()}{coming[1:]}"
         return {"kind": "entry", **told, "next": coming}
@@ -198,6 +266,33 @@ class LedgerSource:
     def cancel(self, uid: str) -> dict[str, Any]:
         """Needs a daemon."""
         raise NotRunning(uid)
+
+    def dismiss(self, uid: str) -> dict[str, Any]:
+        """Stop asking for attention for a failed recording."""
+        from watcher.describe import describe_entry, next_step  # noqa: PLC0415 - see above
+
+        ledger = self._writable()
+        entry = ledger.find(uid)
+        if entry is None:
+            raise KeyError(uid)
+        ledger.dismiss(entry, now=time.time())
+        entry = ledger.entry(entry.id)
+        return {**describe_entry(entry), "next": next_step(entry)}
+
+    def dismiss_all(self) -> list[dict[str, Any]]:
+        """Stop asking for attention for all failed recordings."""
+        from watcher.describe import describe_entry  # noqa: PLC0415 - see above
+
+        if self._ledger is None:
+            return []
+        return [describe_entry(entry) for entry in self._writable().dismiss(now=time.time())]
+
+    def _writable(self) -> Ledger:
+        from watcher.ledger import Ledger  # noqa: PLC0415 - see above
+
+        if not isinstance(self._ledger, Ledger):
+            raise NotRunning("The ledger was opened just for reading.")
+        return self._ledger
 
     def pause(self, until: float | None) -> None:
         """Needs a daemon."""

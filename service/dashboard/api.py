@@ -68,6 +68,8 @@ class Api:
             "/api/resume": self.resume,
             "/api/entries/{uid}/retry": self.retry,
             "/api/entries/{uid}/cancel": self.cancel,
+            "/api/entries/{uid}/dismiss": self.dismiss,
+            "/api/dismiss": self.dismiss_all,
             "/api/holds/{name:path}/lift": self.lift,
             "/api/open-code": self.open_code,
         }
@@ -100,7 +102,7 @@ class Api:
         query = Query(request)
         limit = query.limit("limit", _PAGE)
         found = await self._control.entries(
-            state=query.state("state"),
+            **query.choice("state"),
             root=query.path("folder"),
             search=query.text("q"),
             before=await self._before(query),
@@ -185,6 +187,21 @@ class Api:
             return Json(await self._control.cancel(request.path_params["uid"]))
         except KeyError:
             raise ApiError(404, _NO_SUCH, _LOOK) from None
+
+    async def dismiss(self, request: Request) -> Response:
+        """Stop asking for attention for a failed entry."""
+        await json_body(request)
+        uid = request.path_params["uid"]
+        try:
+            await self._control.dismiss(uid)
+            return Json(await self._control.entry(uid))
+        except KeyError:
+            raise ApiError(404, _NO_SUCH, _LOOK) from None
+
+    async def dismiss_all(self, request: Request) -> Response:
+        """Stop asking for attention for all failed entries; answers with those that changed."""
+        await json_body(request)
+        return Json({"entries": await self._control.dismiss()})
 
     async def lift(self, request: Request) -> Response:
         """Lift a hold."""

@@ -186,6 +186,15 @@ class ControlClient:
         """Give an entry up; returns it."""
         return self._ask("POST", f"/api/entries/{_part(uid)}/cancel", {})
 
+    def dismiss(self, uid: str) -> dict[str, Any]:
+        """Stop asking for attention for a failed entry; returns it."""
+        return self._ask("POST", f"/api/entries/{_part(uid)}/dismiss", {})
+
+    def dismiss_all(self) -> list[dict[str, Any]]:
+        """Stop asking for attention for all failed entries; returns those that changed."""
+        found: list[dict[str, Any]] = self._ask("POST", "/api/dismiss", {})["entries"]
+        return found
+
     def lift(self, name: str) -> dict[str, Any]:
         """Lift a hold; returns the status."""
         return self._ask("POST", f"/api/holds/{_part(name)}/lift", {})

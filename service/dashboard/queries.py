@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from service.dashboard.answers import ApiError
+from watcher.attention import ATTENTION
 from watcher.models import EntryState, OutputFormat
 
 if TYPE_CHECKING:
@@ -32,13 +33,15 @@ class Query:
         """A text, or None if it is missing or empty."""
         return self._values.get(name) or None
 
-    def state(self, name: str) -> EntryState | None:
-        """A state, in any case."""
+    def choice(self, name: str) -> dict[str, Any]:
+        """A state, or `attention` for all that needs it, in any case: as arguments of `Control.entries`."""
         text = self.text(name)
+        if text and text.lower() == ATTENTION:
+            return {"attention": True}
         try:
-            return EntryState(text.upper()) if text else None
+            return {"state": EntryState(text.upper())} if text else {}
         except ValueError:
-            known = ", ".join(EntryState)
+            known = ", ".join([*EntryState, ATTENTION])
             raise ApiError(400, f"There is no state {_shown(text)}.", f"The states: {known}.") from None
 
     def format(self, name: str, default: OutputFormat) -> OutputFormat:

@@ -141,6 +141,8 @@ class TrayApp:
                 self._link.client().pause(pause_until(action.argument, dt.datetime.now().astimezone()))
             case Verb.RESUME:
                 self._link.client().resume()
+            case Verb.DISMISS:
+                self._link.client().dismiss_all()
             case Verb.START:
                 if self._background is not None:
                     apply(self._background.plan_start())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.tray.pictures import IconState
-from watcher.models import PAUSE
 
 if TYPE_CHECKING:
     from service.tray.snapshot import Snapshot
@@ -19,6 +18,7 @@ __all__ = ["SEPARATOR", "Action", "Item", "Verb", "View", "pause_until", "view"]
 
 _RECENT = 10
 _FOLDERS = 20
+_ATTENTION = 5
 _LABEL = 48  # characters of a name in the menu
 _TOOLTIP = 120  # Windows shows 127
 _FAR = 48 * 3600.0
@@ -32,6 +32,7 @@ class Verb(enum.StrEnum):
     OPEN_FOLDER = "open-folder"  # path
     PAUSE = "pause"  # "hour", "tomorrow" or "resumed"
     RESUME = "resume"
+    DISMISS = "dismiss"  # all failed recordings
     AT_LOGIN = "at-login"  # "on" or "off"
     START = "start"
     QUIT = "quit"
@@ -115,16 +116,12 @@ def pause_until(choice: str, now: dt.datetime) -> float | None:
 
 
 def _state(snapshot: Snapshot | None) -> IconState:
-    if snapshot is None:
-        return IconState.DOWN
-    return IconState.ATTENTION if snapshot.config_problem else IconState(snapshot.state)
+    return IconState.DOWN if snapshot is None else IconState(snapshot.state)
 
 
 def _words(snapshot: Snapshot | None, now: dt.datetime) -> str:
     if snapshot is None:
         return "not running"
-    if snapshot.config_problem:
-        return f"the config can't be used: {_plain(snapshot.config_problem)}"
     if snapshot.state == "attention":
         return _attention(snapshot)
     if snapshot.state == "paused":
@@ -138,16 +135,10 @@ def _words(snapshot: Snapshot | None, now: dt.datetime) -> str:
 
 
 def _attention(snapshot: Snapshot) -> str:
-    hold = next((h for h in snapshot.holds if h.name != PAUSE), None)
-    if hold is not None:
-        return f"needs you: {_plain(hold.reason or hold.name)}"
-    folder = next((f for f in snapshot.folders if f.reason), None)
-    if folder is not None:
-        return f"needs you: {_plain(Path(folder.path).name)}: {_plain(folder.reason)}"
-    held, failed = snapshot.counts.get("HELD", 0), snapshot.counts.get("FAILED", 0)
-    if held:
-        return f"needs you: {_many(held, 'recording')} to decide on"
-    return f"needs you: {_many(failed, 'recording')} failed" if failed else "needs you"
+    if not snapshot.attention:
+        return "needs you"
+    more = len(snapshot.attention) - 1
+    return f"needs you: {_plain(snapshot.attention[0].reason)}{f', and {more} more' if more else ''}"
 
 
 def _working(snapshot: Snapshot) -> str:
@@ -176,8 +167,11 @@ def _down_items(*, can_start: bool) -> list[Item]:
 
 def _running_items(snapshot: Snapshot) -> list[Item]:
     items = [Item("Open Dropscribe", Action(Verb.OPEN_PAGE), default=True)]
-    problems = [hold for hold in snapshot.holds if hold.name != PAUSE]
-    items += [Item(_short(f"⚠ {_plain(h.reason or h.name)}", 80), Action(Verb.OPEN_PAGE)) for h in problems[:3]]
+    items += [
+        Item(_short(f"⚠ {_plain(a.reason)}", 80), Action(Verb.OPEN_PAGE)) for a in snapshot.attention[:_ATTENTION]
+    ]
+    if failed := sum(item.count for item in snapshot.attention if item.kind == "failed"):
+        items += [Item(f"Dismiss {_many(failed, 'failed recording')}", Action(Verb.DISMISS))]
     items += [_recent(snapshot), _folders(snapshot), _pause(snapshot)]
     return items
 
@@ -204,8 +198,7 @@ def _folders(snapshot: Snapshot) -> Item:
 
 
 def _pause(snapshot: Snapshot) -> Item:
-    paused = snapshot.state == "paused" or any(hold.name == PAUSE for hold in snapshot.holds)
-    if paused:
+    if snapshot.paused:
         return Item("Resume", Action(Verb.RESUME))
     choices = (("For an hour", "hour"), ("Until tomorrow", "tomorrow"), ("Until I resume", "resumed"))
     return Item("Pause", children=tuple(Item(label, Action(Verb.PAUSE, choice)) for label, choice in choices))

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-__all__ = ["ActiveEntry", "Folder", "Hold", "Recent", "Snapshot"]
+__all__ = ["ActiveEntry", "Attention", "Folder", "Hold", "Recent", "Snapshot"]
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -17,6 +17,15 @@ class Hold(msgspec.Struct, frozen=True):
     fix: str = ""
     since: float | None = None
     until: float | None = None
+
+
+class Attention(msgspec.Struct, frozen=True):
+    """Something that needs attention; see `watcher.attention.attention`."""
+
+    kind: str
+    reason: str = ""
+    fix: str = ""
+    count: int = 0
 
 
 class Folder(msgspec.Struct, frozen=True):
@@ -54,14 +63,16 @@ class Snapshot(msgspec.Struct, frozen=True):
     Attributes:
         paused_until: unix time; None: until somebody resumes, if it is paused at all.
         counts: entries by state.
-        config_problem: what is wrong with the config, while the last good one stays in force.
+        paused: whether it is paused, whatever else needs attention.
+        attention: what needs attention, most important first.
     """
 
     state: Literal["idle", "working", "paused", "attention"]
     pid: int | None = None
     paused_until: float | None = None
     counts: dict[str, int] = msgspec.field(default_factory=dict)
-    config_problem: str = ""
+    paused: bool = False
+    attention: tuple[Attention, ...] = ()
     holds: tuple[Hold, ...] = ()
     folders: tuple[Folder, ...] = ()
     active: tuple[ActiveEntry, ...] = ()

@@ -9,11 +9,15 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Self
 
+from watcher.attention import NEEDS_ATTENTION, attention, is_paused
+from watcher.models import EntryState
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 TOKEN = "the-token-of-this-test"
 _CALM = {"paused": False, "reason": "", "fix": "", "pending": 0}
+_FOLDER = {"path": "/r/Interviews", "engine": "local", "state": "watching", **_CALM}
 
 
 def snapshot(state: str = "idle", **more: Any) -> dict[str, Any]:
@@ -21,16 +25,22 @@ def snapshot(state: str = "idle", **more: Any) -> dict[str, Any]:
     counts = dict.fromkeys(
         ("WAITING", "SUBMITTING", "SUBMITTED", "TRANSCRIBED", "DONE", "FAILED", "HELD", "SKIPPED", "CANCELLED"), 0
     )
+    counts |= more.pop("counts", {})
+    holds, folders = more.get("holds", []), more.get("folders", [_FOLDER])
+    recordings = {EntryState(name): counts[name] for name in NEEDS_ATTENTION}
+    needs = attention(recordings, holds, folders, more.get("config_problem", ""))
     return {
         "state": state,
+        "attention": needs,
+        "paused": is_paused(holds),
         "version": "9",
         "pid": os.getpid(),
         "started_at": 0.0,
         "paused_until": None,
         "config_problem": "",
-        "counts": {**counts, **more.pop("counts", {})},
+        "counts": counts,
         "holds": [],
-        "folders": [{"path": "/r/Interviews", "engine": "local", "state": "watching", **_CALM}],
+        "folders": [_FOLDER],
         "active": [],
         "recent": [],
         **more,

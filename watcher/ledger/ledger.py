@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from watcher.attention import DISMISSIBLE
 from watcher.errors import LedgerError
 from watcher.ledger.connection import check_integrity, connect, connect_readonly, make_durable, no_ledger
 from watcher.ledger.create import create_if_missing, refuse_if_used
@@ -302,6 +303,24 @@ class Ledger(Submitting):
                 self._reconfigure(entry, again)
             self._execute("forgive", id=entry.id)
             return self.entry(entry.id)
+
+    def dismiss(self, entry: Entry | None = None, *, now: float) -> list[Entry]:
+        """Stop asking for attention for a failed entry, or for all of them; returns those that changed.
+
+        It is no move: the entry stays FAILED, and the next move clears `dismissed_at`.
+
+        Raises:
+            IllegalMove: this entry has not failed.
+        """
+        if entry and entry.state not in DISMISSIBLE:
+            decide = "retry it or cancel it" if entry.state is _S.HELD else "only failed recordings can be dismissed"
+            raise IllegalMove(f"{display_name(entry.path)} is {entry.state.lower()}: {decide}.")
+        with self._transaction("dismiss"):
+            found = [entry] if entry else self.dismissible()
+            changed = [e for e in found if self._execute("dismiss", id=e.id, state=e.state.value, now=now)]
+            for each in changed:
+                self._note(each, now, "You dismissed it.")
+            return [self.entry(each.id) for each in changed]
 
     def _abandon_job(self, entry: Entry, now: float, *, is_wanted: bool) -> None:
         """Nobody waits for the job of an entry any more, if it has one."""

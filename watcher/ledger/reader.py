@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from watcher.attention import DISMISSIBLE, NEEDS_ATTENTION
 from watcher.ledger.connection import sqlite_errors
 from watcher.ledger.queries import QUERIES
 from watcher.ledger.rows import Change, Cleanup, Hold, to_attempt, to_cleanup, to_entry
@@ -16,7 +17,7 @@ from watcher.models import Attempt, AttemptState, Engine, Entry, EntryState, Out
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 __all__ = ["LedgerReader"]
 
@@ -176,6 +177,15 @@ class LedgerReader:
         found = {EntryState(row["state"]): int(row["number"]) for row in rows}
         return {state: found.get(state, 0) for state in EntryState}
 
+    def count_attention(self) -> dict[EntryState, int]:
+        """How many current entries need attention, by state; see `watcher.attention`."""
+        rows = self._rows("count_attention", states=_as_json(NEEDS_ATTENTION))
+        return {EntryState(row["state"]): int(row["number"]) for row in rows}
+
+    def dismissible(self) -> list[Entry]:
+        """Return the entries whose failure can be dismissed, oldest first."""
+        return [to_entry(row) for row in self._rows("dismissible", states=_as_json(DISMISSIBLE))]
+
     def count_in_flight(self, engine: Engine) -> int:
         """How many entries of an engine may have a running job."""
         row = self._row("count_in_flight", engine=engine.value)
@@ -185,6 +195,7 @@ class LedgerReader:
         self,
         *,
         state: EntryState | None = None,
+        attention: bool = False,
         root: Path | None = None,
         search: str | None = None,
         before: tuple[float, int] | None = None,
@@ -194,6 +205,7 @@ class LedgerReader:
 
         Args:
             state: only this state.
+            attention: only what needs attention; see `watcher.attention`.
             root: only this watch folder.
             search: only names that contain this text (case-insensitive for ASCII).
             before: `(changed_at, id)` of the last entry of the page before.
@@ -203,9 +215,13 @@ class LedgerReader:
         if search:
             escaped = search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
             text = f"%{escaped}%"
+        states = frozenset({state}) if state else None
+        if attention:
+            states = NEEDS_ATTENTION & states if states else NEEDS_ATTENTION
         rows = self._rows(
             "list_entries",
-            state=state.value if state else None,
+            states=_as_json(states) if states is not None else None,
+            dismissed=not attention,
             root=os.fsencode(root) if root else None,
             search=text,
             before_at=before[0] if before else None,
@@ -271,3 +287,7 @@ class LedgerReader:
         """Whether the first scan of this watch folder has never been completed."""
         row = self._row("root", path=os.fsencode(path))
         return row is None or not row["baseline"]
+
+
+def _as_json(states: Iterable[EntryState]) -> str:
+    return msgspec.json.encode(sorted(state.value for state in states)).decode()

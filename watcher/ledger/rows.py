@@ -149,6 +149,7 @@ def to_entry(row: sqlite3.Row) -> Entry:
         key_digest=row["key_digest"],
         submitted_at=row["submitted_at"],
         copy_of=row["copy_of"],
+        dismissed_at=row["dismissed_at"],
     )
 
 

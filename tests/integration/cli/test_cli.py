@@ -48,7 +48,20 @@ def test_without_a_command_the_next_step_is_told(dropscribe):
 @pytest.mark.parametrize(
     "command",
     [
-        *["run", "status", "jobs", "show", "explain", "retry", "cancel", "pause", "resume", "transcribe", "serve"],
+        *[
+            "run",
+            "status",
+            "jobs",
+            "show",
+            "explain",
+            "retry",
+            "cancel",
+            "dismiss",
+            "pause",
+            "resume",
+            "transcribe",
+            "serve",
+        ],
         *["folders", "config", "login", "logout", "open", "tray", "service", "doctor"],
     ],
 )

@@ -97,8 +97,29 @@ def test_what_is_in_the_way_leaves_out_the_pause_that_was_asked_for():
     ]
     found = in_the_way(snapshot(holds=holds, folders=folders, config_problem="line 3"))
     assert [(p["name"], p["reason"]) for p in found] == [
-        ("account:x", "r"), ("/mnt/nas", "/mnt/nas: It is gone."), ("config", "line 3"),
+        ("config", "line 3"), ("account:x", "r"), ("/mnt/nas", "/mnt/nas: It is gone."),
     ]  # fmt: skip
+
+
+async def test_what_needed_attention_before_the_start_is_reported_once():
+    desktop, bus, status = Desktop(), EventBus(), snapshot("attention", counts={"FAILED": 2})
+    calls = []
+
+    async def problems():
+        calls.append(1)
+        return in_the_way(status, first=len(calls) == 1)
+
+    task = asyncio.create_task(Notifications(NotificationsConfig(), sender=desktop, clock=Clock()).run(bus, problems))
+    async with asyncio.timeout(60):
+        await desktop.arrived.wait()
+        bus.publish(Event("hold", 1.0))
+        while len(calls) < 2:  # noqa: ASYNC110 - the loop is all that runs
+            await asyncio.sleep(0)
+    bus.close()
+    await task
+    assert [message.text for message in desktop.messages] == [
+        "2 recordings failed. Retry or dismiss: dropscribe jobs --state attention"
+    ]
 
 
 class Desktop:

@@ -9,6 +9,7 @@ import service
 
 SURFACE = {
     "watcher": {"logs", "speechmatics"},
+    "watcher.attention": {"ATTENTION", "NEEDS_ATTENTION", "attention", "is_paused"},
     "watcher.clock": {"Clock", "SystemClock"},
     "watcher.config": {
         "Config", "DashboardConfig", "FolderConfig", "LocalConfig", "NotificationsConfig", "SpeechmaticsConfig",
@@ -27,7 +28,9 @@ SURFACE = {
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
     "watcher.interpreter": {"WORKING_DIRECTORY", "child_environment", "python_command"},
-    "watcher.ledger": {"LedgerReader", "check_integrity", "connect_readonly", "open_readonly"},
+    "watcher.ledger": {
+        "Ledger", "LedgerReader", "check_integrity", "connect_readonly", "open_ledger", "open_readonly",
+    },
     "watcher.ledger.transitions": {"IllegalMove"},
     "watcher.logs": {"get_logger"},
     "watcher.media": {"Prober"},

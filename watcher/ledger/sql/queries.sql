@@ -36,7 +36,7 @@ UPDATE entries SET current = 0, changed_at = :now WHERE id = :id;
 
 -- name: move
 UPDATE entries SET state = :to_state, changed_at = :now, reason = :reason, fix = :fix,
-                   next_attempt_at = :next_attempt_at
+                   next_attempt_at = :next_attempt_at, dismissed_at = NULL
 WHERE id = :id AND state = :from_state AND reference IS :reference AND job_id IS :job_id;
 
 -- No delay is longer than an hour: one that ends later than in two was set by a clock that was ahead.
@@ -185,12 +185,25 @@ SELECT state, count(*) AS number FROM entries WHERE current = 1 GROUP BY state;
 -- name: count_since
 SELECT state, count(*) AS number FROM entries WHERE current = 1 AND changed_at >= :since GROUP BY state;
 
+-- name: count_attention
+-- `watcher.attention` defines the states.
+SELECT state, count(*) AS number FROM entries
+WHERE current = 1 AND state IN (SELECT value FROM json_each(:states)) AND dismissed_at IS NULL GROUP BY state;
+
+-- name: dismissible
+SELECT * FROM entries
+WHERE current = 1 AND state IN (SELECT value FROM json_each(:states)) AND dismissed_at IS NULL ORDER BY id;
+
+-- name: dismiss
+UPDATE entries SET dismissed_at = :now WHERE id = :id AND state = :state AND dismissed_at IS NULL;
+
 -- name: count_in_flight
 SELECT count(*) FROM entries WHERE state IN ('SUBMITTING', 'SUBMITTED') AND engine = :engine;
 
 -- name: list_entries
 SELECT * FROM entries
-WHERE (:state IS NULL OR state = :state)
+WHERE (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
+  AND (:dismissed OR dismissed_at IS NULL)
   AND (:root IS NULL OR root = :root)
   AND (:search IS NULL OR name LIKE :search ESCAPE '\')
   AND (:before_at IS NULL OR changed_at < :before_at OR (changed_at = :before_at AND id < :before_id))

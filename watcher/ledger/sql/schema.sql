@@ -29,7 +29,8 @@ CREATE TABLE entries (
     account         TEXT,
     submitted_at    REAL,
     copy_of         INTEGER REFERENCES entries (id),
-    key_digest      TEXT
+    key_digest      TEXT,
+    dismissed_at    REAL
 ) STRICT;
 
 CREATE UNIQUE INDEX entries_by_path ON entries (path) WHERE current = 1;

@@ -73,15 +73,23 @@ def test_attention_names_the_reason_and_leads_to_the_page():
     assert found.icon is IconState.ATTENTION
     assert found.tooltip == "Dropscribe: needs you: The API key was rejected"
     assert item(found, "⚠ The API key was rejected").action == Action(Verb.OPEN_PAGE)
-    assert "2 recordings to decide on" in shown("attention", counts={"HELD": 2}).tooltip
-    folder = {"path": "/mnt/NAS", "state": "unavailable", "reason": "It is not mounted."}
-    assert shown("attention", folders=[folder]).tooltip == "Dropscribe: needs you: NAS: It is not mounted"
+    assert "2 recordings need your decision" in shown("attention", counts={"HELD": 2}).tooltip
+    folder = {"path": "/mnt/NAS", "state": "unavailable", "reason": "It is not mounted.", "fix": ""}
+    assert shown("attention", folders=[folder]).tooltip == "Dropscribe: needs you: /mnt/NAS: It is not mounted"
 
 
-def test_a_broken_config_needs_attention_whatever_goes_on():
-    found = shown("working", config_problem="/c.toml, line 3: unknown key 'x'.", counts={"WAITING": 1})
+def test_a_broken_config_is_named_first():
+    found = shown("attention", config_problem="/c.toml, line 3: unknown key 'x'.", counts={"WAITING": 1})
     assert found.icon is IconState.ATTENTION
     assert "line 3" in found.tooltip
+
+
+def test_failed_recordings_can_be_dismissed_together():
+    found = shown("attention", counts={"FAILED": 2, "HELD": 1})
+    assert found.tooltip == "Dropscribe: needs you: 1 recording needs your decision, and 1 more"
+    assert item(found, "Dismiss 2 failed recordings").action == Action(Verb.DISMISS)
+    held = shown("attention", counts={"HELD": 1})
+    assert not [each for each in held.menu if each.label.startswith("Dismiss")]
 
 
 def test_without_a_daemon_it_says_so_and_offers_to_start_it():
@@ -157,7 +165,7 @@ def test_names_and_reasons_stay_one_readable_line(name, reason, state, number):
         state,
         counts={"WAITING": number},
         recent=[{"uid": "u", "name": name, "outputs": ["/x"]}],
-        holds=[{"name": "h", "reason": reason}],
+        holds=[{"name": "h", "reason": reason, "fix": ""}],
         folders=[{"path": f"/r/{name}", "state": "watching", "reason": reason}],
         active=[{"uid": "u", "name": name, "progress": 0.5}],
     )

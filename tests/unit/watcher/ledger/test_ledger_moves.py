@@ -437,3 +437,43 @@ def test_jobs_at_another_account_are_found(ledger):
     assert [found.id for found in ledger.submitted_elsewhere(["local"])] == [entry.id]
     assert ledger.submitted_elsewhere(["local", CLOUD]) == []
     assert ledger.away() == {CLOUD: 1}
+
+
+def test_a_dismissed_failure_stays_failed_and_any_move_clears_it(tmp_path):
+    ledger = opened(tmp_path)
+    entry = added(ledger, "talk.wav", state=EntryState.FAILED, reason="It is damaged.")
+    [dismissed] = ledger.dismiss(entry, now=5.0)
+    assert (dismissed.state, dismissed.dismissed_at, dismissed.reason) == (EntryState.FAILED, 5.0, "It is damaged.")
+    assert ledger.dismiss(entry, now=6.0) == [], "it was dismissed already"
+    assert [change.reason for change in ledger.history(entry.id)][1:] == ["You dismissed it."]
+    waiting = ledger.retry(dismissed, now=7.0, reason="You asked for it.")
+    assert (waiting.state, waiting.dismissed_at) == (EntryState.WAITING, None)
+    failed = ledger.end(waiting, EntryState.FAILED, now=8.0, reason="Again.")
+    assert ledger.count_attention() == {EntryState.FAILED: 1}
+    moved = ledger.relocate(
+        ledger.dismiss(failed, now=9.0)[0].id, root=ROOT, path=ROOT / "other.wav", size=10, mtime_ns=1, now=10.0
+    )
+    assert moved.dismissed_at == 9.0, "a renamed file is the same failure"
+    assert ledger.end(moved, EntryState.CANCELLED, now=11.0, reason="", by_person=True).dismissed_at is None
+    ledger.close()
+
+
+def test_dismissing_all_leaves_what_is_not_failed(tmp_path):
+    ledger = opened(tmp_path)
+    for state in (EntryState.FAILED, EntryState.FAILED, EntryState.SKIPPED, EntryState.WAITING):
+        added(ledger, f"{state} {len(ledger.entries())}", state=state)
+    held = ledger.end(claim(ledger)[0], EntryState.HELD, now=100.0, reason="Did the service take it?")
+    with pytest.raises(IllegalMove, match="retry it or cancel it"):
+        ledger.dismiss(held, now=101.0)
+    assert {entry.state for entry in ledger.dismiss(now=101.0)} == {EntryState.FAILED}
+    assert ledger.count_attention() == {EntryState.HELD: 1}
+    assert ledger.dismiss(now=102.0) == []
+    ledger.close()
+
+
+def test_other_content_at_the_path_of_a_dismissed_failure_needs_attention_again(tmp_path):
+    ledger = opened(tmp_path)
+    ledger.dismiss(added(ledger, "talk.wav", "one", state=EntryState.FAILED), now=2.0)
+    added(ledger, "talk.wav", "two", state=EntryState.FAILED)
+    assert ledger.count_attention() == {EntryState.FAILED: 1}
+    ledger.close()
