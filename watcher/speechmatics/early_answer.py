@@ -8,7 +8,11 @@ as the sign to read the answer, and reading starts with what was heard.
 It sits at httpcore's own seam for this, the network backend.
 """
 
+import contextlib
+import socket
 import ssl
+import struct
+import sys
 from collections.abc import Iterable
 
 import anyio
@@ -22,6 +26,8 @@ READ_SIZE = 64 * 1024
 WRITE_SIZE = 64 * 1024
 INTERIM = b"HTTP/1.1 1"
 """How an interim answer begins (RFC 9110, 15.2)."""
+
+_NO_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 LONGEST_DRAIN = 50
 """Turns of the event loop given to what has already arrived, before more is written."""
@@ -81,6 +87,7 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
         self._listening: anyio.Event | None = None
         self._writing: anyio.CancelScope | None = None
         self.heard: bytes | Exception | None = None
+        self._answered = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         if self._listening is not None:
@@ -126,6 +133,7 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
     async def _listen(self, done: anyio.Event) -> None:
         try:
             self.heard = await self._hear()
+            self._answered = bool(self.heard)
         except httpcore.NetworkError as error:
             self.heard = error
         self._listening = None
@@ -143,7 +151,16 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
         return heard
 
     async def aclose(self) -> None:
+        if not self._answered:
+            self._discard_unsent()
         await self._inner.aclose()
+
+    def _discard_unsent(self) -> None:
+        """Have the system drop what it has not sent yet: who cuts off a request wants no more of it to leave."""
+        raw = self._inner.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
 
     async def start_tls(
         self,
