@@ -87,6 +87,7 @@ def cloud_account(config: Config, connector: CloudConnector) -> Account:
         engine=Engine.SPEECHMATICS,
         name=f"speechmatics {config.speechmatics.url}",
         connector=connector,
+        url=config.speechmatics.url,
         max_uploads=config.speechmatics.max_uploads,
         settle_listing=config.speechmatics.settle_listing,
         delete_after_download=config.speechmatics.delete_after_download,

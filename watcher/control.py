@@ -285,6 +285,8 @@ class Control:
 
     async def _busy(self, account: Account) -> str:
         """Say why an account takes no recording at the moment; empty if it does."""
+        if reason := self._scheduler.stops_all(account):
+            return reason
         if account.is_paused(self._clock.now()):
             return account.pause_reason
         if await self._ledger(Ledger.count_in_flight, account.engine) >= account.max_running:

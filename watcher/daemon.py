@@ -24,7 +24,7 @@ from watcher.media import Prober
 from watcher.models import EntryState
 from watcher.paths import StatePaths
 from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler, keep_going
-from watcher.transcripts import TranscriptStore, TranscriptWriter, target_folder
+from watcher.transcripts import Place, TranscriptStore, TranscriptWriter, target_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -119,7 +119,7 @@ class Daemon:
                 ledger,
                 store,
                 writer,
-                folder_of=self._folder_of,
+                place_of=self._place_of,
                 settings_of=self._settings_of,
                 clock=self._clock,
             )
@@ -132,7 +132,8 @@ class Daemon:
                 writer=writer,
                 preparer=preparer,
                 deliverer=deliverer,
-                folder_of=self._folder_of,
+                place_of=self._place_of,
+                cloud_url=lambda: self._config.speechmatics.url,
                 settings_of=self._settings_of,
                 clock=self._clock,
                 chance=self._chance,
@@ -179,6 +180,7 @@ class Daemon:
         self._config = config
         self._folders = config.watch_folders()
         if self._ledger and self._watch and self._scheduler:
+            self._scheduler.wake()  # first of all, no more is sent of what may not leave any more
             await self.control.watch_folders(self._folders)
             self._new_roots |= {f.path for f in self._folders if await self._ledger(Ledger.is_new_root, f.path)}
             await self._watch.set_folders(self._folders)
@@ -264,12 +266,16 @@ class Daemon:
             data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
             data |= {"path": shown(entry.path), "reason": reason, "fix": entry.fix}
             self.bus.publish(Event("entry", self._clock.now(), data))
+        if self._scheduler:
+            self._scheduler.moved(moved)
         if self._scheduler and any(not entry.state.is_active or entry.state in _READY for entry in moved):
             self._scheduler.wake()
 
     def _settings_of(self, entry: Entry) -> WatchFolder | None:
         return next((folder for folder in self._folders if folder.path == entry.root), None)
 
-    def _folder_of(self, entry: Entry) -> Path:
+    def _place_of(self, entry: Entry) -> Place:
         settings = self._settings_of(entry)
-        return target_folder(settings, entry.path) if settings else entry.path.parent
+        if settings is None:
+            return Place(entry.path.parent, entry.root)
+        return Place(target_folder(settings, entry.path), settings.output or settings.path)

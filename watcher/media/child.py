@@ -13,7 +13,7 @@ from watcher.interpreter import WORKING_DIRECTORY, child_environment, python_com
 from watcher.media.erroroutput import ErrorOutput
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 __all__ = ["Child", "ChildDied", "ChildNotStarted", "ChildTooSlow"]
 
@@ -53,8 +53,12 @@ class Child:
         self._errors = ErrorOutput(process.stderr, process.pid)
 
     @classmethod
-    async def start(cls, *, memory: int) -> Child:
+    async def start(cls, *, memory: int, inherited: Sequence[int] = ()) -> Child:
         """Start a worker that may take so many bytes of memory.
+
+        Args:
+            memory: bytes of address space (POSIX).
+            inherited: open files that it gets, under the same numbers (POSIX).
 
         Raises:
             ChildNotStarted: it couldn't be started.
@@ -71,6 +75,7 @@ class Child:
                 cwd=WORKING_DIRECTORY,
                 env=child_environment(),
                 creationflags=flags,
+                pass_fds=inherited,
             )
         except OSError as error:
             raise ChildNotStarted(f"{command[0]}: {error.strerror or error}") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,7 @@ async def prepare(
     path: Path,
     target: Path,
     *,
+    descriptor: int | None = None,
     all_channels: bool = False,
     rate: int = 16_000,
     progress: Callable[[float], None] | None = None,
@@ -101,6 +103,7 @@ async def prepare(
 
     Args:
         path: the recording; it isn't changed.
+        descriptor: the recording, open for reading, so that nothing swapped at `path` is read; None opens `path`.
         target: the FLAC file; it appears whole or not at all.
         all_channels: keep the channels (channel diarization) instead of mixing them into one.
         rate: Hz.
@@ -118,8 +121,11 @@ async def prepare(
     """
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     request = _request(path, part, channels="all" if all_channels else "mono", rate=rate)
+    inherited = () if descriptor is None or sys.platform == "win32" else (descriptor,)
+    if inherited:
+        request["descriptor"] = descriptor
     try:
-        child = await Child.start(memory=memory)
+        child = await Child.start(memory=memory, inherited=inherited)
     except ChildNotStarted as error:
         raise not_started(path, error) from error
     try:

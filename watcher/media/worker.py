@@ -102,11 +102,11 @@ _LONGEST_TRACEBACK = 8000
 
 
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[tuple[InputContainer, int]]:
-    """Open a media file; yield the container and the file's size in bytes."""
+def _opened(path: str, given: int | None = None) -> Iterator[tuple[InputContainer, int]]:
+    """Open a media file, or use the open one that was given; yield the container and the file's size in bytes."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
     try:
-        descriptor = os.open(path, flags)
+        descriptor = os.open(path, flags) if given is None else given
     except OSError as error:
         raise _unreadable(error) from None
     try:
@@ -253,7 +253,15 @@ def _decode_first(container: InputContainer, stream: Any, info: dict[str, Any]) 
     raise damaged
 
 
-def prepare(path: str, target: str, channels: str, rate: int, say: Callable[[float], None]) -> dict[str, Any]:
+def prepare(
+    path: str,
+    target: str,
+    channels: str,
+    rate: int,
+    say: Callable[[float], None],
+    *,
+    descriptor: int | None = None,
+) -> dict[str, Any]:
     """Extract the sound of a recording into a FLAC file, streamed.
 
     Args:
@@ -262,8 +270,9 @@ def prepare(path: str, target: str, channels: str, rate: int, say: Callable[[flo
         channels: `mono`, or `all` for every channel of every track.
         rate: Hz.
         say: told how far it is, 0 to 1.
+        descriptor: the recording, open; None opens `path`.
     """
-    with _opened(path) as (container, _):
+    with _opened(path, descriptor) as (container, _):
         if not container.streams.audio:
             raise _Refused("NotARecording", "has no sound track", "Check that it was recorded with sound.")
         stream = container.streams.best("audio") or container.streams.audio[0]
@@ -386,6 +395,7 @@ def _answer(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> 
                 request["channels"],
                 request["rate"],
                 lambda part: send({"progress": min(part, 1.0)}),
+                descriptor=request.get("descriptor"),
             ),
         }
     except _Refused as refused:

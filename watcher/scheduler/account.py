@@ -71,6 +71,7 @@ class Account:
         settle_listing: seconds after which a job absent from two listings was never created.
         delete_after_download: remove the job once its transcript is safe.
         upload_limit: bytes; a larger recording is prepared first.
+        url: where it is; None for one on this machine.
         any_key: whether every key sees all of its jobs, as at the server that Dropscribe runs itself.
         tells_progress: whether its server says how far a job is.
         salt: of the ledger, for digests of keys; the scheduler fills it in.
@@ -93,6 +94,7 @@ class Account:
     settle_listing: float = 600.0
     delete_after_download: bool = False
     upload_limit: int = 1_000_000_000
+    url: str | None = None
     any_key: bool = False
     tells_progress: bool = False
     salt: bytes = b""

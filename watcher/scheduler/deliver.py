@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import stat
 from typing import TYPE_CHECKING
 
 from watcher.errors import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from watcher.models import Entry, Output, WatchFolder
     from watcher.scheduler.account import Account
     from watcher.speechmatics import AsyncClient
-    from watcher.transcripts import TranscriptStore, TranscriptWriter
+    from watcher.transcripts import Place, TranscriptStore, TranscriptWriter
 
 __all__ = ["Deliverer", "heard_too_little"]
 
@@ -55,14 +56,14 @@ class Deliverer:
         store: TranscriptStore,
         writer: TranscriptWriter,
         *,
-        folder_of: Callable[[Entry], Path],
+        place_of: Callable[[Entry], Place],
         settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._writer = writer
-        self._folder_of = folder_of
+        self._place_of = place_of
         self._settings_of = settings_of
         self._clock = clock
         self._publishing: set[int] = set()
@@ -116,7 +117,7 @@ class Deliverer:
             reason = "The recording was removed before its transcript was written; nothing was paid for it."
             end = EntryState.CANCELLED
             return await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=reason, gone=True)
-        claimed = await self._ledger(Ledger.claimed_outputs, entry.id, self._folder_of(entry), entry.path.stem)
+        claimed = await self._ledger(Ledger.claimed_outputs, entry.id, self._place_of(entry).folder, entry.path.stem)
         outputs = await asyncio.to_thread(self._write, entry, originals, claimed)
         settings = self._settings_of(entry)
         after = settings.after if settings else "keep"
@@ -181,10 +182,12 @@ class Deliverer:
             return False
         if (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns):
             return False
+        if not stat.S_ISREG(found.st_mode):
+            return True
         return fingerprint(entry.path).sha256 != entry.fingerprint.sha256
 
     def _write(self, entry: Entry, originals: dict[OutputFormat, bytes], claimed: list[Path]) -> tuple[Output, ...]:
-        folder = self._folder_of(entry)
+        place = self._place_of(entry)
         settings = self._settings_of(entry)
         root = settings.path if settings else entry.root
         if not root.is_dir():
@@ -193,12 +196,12 @@ class Deliverer:
             )
         contents = {form: render(form, originals, title=display_name(entry.path)) for form in entry.formats}
         try:
-            if folder.is_relative_to(root) and is_empty(root):
+            if place.folder.is_relative_to(root) and is_empty(root):
                 # What is written below a mount point is out of sight as soon as the disk is back.
                 raise NotWritable(
                     f"The folder {root} is empty, so its disk may be unmounted.",
                     fix="Mount or plug it in; Dropscribe goes on by itself. If you emptied it: dropscribe cancel FILE",
                 )
-            return self._writer.publish(entry.path, folder, contents, claimed=claimed)
+            return self._writer.publish(entry.path, place.folder, contents, claimed=claimed, root=place.root)
         except OSError as error:
             raise describe_os_error(error, doing=f"write the transcript of {entry.path}") from error

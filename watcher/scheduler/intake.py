@@ -208,7 +208,7 @@ class Intake:
         claimed = await self._ledger(Ledger.claimed_outputs, entry.id, path.parent, path.stem)
         try:
             now_at: tuple[Output, ...] = await asyncio.to_thread(
-                self._writer.move_outputs, beside, path, path.parent, claimed=claimed
+                self._writer.move_outputs, beside, path, path.parent, claimed=claimed, root=root
             )
         except (OutputError, RecordingError) as error:
             _log.warning("its outputs stay where they are", file=str(path), why=error.message)

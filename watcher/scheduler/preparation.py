@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ class Preparer:
         limit: int,
         all_channels: bool = False,
         progress: Callable[[float], None] | None = None,
+        descriptor: int | None = None,
     ) -> AsyncIterator[Path]:
         """Give the recording itself, or a FLAC file of its sound that is removed afterwards.
 
@@ -53,6 +55,7 @@ class Preparer:
             limit: bytes that the service takes.
             all_channels: whether to keep the channels apart.
             progress: called with how far the extraction is, 0 to 1.
+            descriptor: the recording, open for reading; None opens `path`.
 
         Raises:
             BrokenMedia: its sound can't be extracted.
@@ -60,17 +63,17 @@ class Preparer:
             Unreadable: it is gone or can't be read.
         """
         try:
-            size = (await asyncio.to_thread(path.stat)).st_size
+            status = await asyncio.to_thread(path.stat if descriptor is None else lambda: os.fstat(descriptor))
         except OSError as error:
             raise Unreadable(f"{path} can't be read: {error.strerror}.", fix="Dropscribe tries again.") from None
-        why = needs_preparation(media, path.suffix, size, Limits(largest=limit)) if media else None
+        why = needs_preparation(media, path.suffix, status.st_size, Limits(largest=limit)) if media else None
         if why is None:
             yield path
             return
         _log.debug("prepared", file=str(path), why=why)
         target = self._folder / f"{secrets.token_hex(8)}.flac"
         try:
-            prepared = await prepare(path, target, all_channels=all_channels, progress=progress)
+            prepared = await prepare(path, target, all_channels=all_channels, progress=progress, descriptor=descriptor)
             if prepared.size > limit:
                 raise _too_large(path, prepared, limit)
             yield prepared.path

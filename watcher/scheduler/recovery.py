@@ -87,6 +87,11 @@ class Recovery:
             )
             await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
         self._afresh.update(names)
+        await self.follow_config(folders)
+
+    async def follow_config(self, folders: Sequence[WatchFolder]) -> None:
+        """Let waiting entries go where their folder goes now; cancel those of folders that are not watched any more."""
+        now = self._clock.now()
         for folder in folders:
             await self._ledger(Ledger.follow_engine, folder.path, folder.engine)
         roots = [folder.path for folder in folders]

@@ -11,6 +11,7 @@ from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.cleanup import Cleaner
+from watcher.scheduler.consent import Consent
 from watcher.scheduler.former import FormerJobs
 from watcher.scheduler.holds import Holds
 from watcher.scheduler.job_progress import ProgressWatch
@@ -18,12 +19,12 @@ from watcher.scheduler.loops import keep_going, wait_for
 from watcher.scheduler.recovery import Recovery
 from watcher.scheduler.submit import Gate, Submitter
 from watcher.scheduler.track import Tracker
+from watcher.scheduler.uploads import Uploads
 from watcher.transcripts import DamagedTranscript, needed_originals
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from watcher.clock import Clock
     from watcher.events import EventBus
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
     from watcher.scheduler.preparation import Preparer
-    from watcher.transcripts import TranscriptStore, TranscriptWriter
+    from watcher.transcripts import Place, TranscriptStore, TranscriptWriter
 
 __all__ = ["Scheduler"]
 
@@ -56,7 +57,8 @@ class Scheduler:
         writer: TranscriptWriter,
         preparer: Preparer,
         deliverer: Deliverer,
-        folder_of: Callable[[Entry], Path],
+        place_of: Callable[[Entry], Place],
+        cloud_url: Callable[[], str],
         settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
         chance: random.Random,
@@ -84,7 +86,9 @@ class Scheduler:
         self._cleaner = Cleaner(
             ledger, accounts, deleting=former.lock, settings_of=settings_of, clock=clock, chance=chance
         )
-        gate = Gate(stopped=self._is_stopped, folder_of=folder_of, writer=writer)
+        self._consent = Consent(folders, is_held=self.holds.is_held, cloud_url=cloud_url)
+        self._running = Uploads(self._consent)
+        gate = Gate(uploads=self._running, place_of=place_of, writer=writer)
         self._submitter = Submitter(ledger, gate, preparer, self.holds, former, clock=clock, chance=chance, bus=bus)
         self._trackers = {
             account.name: Tracker(
@@ -151,7 +155,8 @@ class Scheduler:
         self.wake()
 
     def wake(self) -> None:
-        """Something changed that may let work go on: look at the ledger now."""
+        """Something changed that may let work go on, or forbid it: look at the ledger and the uploads now."""
+        self._running.recheck()
         for event in self._wakes.values():
             event.set()
         for tracker in self._trackers.values():
@@ -172,10 +177,13 @@ class Scheduler:
         """Read the holds again after one was set or lifted."""
         await self.holds.refresh()
 
-    def _is_stopped(self, account: Account, entry: Entry) -> bool:
-        """Whether this entry may not be submitted now."""
-        paused = any(folder.path == entry.root and folder.paused for folder in self._folders())
-        return self.holds.is_held(account) or paused
+    def moved(self, entries: Sequence[Entry]) -> None:
+        """Entries moved in the ledger: what a person cancelled, say, is uploaded no further."""
+        self._running.moved(entries)
+
+    def stops_all(self, account: Account) -> str:
+        """Say why the config lets nothing go to an account at all; empty if that is not so."""
+        return self._consent.stops_all(account)
 
     async def is_quiet(self) -> bool:
         """Whether nothing is left that could go on by itself before long."""
@@ -195,6 +203,8 @@ class Scheduler:
 
     async def _is_awaited(self, account: Account, now: float) -> bool:
         """Whether a waiting entry is going to be submitted before long: at the end of a pause, or at a new try."""
+        if self._consent.stops_all(account):
+            return False
         at = account.paused_until if account.is_paused(now) else now
         for folder in self._folders():
             if folder.paused:
@@ -243,6 +253,8 @@ class Scheduler:
         try:
             account.connector.in_use(busy=True)
             after = await self._submitter.submit(account, entry, attempt)
+            if after.state is EntryState.WAITING:
+                await self._recovery.follow_config(self._folders())  # it may have changed during the upload
         except LedgerDamaged:
             raise
         except OutputError as error:
@@ -266,6 +278,8 @@ class Scheduler:
         now = self._clock.now()
         roots = [folder.path for folder in self._folders() if not folder.paused]
         if not roots or self._stopping or account.is_paused(now) or self.holds.is_held(account):
+            return None
+        if self._consent.stops_all(account):
             return None
         if await self._ledger(Ledger.count_in_flight, account.engine) >= account.max_running:
             return None

@@ -5,30 +5,34 @@ The order of things makes it safe to be killed at any instant:
 1. The attempt is in the ledger, PREPARED (`Ledger.claim` did that). A job that a cancelled recording of the same
    content left behind does instead, where there is one: see `former`.
 2. The upload runs; its last KiB and the closing boundary are withheld. A body that never completes makes no job.
-3. The gate: same content, output folder writable, no hold. Then ARMED is committed.
+3. The gate: same content, output folder writable, consent still given. Then ARMED is committed.
 4. The tail is sent. 201: the job's id is committed. A clear refusal: no job exists. Anything else: a job may
    exist, the attempt stays ARMED, and `reconcile` looks for its reference.
+
+Consent is asked for before the first byte, while the upload runs and at the gate: see `consent` and `uploads`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.errors import ConfigError, DropscribeError, OutputError, RecordingError, SourceChanged
 from watcher.events import Event
-from watcher.folders import fingerprint
 from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler import retry
+from watcher.scheduler.open_recording import ReplacedByLink, verified
+from watcher.scheduler.uploads import ConsentWithdrawn, Upload
 from watcher.speechmatics import ApiError, JobConfig, SourceError, SpeechmaticsError, TransportError
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable
-    from pathlib import Path
 
     from watcher.clock import Clock
     from watcher.events import EventBus
@@ -38,31 +42,28 @@ if TYPE_CHECKING:
     from watcher.scheduler.former import FormerJobs
     from watcher.scheduler.holds import Holds
     from watcher.scheduler.preparation import Preparer
+    from watcher.scheduler.uploads import Uploads
     from watcher.speechmatics import UploadReceipt
-    from watcher.transcripts import TranscriptWriter
+    from watcher.transcripts import Place, TranscriptWriter
 
-__all__ = ["Gate", "HoldInForce", "Submitter"]
+__all__ = ["Gate", "Submitter"]
 
 _log = get_logger("submit")
 _SPACE_FOR_TRANSCRIPTS = 1_000_000
 
 
-class HoldInForce(DropscribeError):
-    """Submission was stopped while this recording was being uploaded; nothing was submitted."""
-
-
 @dataclass(frozen=True)
 class Gate:
-    """What must hold when all but the tail is sent.
+    """What must hold before a recording leaves, and again when all but the tail is sent.
 
     Attributes:
-        stopped: says whether submission to this account is stopped now.
-        folder_of: the folder that an entry's outputs go to.
+        uploads: watches over consent while an upload runs.
+        place_of: the folder that an entry's outputs go to, and the one above it down to which links are followed.
         writer: tries whether that folder can be written to.
     """
 
-    stopped: Callable[[Account, Entry], bool]
-    folder_of: Callable[[Entry], Path]
+    uploads: Uploads
+    place_of: Callable[[Entry], Place]
     writer: TranscriptWriter
 
 
@@ -108,48 +109,68 @@ class Submitter:
 
     async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> tuple[str, str]:
         """Upload; returns the job's id, and the digest of the key that it was submitted with."""
+        upload = Upload(entry, account)
+        return await self._gate.uploads.guard(upload, self._send(upload, attempt))
+
+    async def _send(self, upload: Upload, attempt: Attempt) -> tuple[str, str]:
+        account, entry = upload.account, upload.entry
         config = _job_config(entry, attempt)
-        await self._check(account, entry)
+        await self._gate.uploads.check(upload)
         client = await account.connector.connect()
-        key = account.key_of(client)
+        key = upload.key = account.key_of(client)
 
         def progress(sent: int, total: int) -> None:
             account.progress[entry.id] = (sent, total)
             data = {"uid": entry.uid, "stage": "upload", "sent": sent, "total": total}
             self._bus.publish(Event("progress", self._clock.now(), data))
 
-        wants_channels = entry.config.get("diarization") == "channel"
-        ready = self._preparer.ready(entry.path, entry.media, limit=account.upload_limit, all_channels=wants_channels)
-        async with ready as source:
+        async with AsyncExitStack() as stack:
+            recording = await asyncio.to_thread(stack.enter_context, verified(entry))
+            upload.recording = recording
+            await self._check_outputs(entry)
+            wants_channels = entry.config.get("diarization") == "channel"
+            prepared = await stack.enter_async_context(
+                self._preparer.ready(
+                    entry.path,
+                    entry.media,
+                    limit=account.upload_limit,
+                    all_channels=wants_channels,
+                    descriptor=recording.descriptor,
+                )
+            )
+            as_it_is = prepared == entry.path
 
             async def before_commit(receipt: UploadReceipt) -> None:
-                sent = receipt.sha256 if source == entry.path else await asyncio.to_thread(_digest_of, entry)
-                if sent != entry.fingerprint.sha256:
+                if as_it_is and receipt.sha256 != entry.fingerprint.sha256:
                     raise SourceChanged(f"{entry.path} changed while it was uploaded; nothing was submitted.")
-                await self._check(account, entry)
+                await self._check_outputs(entry)
+                await self._gate.uploads.check(upload)
                 await self._ledger(Ledger.arm, attempt, now=self._clock.now(), key=key)
+                self._gate.uploads.check_config(upload)  # nothing that was withdrawn meanwhile gets its tail
+                upload.armed = True
 
             name = display_name(entry.path)
+            source = stack.enter_context(os.fdopen(recording.descriptor, "rb", buffering=0, closefd=False))
             job = await client.submit_job(
-                source,
+                source if as_it_is else prepared,
                 config=config,
-                data_name=name if source == entry.path else f"{name}{source.suffix}",
+                data_name=name if as_it_is else f"{name}{prepared.suffix}",
                 before_commit=before_commit,
                 progress=progress,
             )
         return job.id, key
 
-    async def _check(self, account: Account, entry: Entry) -> None:
-        if self._gate.stopped(account, entry):
-            raise HoldInForce("Submission is stopped for now.")
-        folder = self._gate.folder_of(entry)
-        beside = folder == entry.path.parent
-        await asyncio.to_thread(self._gate.writer.check, folder, _SPACE_FOR_TRANSCRIPTS, create=not beside)
+    async def _check_outputs(self, entry: Entry) -> None:
+        place = self._gate.place_of(entry)
+        beside = place.folder == entry.path.parent
+        await asyncio.to_thread(
+            self._gate.writer.check, place.folder, _SPACE_FOR_TRANSCRIPTS, create=not beside, root=place.root
+        )
 
     async def _after(self, error: Exception, account: Account, entry: Entry, attempt: Attempt) -> Entry:
         now = self._clock.now()
-        if isinstance(error, IllegalMove | HoldInForce):  # a person cancelled it meanwhile, or stopped submission
-            return await self._give_back(attempt, now, now, error.message, counts=False)
+        if isinstance(error, IllegalMove | ConsentWithdrawn):
+            return await self._withdrawn(error, entry, attempt, now)
         decision = await self._decide(error, entry, attempt, now, account.throttled)
         log = _log.info if isinstance(error, DropscribeError | SpeechmaticsError) else _log.exception
         log("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
@@ -173,6 +194,15 @@ class Submitter:
                 return await self._end(entry, EntryState.HELD, now, reason, fix, next_attempt_at=at)
             case retry.Cancel(reason):
                 return await self._end(entry, EntryState.CANCELLED, now, reason, gone=True)
+
+    async def _withdrawn(
+        self, error: IllegalMove | ConsentWithdrawn, entry: Entry, attempt: Attempt, now: float
+    ) -> Entry:
+        """The person or the config took the recording back before its tail was sent: no job exists."""
+        _log.info("not submitted", file=str(entry.path), why=error.message)
+        if isinstance(error, ConsentWithdrawn) and error.left_out:
+            return await self._end(entry, EntryState.CANCELLED, now, error.message, gone=True)
+        return await self._give_back(attempt, now, now, error.message, counts=False)
 
     async def _decide(
         self, error: Exception, entry: Entry, attempt: Attempt, now: float, throttled: int
@@ -241,6 +271,8 @@ def _job_config(entry: Entry, attempt: Attempt) -> JobConfig:
 
 def _look_at_source(entry: Entry, error: Exception, now: float) -> retry.Decision | None:
     """Decide by what is at the recording's path now; None if it is there as it was found."""
+    if isinstance(error, ReplacedByLink):
+        return retry.Cancel(f"{error.message} Links are not followed.")
     try:
         found = entry.path.lstat()
     except (FileNotFoundError, NotADirectoryError):
@@ -255,11 +287,3 @@ def _look_at_source(entry: Entry, error: Exception, now: float) -> retry.Decisio
     if not same or isinstance(error, SourceChanged):
         return retry.Cancel("It changed before it was submitted; what is there now is taken in anew.")
     return None
-
-
-def _digest_of(entry: Entry) -> str:
-    """The digest of a recording as it is now; as it was found if size and mtime haven't changed since."""
-    found = entry.path.lstat()
-    if (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns):
-        return entry.fingerprint.sha256
-    return fingerprint(entry.path).sha256

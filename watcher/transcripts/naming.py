@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import dataclass
 from itertools import chain, count
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from watcher.models import WatchFolder
 
-__all__ = ["NAME_MAX", "TakenNames", "first_free_stem", "name_key", "portable_name", "stems", "target_folder"]
+__all__ = ["NAME_MAX", "Place", "TakenNames", "first_free_stem", "name_key", "portable_name", "stems", "target_folder"]
 
 NAME_MAX = 255
 """Bytes in a file's name on nearly every file system; a few (eCryptfs) allow fewer."""
@@ -125,6 +126,19 @@ def portable_name(name: str) -> str:
     cleaned = _NOT_ON_WINDOWS.sub("_", name)
     kept = cleaned.rstrip(". ")
     return _not_reserved(kept + "_" * (len(cleaned) - len(kept)))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where outputs go.
+
+    Attributes:
+        folder: the folder.
+        root: it, or one above it: the last on the way to it that may be reached through symbolic links.
+    """
+
+    folder: Path
+    root: Path
 
 
 def target_folder(folder: WatchFolder, source: Path) -> Path:

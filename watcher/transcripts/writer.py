@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from watcher.errors import NoSpace, NotWritable, describe_os_error
 from watcher.models import Output, OutputFormat
+from watcher.nofollow import IsALink, folder_below
 from watcher.transcripts.files import Files, Identity, read_regular
 from watcher.transcripts.naming import NAME_MAX, TakenNames, stems
 from watcher.transcripts.publish import publish, release_reserved, withdraw
@@ -48,7 +49,7 @@ class TranscriptWriter:
         self._files = files or Files()
         self._reserve = reserve
 
-    def check(self, folder: Path, expected_bytes: int, *, create: bool = True) -> None:
+    def check(self, folder: Path, expected_bytes: int, *, create: bool = True, root: Path | None = None) -> None:
         """Find out before paying whether outputs can be written, by really writing a little.
 
         Args:
@@ -56,22 +57,22 @@ class TranscriptWriter:
             expected_bytes: how much they will take, roughly.
             create: whether to make a missing folder. Not for a folder that holds recordings: when that is
                 missing, its disk is gone, and making it anew would hide that.
+            root: as for `publish`.
 
         Raises:
             NoSpace: the disk is (nearly) full, or a quota is reached.
             NotWritable: no permission, a read-only file system, or no such folder.
         """
         try:
-            if create:
-                self._make_folder(folder)
-            free = self._files.free_bytes(folder)
-            if free is not None and free < expected_bytes + self._reserve:
-                raise NoSpace(
-                    f"Only {free / 1e6:.1f} MB are free for transcripts in {folder}.",
-                    fix="Free some space; a running Dropscribe then goes on by itself.",
-                )
-            with TempFile(self._files, folder, bytes(min(expected_bytes, _PROBE_BYTES)), durable=False):
-                pass
+            with self._opened(folder, root, create=create) as place:
+                free = self._files.free_bytes(place)
+                if free is not None and free < expected_bytes + self._reserve:
+                    raise NoSpace(
+                        f"Only {free / 1e6:.1f} MB are free for transcripts in {folder}.",
+                        fix="Free some space; a running Dropscribe then goes on by itself.",
+                    )
+                with TempFile(self._files, place, bytes(min(expected_bytes, _PROBE_BYTES)), durable=False):
+                    pass
         except OSError as error:
             raise describe_os_error(error, doing=f"write transcripts to {folder}") from error
 
@@ -82,6 +83,7 @@ class TranscriptWriter:
         contents: Mapping[OutputFormat, bytes],
         *,
         claimed: Collection[Path] = (),
+        root: Path | None = None,
     ) -> tuple[Output, ...]:
         """Write all outputs of a recording, or none.
 
@@ -94,6 +96,7 @@ class TranscriptWriter:
                 names are kept to what every file system can hold.
             contents: the bytes of each format.
             claimed: the outputs of other recordings. Their names are taken even if the bytes are the same.
+            root: `target_folder`, or one above it. No symbolic link below it is followed; None follows all.
 
         Returns:
             The outputs in the order of `contents`.
@@ -103,9 +106,9 @@ class TranscriptWriter:
             NotWritable: the folder can't be written to, or no name is free.
         """
         try:
-            if target_folder != source.parent:
-                self._make_folder(target_folder)
-            return self._publish(source, target_folder, contents, claimed)
+            with self._opened(target_folder, root, create=target_folder != source.parent) as place:
+                outputs = self._publish(source, target_folder, place, contents, claimed)
+                return tuple(Output(target_folder / o.path.name, o.format, o.sha256) for o in outputs)
         except OSError as error:
             doing = f"write the transcript of {source.name} to {target_folder}"
             raise describe_os_error(error, doing=doing) from error
@@ -125,6 +128,7 @@ class TranscriptWriter:
         target_folder: Path,
         *,
         claimed: Collection[Path] = (),
+        root: Path | None = None,
     ) -> tuple[Output, ...]:
         """Let outputs follow a recording that was renamed or moved.
 
@@ -136,6 +140,7 @@ class TranscriptWriter:
             source: the recording where it is now.
             target_folder: where its outputs belong now.
             claimed: the outputs of other recordings.
+            root: as for `publish`.
 
         Returns:
             The same outputs in the same order, those that moved with their new path.
@@ -149,7 +154,7 @@ class TranscriptWriter:
         ours = {format_: content for format_, content in contents.items() if content is not None}
         if not ours:
             return tuple(current)
-        moved = {o.format: o for o in self.publish(source, target_folder, ours, claimed=claimed)}
+        moved = {o.format: o for o in self.publish(source, target_folder, ours, claimed=claimed, root=root)}
         for output in current:
             if output.format in moved and output.path != moved[output.format].path:
                 self._remove(output)
@@ -159,22 +164,24 @@ class TranscriptWriter:
         self,
         source: Path,
         folder: Path,
+        place: Path,
         contents: Mapping[OutputFormat, bytes],
         claimed: Collection[Path],
     ) -> tuple[Output, ...]:
-        listing = self._listing(folder)
+        """Write to `place`, which is how `folder` is reached."""
+        listing = self._listing(place)
         others = frozenset(path.name for path in claimed if path.parent == folder)
         avoid = TakenNames([*others, source.name])
         for stem in islice(self._stems(source, folder), _MOST_STEMS):
-            targets = self._targets(folder / stem, contents, TakenNames(listing), avoid)
+            targets = self._targets(place / stem, contents, TakenNames(listing), avoid)
             if targets is None:
                 continue
             try:
-                self._write_missing(folder, [target for target in targets if not target.there])
+                self._write_missing(place, [target for target in targets if not target.there])
             except FileExistsError:  # lost a race for a name: on to the next stem
-                listing = self._listing(folder)
+                listing = self._listing(place)
                 continue
-            clean_stale(self._files, folder, listing)  # last: they tell what a killed run had reserved
+            clean_stale(self._files, place, listing)  # last: they tell what a killed run had reserved
             return tuple(Output(target.path, target.format, _digest(target.content)) for target in targets)
         raise NotWritable(
             f"Could not write the transcript of {source.name}: every name for it in {folder} is taken.",
@@ -282,6 +289,28 @@ class TranscriptWriter:
             return self._files.listdir(folder)
         except PermissionError:  # a drop box: may be written to, not listed; publishing still clobbers nothing
             return []
+
+    @contextmanager
+    def _opened(self, folder: Path, root: Path | None, *, create: bool) -> Iterator[Path]:
+        """Give the path by which a folder is to be used, and make the folder first if that is wanted."""
+        if create:
+            self._make_folder(root or folder)
+        if root is None:
+            yield folder
+            return
+        try:
+            with folder_below(root, folder, mkdir=self._mkdir if create else None) as place:
+                yield place
+        except IsALink as error:
+            raise NotWritable(
+                f"Transcripts are not written to {folder}: {error.filename} is a symbolic link, and links below"
+                f" {root} are not followed.",
+                fix="Put a real folder in its place; Dropscribe goes on by itself.",
+            ) from error
+
+    def _mkdir(self, folder: Path) -> None:
+        self._files.mkdir(folder)
+        self._files.fsync_folder(folder.parent)
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder and those above it, each safely on the disk."""

@@ -108,7 +108,7 @@ async def test_what_was_cancelled_with_its_answer_lost_is_settled_before_its_cop
         assert len(it.server.jobs) == 1
 
 
-async def test_a_key_that_is_changed_during_an_upload_settles_that_upload_with_the_old_one(bench):
+async def test_a_key_that_is_changed_before_the_answer_leaves_the_job_to_the_old_one(bench):
     async with bench(projects=PROJECTS) as it:
         async with daemon_with(it, "old") as keyring:
             await keyring.control.pause()
@@ -116,7 +116,7 @@ async def test_a_key_that_is_changed_during_an_upload_settles_that_upload_with_t
             await until(lambda: it.state_of("a.wav") is S.WAITING)
             it.server.script.add(Fault("delay", on="post", seconds=0.5))
             await keyring.control.resume()
-            await until(lambda: it.server.requests["post"])
+            await until(lambda: it.server.jobs)
             keyring.key = "other"
             await until(lambda: it.state_of("a.wav") is S.HELD)
             assert "another API key" in it.entry("a.wav").reason
