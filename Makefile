@@ -3,6 +3,7 @@
 
 # The interpreter that .venv is made with, e.g. `make test PYTHON=python3.12`; another .venv is then made again.
 PYTHON ?=
+INTERPRETER = $(PYTHON)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -10,7 +11,7 @@ MADE := $(VENV)/.made
 RUN := $(VENV)/.run-ready
 DEV := $(VENV)/.dev-ready
 
-.PHONY: help demo run test test-long test-deps check format speakers bench chaos lock clean FORCE
+.PHONY: help demo run test test-long test-deps smoke check format speakers bench chaos lock clean FORCE
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -18,7 +19,7 @@ help:  ## list the targets
 
 # Always looked at, since PYTHON may name another interpreter; what depends on it is made again only if it changed.
 $(MADE): FORCE
-	@sh requirements/venv.sh $(VENV) $(PYTHON)
+	@sh requirements/venv.sh $(VENV) $(INTERPRETER)
 
 $(RUN): $(MADE) requirements/run.txt requirements/build.txt pyproject.toml
 	@echo "Installing the pinned packages (once; 650 MB of disk, a minute or more)…"
@@ -49,6 +50,11 @@ test-long: $(DEV)  ## the long tests: hundreds of kills, panels, browsers
 
 test-deps:  ## install the Debian packages that some tests use (as root)
 	@sh requirements/test-deps.sh install
+
+# Here, PYTHON names the interpreter to try, not the one of .venv.
+smoke: INTERPRETER =
+smoke: $(DEV)  ## install the wheel with each Python that is found (or PYTHON=…), and use it
+	@$(BIN)/python -m tests.smoke $(PYTHON) $(ARGS)
 
 check: $(DEV)  ## formatting, lint, types (per platform), import directions
 	@$(BIN)/ruff format --check .
