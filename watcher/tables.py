@@ -10,8 +10,12 @@ from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 import msgspec
 
 from watcher.errors import ConfigError
+from watcher.toml_limits import line_nested_too_deeply
 
 __all__ = ["TableReader"]
+
+_LONGEST = 300
+"""Characters of a message: it may quote a value, and a file may hold any."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -33,6 +37,8 @@ class TableReader:
     def __init__(self, text: str, file: object) -> None:
         self._lines = text.splitlines()
         self._file = file
+        if line_number := line_nested_too_deeply(text):
+            raise ConfigError("the brackets or dotted keys nest too deeply.", file=file, line=line_number)
         try:
             self.raw: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -41,6 +47,11 @@ class TableReader:
             what = re.sub(r" ?\(at .*\)$", "", str(error))
             fix = 'Text stands in quotes, as in: engine = "local"' if what == "Invalid value" else ""
             raise ConfigError(f"not valid TOML: {what}.", file=file, line=number, fix=fix) from None
+        except ValueError as error:  # Python reads no number of more than 4,300 digits
+            digits = re.search(r"[0-9_]{4000,}", text)
+            at = text.count("\n", 0, digits.start()) + 1 if digits else None
+            what = "a number has too many digits" if digits else str(error)[:_LONGEST]
+            raise ConfigError(f"{what}.", file=file, line=at) from None
 
     def read(self, model: type[T]) -> T:
         """Convert the whole.
@@ -51,7 +62,8 @@ class TableReader:
         return self.convert(self.raw, model, ())
 
     def error(self, message: str, path: tuple[str | int, ...], fix: str = "") -> ConfigError:
-        """Make the error of what is set at `path`, e.g. `("folders", 0, "path")`."""
+        """Make the error of what is set at `path`, e.g. `("folders", 0, "path")`; a long message is cut."""
+        message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
         return ConfigError(message, file=self._file, line=self._line_of(path), fix=fix)
 
     def convert(self, raw: dict[str, Any], model: type[T], path: tuple[str | int, ...]) -> T:
@@ -76,6 +88,14 @@ class TableReader:
         tables = isinstance(value, list) and all(isinstance(item, dict) for item in value)
         if tables and isinstance(of, type) and issubclass(of, msgspec.Struct):
             return tuple(self.convert(item, of, (*path, n)) for n, item in enumerate(value))
+        return self.check(value, hint, path)
+
+    def check(self, value: Any, hint: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any TOML value
+        """Convert the value at `path` to a type.
+
+        Raises:
+            ConfigError: it is of another type; names the line.
+        """
         try:
             return msgspec.convert(value, hint)
         except msgspec.ValidationError as error:
@@ -91,7 +111,7 @@ class TableReader:
         """How many tables of each array of tables there were."""
         for number, line in enumerate(self._lines, 1):
             text = line.strip()
-            if header := re.match(r"\[\[?\s*([^\]]+?)\s*\]\]?", text):
+            if header := re.match(r"\[\[?([^\[\]]+)\]", text):
                 names = [name.strip().strip("\"'") for name in header[1].split(".")]
                 if text.startswith("[[") and len(names) == 1:
                     seen[names[0]] = seen.get(names[0], -1) + 1

@@ -63,6 +63,8 @@ class Keeper:
         self._poll = poll
         self._next_scan = 0.0
         self._next_watch = 0.0
+        self._reported: set[str] = set()
+        """What the log has said about settings in the folder."""
 
     async def run(self) -> None:
         """Keep it watched, for ever."""
@@ -207,6 +209,10 @@ class Keeper:
                 await self._delivery.progress(1.0)
         # Read now, so that a mistake is told before a recording comes.
         await root.run(root.marks.check, scan.overridden)
+        problems = set(root.marks.problems())
+        for problem in sorted(problems - self._reported):
+            _log.warning("the settings in a folder can't be used", folder=str(root.path), why=problem)
+        self._reported = problems
         return missed
 
     def _is_fresh(self, sighting: Sighting) -> bool:

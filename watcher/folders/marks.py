@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -26,6 +28,7 @@ from watcher.errors import ConfigError
 from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.models import OutputFormat  # noqa: TC001 - msgspec needs it at run time
 from watcher.tables import TableReader
+from watcher.toml_limits import LARGEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,7 +38,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Marks", "Overrides", "parse_overrides"]
 
-_LARGEST = 1 << 20
+_WAIT = "Recordings below it wait."
+_FIELDS: dict[str, Any] = {
+    **dict.fromkeys(("language", "diarization", "domain", "output_locale", "model", "operating_point"), str),
+    "enable_entities": bool,
+    "channel_diarization_labels": list[str],
+    "punctuation_overrides": dict[str, Any],
+    "audio_filtering_config": dict[str, Any],
+    "transcript_filtering_config": dict[str, Any],
+    "speaker_diarization_config": dict[str, Any],
+}
+"""The types of fields of `transcription_config` that a recording could not be submitted without; others pass."""
 
 
 class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -64,7 +77,7 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             words = [
                 {"content": word} if isinstance(word, str) else msgspec.to_builtins(word) for word in self.vocabulary
             ]
-            changed["additional_vocab"] = [*changed.get("additional_vocab", []), *words]
+            changed["additional_vocab"] = [*(changed.get("additional_vocab") or ()), *words]
         formats = folder.formats if self.formats is None else self.formats
         return dataclasses.replace(folder, transcription=changed, formats=formats)
 
@@ -79,7 +92,31 @@ def parse_overrides(text: str, *, file: object) -> Overrides:
     overrides = reader.read(Overrides)
     if overrides.formats is not None and not overrides.formats:
         raise reader.error("'formats' is empty: no transcript would be written.", ("formats",), fix="Name one.")
+    if overrides.formats is not None and len(set(overrides.formats)) != len(overrides.formats):
+        raise reader.error("'formats' names one twice.", ("formats",), fix="Name each once.")
+    for key, value in overrides.transcription.items():
+        path = ("transcription", key)
+        if key in reader.raw:
+            raise reader.error(f"'{key}' is set twice, here and at the top.", path, fix="Remove one of the two.")
+        if not _is_json(value):
+            raise reader.error(f"'{key}': dates and numbers without bounds can't be sent.", path)
+        if key in _FIELDS:
+            reader.check(value, _FIELDS[key], path)
+    vocabulary = overrides.transcription.get("additional_vocab")
+    if vocabulary is not None:
+        reader.check(vocabulary, list[Word], ("transcription", "additional_vocab"))
     return overrides
+
+
+def _is_json(value: object) -> bool:
+    """Whether a value can be kept and sent as JSON: no date, no infinite number, no integer beyond 64 bits."""
+    if isinstance(value, dict):
+        return all(map(_is_json, value.values()))
+    if isinstance(value, list):
+        return all(map(_is_json, value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, str) or (isinstance(value, int) and abs(value) < 1 << 63)
 
 
 @dataclasses.dataclass(slots=True)
@@ -99,7 +136,7 @@ class Marks:
     def __init__(self, folder: WatchFolder) -> None:
         self._folder = folder
         self._found = _Found()
-        self._given: dict[Path, tuple[tuple[int, int], Overrides | ConfigError]] = {}
+        self._given: dict[Path, tuple[tuple[int, ...], Overrides | ConfigError]] = {}
 
     def clear(self) -> None:
         """Forget what was read: something may have changed."""
@@ -144,13 +181,16 @@ class Marks:
         return sorted({str(error) for _, error in self._given.copy().values() if isinstance(error, ConfigError)})
 
     def _work_out(self, folder: Path) -> WatchFolder | ConfigError:
+        file = folder / OVERRIDES_FILE
         try:
             below_root = folder != self._folder.path and self._folder.path in folder.parents
             settings = self.settings(folder.parent) if below_root else self._folder
-            overrides = self._read(folder / OVERRIDES_FILE)
+            overrides = self._read(file)
+            return settings if overrides is None else overrides.apply(settings)
         except ConfigError as error:
             return error
-        return settings if overrides is None else overrides.apply(settings)
+        except Exception as error:  # noqa: BLE001 - whatever a shared file holds, only its own folder waits
+            return ConfigError(f"can't be used: {type(error).__name__}: {error}.", file=file, fix=_WAIT)
 
     def _read(self, file: Path) -> Overrides | None:
         try:
@@ -158,22 +198,40 @@ class Marks:
         except OSError:
             self._given.pop(file, None)
             return None
-        version = found.st_mtime_ns, found.st_size
+        version = found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
         known = self._given.get(file)
         if known is None or known[0] != version:
-            known = self._given[file] = version, _load(file, found.st_size)
+            known = self._given[file] = version, _load(file)
         if isinstance(known[1], ConfigError):
             raise known[1]
         return known[1]
 
 
-def _load(file: Path, size: int) -> Overrides | ConfigError:
-    if size > _LARGEST or not file.is_file() or file.is_symlink():
-        return ConfigError("not a small file of settings.", file=file, fix="Recordings below it wait.")
+def _load(file: Path) -> Overrides | ConfigError:
     try:
-        return parse_overrides(file.read_text(encoding="utf-8"), file=file)
+        return parse_overrides(_text(file), file=file)
     except ConfigError as error:
-        error.fix = f"{error.fix} Recordings below it wait.".strip()
+        error.fix = f"{error.fix} {_WAIT}".strip()
         return error
-    except (OSError, UnicodeDecodeError) as error:
-        return ConfigError(f"can't be read: {error}.", file=file, fix="Recordings below it wait.")
+    except OSError as error:
+        return ConfigError(f"can't be read: {error.strerror or error}.", file=file, fix=_WAIT)
+    except Exception as error:  # noqa: BLE001 - whatever a shared file holds, only its own folder waits
+        return ConfigError(f"can't be used: {type(error).__name__}: {str(error)[:200]}.", file=file, fix=_WAIT)
+
+
+def _text(file: Path) -> str:
+    """Read a small regular file; never a link, which could lead anywhere, nor a pipe, which could wait forever."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    if not stat.S_ISREG(file.lstat().st_mode):
+        raise ConfigError("it is not a file of settings, but a folder, a link or a device.", file=file)
+    with open(os.open(file, flags), "rb") as opened:  # noqa: PTH123 - a descriptor
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise ConfigError("it is not a regular file.", file=file)
+        content = opened.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ConfigError(f"it is larger than {LARGEST >> 20} MiB.", file=file)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ConfigError("it is not UTF-8 text.", file=file, line=line, fix="Save it as UTF-8.") from None

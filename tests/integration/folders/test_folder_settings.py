@@ -107,3 +107,24 @@ async def test_own_outputs_are_asked_for_where_include_decides(desk, root):
         await d.until_settled(root / "theirs.dat")
         await d.nothing_left()
         assert d.paths() == [root / "theirs.dat"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["language = 5", "x = " + "[" * 3000 + "]" * 3000, "language = " + "9" * 5000, "[transcription]\nx = 2026-01-01"],
+    ids=["a wrong type", "3,000 brackets", "5,000 digits", "a date"],
+)
+async def test_whatever_shared_settings_hold_only_their_folder_waits(desk, root, content):
+    for name in ("in", "beside"):
+        (root / name).mkdir()
+        (root / name / "a.wav").write_bytes(wav())
+    settings = root / "in/.dropscribe.toml"
+    settings.write_text(content)
+    async with desk(root) as d:
+        await d.until_settled(root / "beside/a.wav")
+        await d.until(lambda: root / "in/a.wav" in d.watch._roots[root].blocked)
+        explanation = await d.watch.explain(root / "in/a.wav")
+        assert explanation.phase is Phase.BLOCKED
+        assert f"{settings}, line" in explanation.reason
+        settings.unlink()
+        await d.until_settled(root / "in/a.wav")
