@@ -16,6 +16,7 @@ import json
 import os
 import queue
 import re
+import signal
 import stat
 import sys
 import threading
@@ -428,6 +429,9 @@ def _read_requests(into: queue.SimpleQueue[dict[str, Any]]) -> None:
 
 def main() -> None:
     """Answer requests until the input ends."""
+    # Ctrl-C in a terminal reaches the whole group. Stopping is the parent's business: to it, a worker that died of the
+    # key would look like one that a damaged recording crashed.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit(int(sys.argv[1]))
     av.logging.set_level(None)
     # Whatever a library prints must not get between the answers.
