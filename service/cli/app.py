@@ -6,7 +6,7 @@ import errno
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -131,7 +131,7 @@ def run_app(arguments: list[str]) -> int:
     """Run a command line; returns the exit status. A person never sees a traceback."""
     _replace_closed_streams()
     try:
-        result = app(args=arguments, prog_name="dropscribe", standalone_mode=False)
+        result = _call(arguments)
         sys.stdout.flush()
     except DropscribeError as error:
         say(f"dropscribe: {error.message}", error=True)
@@ -156,6 +156,16 @@ def run_app(arguments: list[str]) -> int:
         say("  Run it again with -v to see where, and please report it.", error=True)
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _call(arguments: list[str]) -> Any:  # noqa: ANN401 - whatever the command returns
+    """Run a command; the parser turns a broken pipe into an exit status of its own, which is undone."""
+    try:
+        return app(args=arguments, prog_name="dropscribe", standalone_mode=False)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        raise
 
 
 def _replace_closed_streams() -> None:
