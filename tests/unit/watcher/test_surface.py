@@ -22,8 +22,8 @@ SURFACE = {
         "next_step", "shown", "so_far",
     },
     "watcher.errors": {
-        "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "LedgerDamaged", "LedgerLost",
-        "NoLedger", "OutputError", "UsageError", "sentences",
+        "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "LedgerDamaged", "LedgerError",
+        "LedgerLost", "NoLedger", "OutputError", "UsageError", "sentences",
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
