@@ -102,10 +102,13 @@ class Bars:
 
     def show(self, key: str, name: str, doing: str, share: float | None) -> None:
         """Show a recording's present state; see `Display`."""
-        if key not in self._tasks:
-            # Without a total the task is never finished for Rich, whatever its share: the bar and the time go on.
-            self._tasks[key] = self._progress.add_task(_shortened(one_line(name)), total=None, doing="", share=None)
-        self._progress.update(self._tasks[key], doing=one_line(doing), share=share)
+        doing = one_line(doing)
+        if key in self._tasks:
+            self._progress.update(self._tasks[key], doing=doing, share=share)
+            return
+        # Without a total the task is never finished for Rich, whatever its share: the bar and the time go on.
+        title = _shortened(one_line(name))
+        self._tasks[key] = self._progress.add_task(title, total=None, doing=doing, share=share)
 
     def remove(self, key: str) -> None:
         """Remove a recording's bar."""

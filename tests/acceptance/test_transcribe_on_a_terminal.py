@@ -1,0 +1,172 @@
+"""`dropscribe transcribe` as a person sees it: what the terminal shows, and what is left when it is stopped."""
+
+import re
+import signal
+import subprocess
+import sys
+import wave
+
+import av
+import numpy as np
+import pytest
+
+from tests.support.daemon import DATA, environment
+from tests.support.waiting import until
+
+if sys.platform == "win32":
+    pytest.skip("needs POSIX terminals", allow_module_level=True)
+
+from tests.support.terminal import INTERRUPT, on_terminal
+
+HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+RATE = 16_000
+LONG = 10  # times 26 s of speech: more than is recognised in one batch
+
+
+@pytest.fixture
+def surroundings(tmp_path):
+    """A home and a temp folder of one's own, on a terminal with colors."""
+    temp = tmp_path / "temp"
+    temp.mkdir()
+    return {**environment(tmp_path / "home"), "TMPDIR": str(temp), "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def left_behind(tmp_path):
+    """Say what is in the temp folder."""
+    return lambda: [path.name for path in (tmp_path / "temp").rglob("*") if path.is_file()]
+
+
+def speech(path, times):
+    """Write the same speech again and again."""
+    with av.open(str(DATA / "dashwood.flac")) as container:
+        once = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, RATE, 0, "NONE", ""))
+        file.writeframes(np.tile(once, times).tobytes())
+    return path
+
+
+def silence(path, seconds):
+    """Write a recording that has to be prepared first: its container is one that the service doesn't take."""
+    with av.open(str(path), "w", format="aiff") as container:
+        stream = container.add_stream("pcm_s16be", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 60 * RATE), np.int16), format="s16", layout="mono")
+        frame.sample_rate = RATE
+        for _ in range(seconds // 60):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "service.cli.app", "transcribe", *map(str, arguments)]
+
+
+@pytest.mark.parametrize(("more", "bar"), [({}, "━"), ({"NO_COLOR": "1"}, r"\[━+┄+\]")], ids=["colors", "no colors"])
+def test_a_long_transcription_shows_how_much_is_done_and_the_time_it_takes(tmp_path, surroundings, more, bar):
+    recording = speech(tmp_path / "talk.wav", LONG)
+    with on_terminal(command(recording), {**surroundings, **more}) as terminal:
+        assert terminal.ended() == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.drawn)
+    assert re.search(rf"talk\.wav: transcribing, [1-4]:\d\d of 4:\d\d {bar}.* [1-9]\d% 0:\d\d:\d\d", plain), plain
+    assert terminal.drawn.count(HIDE_CURSOR) == terminal.drawn.count(SHOW_CURSOR) > 0
+    assert str(recording.with_suffix(".txt")) in plain
+
+
+def test_a_terminal_that_can_not_move_its_cursor_gets_no_control_sequences(tmp_path, surroundings):
+    recording = speech(tmp_path / "talk.wav", 1)
+    with on_terminal(command(recording), {**surroundings, "TERM": "dumb"}) as terminal:
+        assert terminal.ended() == 0
+    assert "\x1b" not in terminal.drawn
+    assert str(recording.with_suffix(".txt")) in terminal.drawn
+
+
+def test_paths_go_where_standard_output_points_while_the_terminal_shows_progress(tmp_path, surroundings):
+    recording = speech(tmp_path / ("long name " * 12 + ".wav"), 1)
+    with (
+        (tmp_path / "paths").open("wb") as out,
+        on_terminal(command(recording), surroundings, stdout=out.fileno()) as it,
+    ):
+        assert it.ended() == 0
+    assert (tmp_path / "paths").read_text() == f"{recording.with_suffix('.txt')}\n"
+
+
+def press_once(terminal):
+    terminal.press(INTERRUPT)
+
+
+def press_twice(terminal):
+    terminal.press(INTERRUPT)
+    terminal.press(INTERRUPT)
+
+
+def terminate(terminal):
+    terminal.process.send_signal(signal.SIGTERM)
+
+
+def hang_up(terminal):
+    terminal.process.send_signal(signal.SIGHUP)
+
+
+STOPS = [(press_once, 130), (press_twice, 130), (terminate, 143), (hang_up, 129)]
+
+
+@pytest.mark.parametrize(("stop", "status"), STOPS, ids=lambda each: getattr(each, "__name__", None))
+def test_stopped_while_transcribing_nothing_is_left(tmp_path, surroundings, left_behind, stop, status):
+    talks = [speech(tmp_path / name, 40) for name in ("first.wav", "second.wav")]
+    with on_terminal(command(*talks, "-o", tmp_path / "out"), surroundings) as terminal:
+        terminal.shows("first.wav: transcribing")
+        assert any("audio" in str(each) or each for each in left_behind()), "the server has the recording"
+        family = terminal.family()
+        stop(terminal)
+        assert terminal.ended(family) == status
+    assert left_behind() == []
+    assert terminal.drawn.rfind(SHOW_CURSOR) > terminal.drawn.rfind(HIDE_CURSOR)
+    assert "Traceback" not in terminal.drawn
+    assert not list(tmp_path.rglob("*.txt"))
+
+
+@pytest.mark.parametrize(("stop", "status"), STOPS, ids=lambda each: getattr(each, "__name__", None))
+def test_stopped_while_preparing_nothing_is_left(tmp_path, surroundings, left_behind, stop, status):
+    recording = silence(tmp_path / "long.aiff", 4 * 3600)
+    with on_terminal(command(recording), surroundings) as terminal:
+        until(lambda: any(".flac" in name for name in left_behind()) or "uploading" in terminal.drawn, "the sound")
+        family = terminal.family()
+        stop(terminal)
+        assert terminal.ended(family) == status
+    assert left_behind() == []
+    assert "crash" not in terminal.drawn, "the recording is not to blame"
+    assert "Traceback" not in terminal.drawn
+
+
+def test_a_window_that_is_closed_leaves_nothing(tmp_path, surroundings, left_behind):
+    recording = speech(tmp_path / "talk.wav", 40)
+    with on_terminal(command(recording), surroundings) as terminal:
+        terminal.shows("transcribing")
+        family = terminal.family()
+        terminal.hang_up()
+        assert terminal.ended(family) == 129
+    assert left_behind() == []
+
+
+def test_a_reader_that_has_had_enough_leaves_nothing(tmp_path, surroundings, left_behind):
+    talks = [speech(tmp_path / name, times) for name, times in (("first.wav", 1), ("second.wav", 40))]
+    with subprocess.Popen(
+        command(*talks), env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        told = process.stderr.read()
+        assert process.wait() == 141
+    assert left_behind() == []
+    assert told == ""
+
+
+def test_what_was_ignored_at_the_start_stays_ignored(tmp_path, surroundings, left_behind):
+    recording = speech(tmp_path / "talk.wav", 2)
+    with on_terminal(["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *command(recording)], surroundings) as terminal:
+        terminal.shows("transcribing")
+        hang_up(terminal)
+        assert terminal.ended() == 0
+    assert recording.with_suffix(".txt").exists()
+    assert left_behind() == []
