@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from service.keys import find_key
+from service.keys import KeyringUnavailable, filed_key, keyring_key, named_key
 from watcher.errors import ConfigError
 from watcher.models import Engine
 from watcher.scheduler import Account, RateLimits
 from watcher.speechmatics import AsyncClient, ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from service.local_server import LocalServer
     from watcher.config import Config
 
@@ -21,18 +24,46 @@ __all__ = ["CloudConnector", "cloud_account", "local_account"]
 
 _LOCAL_RUNNING = 8
 """Jobs that the local server holds at a time; the rest wait in the ledger, which costs no copy of their audio."""
+_FIRST_ASKING = 60.0
+"""Seconds after which a locked keyring is asked again; doubled each time."""
+_LONGEST_ASKING = 3600.0
 _LOCAL_LISTING = 2.0
 """Seconds: the local server lists a job as soon as it is accepted."""
 
 
-class CloudConnector:
-    """Gives the client for Speechmatics, or an on-prem box. The key is looked for again when it is asked for."""
+class KeyringHoldsKey(ConfigurationError):
+    """The key can't be had from the keyring now.
 
-    def __init__(self, config: Config) -> None:
+    Attributes:
+        fix: what the person can do about it.
+    """
+
+    def __init__(self, error: KeyringUnavailable) -> None:
+        super().__init__(error.message)
+        self.fix = error.fix
+
+
+class CloudConnector:
+    """Gives the client for Speechmatics, or an on-prem box. The key is looked for again when it is asked for.
+
+    A keyring that is locked, or can't be asked, is asked again after a minute, then ever more rarely, up to once an
+    hour: each time may open a password dialog. The other places of the key are looked at meanwhile.
+
+    Args:
+        config: where the key may be.
+        monotonic: the time in seconds.
+    """
+
+    def __init__(self, config: Config, *, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._config = config.speechmatics
         self._limits = RateLimits()
         self._client: AsyncClient | None = None
         self._key: str | None = None
+        self._monotonic = monotonic
+        self._asking = asyncio.Lock()
+        self._refusals = 0
+        self._refusal: KeyringUnavailable | None = None
+        self._ask_keyring_at = 0.0
 
     async def connect(self) -> AsyncClient:
         """Return a client with the present key.
@@ -40,20 +71,49 @@ class CloudConnector:
         Raises:
             ConfigurationError: there is no key, or it can't be read.
         """
+        async with self._asking:  # one dialog, not one for each that wants to connect
+            key = await self._find_key()
+            if self._client is None or key != self._key:
+                await self.close()
+                self._client, self._key = AsyncClient(key, url=self._config.url, limiter=self._limits), key
+            return self._client
+
+    def ask_again(self) -> None:
+        """Ask the keyring with the next call, because a person has asked to go on."""
+        self._refusals, self._refusal = 0, None
+
+    async def _find_key(self) -> str:
         try:
-            key = await asyncio.to_thread(find_key, self._config)  # a keyring may take its time
+            key = await asyncio.to_thread(named_key, self._config) or await self._keyring_key()
+            key = key or await asyncio.to_thread(filed_key)
         except ConfigError as error:
             raise ConfigurationError(str(error)) from None
-        if not key:
+        if key:
+            return key
+        if self._refusal is None:
             raise ConfigurationError("There is no API key for Speechmatics.")
-        if self._client is None or key != self._key:
-            await self.close()
-            self._client, self._key = AsyncClient(key, url=self._config.url, limiter=self._limits), key
-        return self._client
+        if self._key is not None:
+            return self._key  # known from before the keyring was locked
+        raise KeyringHoldsKey(self._refusal)
+
+    async def _keyring_key(self) -> str | None:
+        """Ask the keyring, unless it refused not long ago."""
+        if self._refusal is not None and self._monotonic() < self._ask_keyring_at:
+            return None
+        try:
+            key = await asyncio.to_thread(keyring_key, self._config)  # it may take its time
+        except KeyringUnavailable as error:
+            delay = min(_FIRST_ASKING * 2**self._refusals, _LONGEST_ASKING)
+            self._refusals, self._refusal = min(self._refusals + 1, 20), error
+            self._ask_keyring_at = self._monotonic() + delay
+            return None
+        self.ask_again()
+        return key
 
     def configure(self, config: Config) -> None:
         """Look for the key where a changed config says; the address stays what it was until a restart."""
         self._config = msgspec.structs.replace(config.speechmatics, url=self._config.url)
+        self.ask_again()
 
     def in_use(self, *, busy: bool) -> None:
         """Nothing has to be started or let go for the cloud."""
@@ -91,4 +151,5 @@ def cloud_account(config: Config, connector: CloudConnector) -> Account:
         max_uploads=config.speechmatics.max_uploads,
         settle_listing=config.speechmatics.settle_listing,
         delete_after_download=config.speechmatics.delete_after_download,
+        ask_again=connector.ask_again,
     )

@@ -17,34 +17,92 @@ if TYPE_CHECKING:
 
     from watcher.config import SpeechmaticsConfig
 
-__all__ = ["ENVIRONMENT", "SERVICE", "KeyringUnavailable", "find_key", "forget", "keep", "key_file", "write_key_file"]
+__all__ = [
+    "ENVIRONMENT",
+    "SERVICE",
+    "KeyringLocked",
+    "KeyringUnavailable",
+    "filed_key",
+    "find_key",
+    "forget",
+    "keep",
+    "key_file",
+    "keyring_key",
+    "named_key",
+    "write_key_file",
+]
 
 ENVIRONMENT = "SPEECHMATICS_API_KEY"
 SERVICE = "dropscribe"
+_IN_A_FILE = "To keep it in a file that only you may read: dropscribe login --file"
 
 
 class KeyringUnavailable(DropscribeError):
     """This machine has no keyring that can be used now."""
 
 
+class KeyringLocked(KeyringUnavailable):
+    """The keyring is locked, and was not unlocked when it was asked for the key."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The keyring that may hold the API key is locked.",
+            fix="Unlock it, then: dropscribe resume. Or keep the key in a file: dropscribe login --file",
+        )
+
+
 def find_key(config: SpeechmaticsConfig) -> str | None:
     """Return the key for the configured address, or None if there is none anywhere.
 
-    Looked for in this order: the environment, `api_key_file`, the OS keyring (under the address), the file that
-    `dropscribe login --file` writes.
+    Looked for in this order: `named_key`, `keyring_key`, `filed_key`.
 
     Raises:
         ConfigError: the key file can't be read, or others may read it.
+        KeyringUnavailable: the keyring can't be asked, or is locked (`KeyringLocked`), and there is no key elsewhere.
+    """
+    if key := named_key(config):
+        return key
+    try:
+        return keyring_key(config) or filed_key()
+    except KeyringUnavailable:
+        if key := filed_key():
+            return key
+        raise
+
+
+def named_key(config: SpeechmaticsConfig) -> str | None:
+    """Return the key from the environment, or else from the file that the config names.
+
+    Raises:
+        ConfigError: that file can't be read, or others may read it.
     """
     if key := os.environ.get(ENVIRONMENT, "").strip():
         return key
-    if config.api_key_file:
-        return _read_key_file(config.api_key_file)
+    return _read_key_file(config.api_key_file) if config.api_key_file else None
+
+
+def keyring_key(config: SpeechmaticsConfig) -> str | None:
+    """Return the key that the OS keyring has under the address. A locked keyring opens a dialog on most desktops.
+
+    Raises:
+        KeyringUnavailable: the keyring can't be asked, or is locked (`KeyringLocked`).
+    """
     try:
-        if kept := keyring.get_password(SERVICE, config.url):
-            return kept
-    except (keyring.errors.KeyringError, RuntimeError):  # RuntimeError: no backend at all
-        pass
+        return keyring.get_password(SERVICE, config.url)
+    except keyring.errors.KeyringLocked:
+        raise KeyringLocked from None
+    except RuntimeError:  # no backend at all, NoKeyringError
+        return None
+    except keyring.errors.KeyringError as error:
+        raise KeyringUnavailable(f"The keyring can't be asked for the API key: {error}.", fix=_IN_A_FILE) from None
+
+
+def filed_key() -> str | None:
+    """Return the key that `dropscribe login --file` has written.
+
+    Raises:
+        ConfigError: that file can't be read, or others may read it.
+    """
     return _read_key_file(str(key_file())) if key_file().exists() else None
 
 
@@ -56,10 +114,15 @@ def keep(key: str, url: str) -> None:
     """
     try:
         keyring.set_password(SERVICE, url, key)
+    except keyring.errors.KeyringLocked:
+        raise KeyringUnavailable(
+            "The keyring is locked. Nothing was kept.",
+            fix=f"Unlock it and repeat this. {_IN_A_FILE}",
+        ) from None
     except (keyring.errors.KeyringError, RuntimeError) as error:
         raise KeyringUnavailable(
             f"There is no keyring to keep the key in ({error}). Nothing was kept.",
-            fix="To keep it in a file that only you may read: dropscribe login --file",
+            fix=_IN_A_FILE,
         ) from None
 
 

@@ -168,12 +168,12 @@ class Control:
     async def resume(self) -> None:
         """Let submission go on."""
         await self._ledger(Ledger.unhold, PAUSE)
-        await self._holds_changed()
+        await self._holds_changed(by_person=True)
 
     async def lift(self, name: str) -> bool:
         """Lift a hold by its name; returns whether it was there."""
         lifted = await self._ledger(Ledger.unhold, name)
-        await self._holds_changed()
+        await self._holds_changed(by_person=True)
         return lifted
 
     async def retry(self, uid: str) -> dict[str, Any]:
@@ -342,5 +342,9 @@ class Control:
     async def _describe_recent(self, entry: Entry) -> dict[str, Any]:
         return describe_done(entry, await self._ledger(Ledger.outputs, entry.id))
 
-    async def _holds_changed(self) -> None:
+    async def _holds_changed(self, *, by_person: bool = False) -> None:
+        if by_person:
+            for account in self._accounts:
+                account.ask_again()
+            self._scheduler.holds.ask_now()
         await self._scheduler.refresh_holds()

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 from service.background.steps import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.background.spec import ServiceSpec
     from service.background.steps import Command, Step
 
-__all__ = ["Background", "UnitState", "background_of_this_machine", "config_home"]
+__all__ = ["Background", "UnitState", "background_of_this_machine", "config_home", "missing_program"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class UnitState:
         at_login: whether it starts at login; None where the manager can't tell.
         pid: of the running daemon, where the manager says it.
         detail: in the manager's own words.
+        missing: the program that it would start, if that isn't there any more.
     """
 
     installed: bool
@@ -34,6 +37,18 @@ class UnitState:
     at_login: bool | None
     pid: int | None = None
     detail: str = ""
+    missing: Path | None = None
+
+    @property
+    def fix(self) -> str:
+        """What a person can do where the program was removed; else empty."""
+        if self.missing is None:
+            return ""
+        return (
+            f"Its program, {self.missing}, or the Python that runs it, was removed. "
+            "Install Dropscribe again, then: dropscribe service install. "
+            "To remove what is left of the service: dropscribe service uninstall"
+        )
 
 
 class Background(Protocol):
@@ -106,3 +121,17 @@ def _known(log: Path, scratch: Path) -> Background | None:
 
         found = Systemd(config_home=config_home())
     return found
+
+
+def missing_program(argv: Sequence[str]) -> Path | None:
+    """Return the first of the programs that a service starts which isn't there; None if they are.
+
+    Args:
+        argv: the service's command; with a supervisor, the daemon's own command comes after `--`.
+    """
+    words = list(argv)
+    programs = [words[:1], words[words.index("--") + 1 :][:1] if "--" in words else []]
+    for program in (Path(name) for found in programs for name in found):
+        if program.is_absolute() and not program.exists():
+            return program
+    return None

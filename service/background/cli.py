@@ -171,7 +171,8 @@ def status(
     daemon = ControlClient.from_state(settings.paths)
     if as_json:
         facts = {name: getattr(state, name) for name in ("installed", "running", "at_login", "pid", "detail")}
-        print_json({"manager": background.name, **facts, "url": daemon and daemon.url})
+        missing = str(state.missing) if state.missing else None
+        print_json({"manager": background.name, **facts, "missing": missing, "url": daemon and daemon.url})
     else:
         say(_status_words(background.name, state, daemon.url if daemon else None))
     if not state.running:
@@ -255,7 +256,10 @@ def _status_words(manager: str, state: UnitState, url: str | None) -> str:
     if state.running:
         words += [f"Running{f' as process {state.pid}' if state.pid else ''}: {state.detail}."]
     else:
-        words += [f"Not running: {state.detail}. `dropscribe service logs` says why; `dropscribe service start`."]
+        why = "" if state.missing else " `dropscribe service logs` says why; `dropscribe service start`."
+        words += [f"Not running: {state.detail}.{why}"]
+    if state.fix:
+        words += [state.fix]
     if url and state.running:
         words += [f"Its page: `dropscribe open` ({url})."]
     return "\n".join(words)

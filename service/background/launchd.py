@@ -9,8 +9,9 @@ from __future__ import annotations
 import plistlib
 import re
 from typing import TYPE_CHECKING, Any
+from xml.parsers.expat import ExpatError
 
-from service.background.base import UnitState
+from service.background.base import UnitState, missing_program
 from service.background.spec import template_text
 from service.background.steps import Command, FileChange, read, run, sealed
 
@@ -87,7 +88,8 @@ class Launchd:
 
     def state(self) -> UnitState:
         """Ask launchd."""
-        installed = read(self.daemon) is not None
+        agent = read(self.daemon)
+        installed = agent is not None
         ran = self._execute(("launchctl", "print", f"{self._domain}/{DAEMON}"))
         off = self._execute(("launchctl", "print-disabled", self._domain))
         disabled = re.search(rf'"{re.escape(DAEMON)}" => (?:true|disabled)', off.out) is not None
@@ -99,6 +101,7 @@ class Launchd:
             at_login=installed and not disabled,
             pid=int(pid[1]) if pid else None,
             detail=state[1].strip() if state else "not loaded",
+            missing=missing_program(_command_of(agent)) if agent is not None else None,
         )
 
     def logs(self, *, lines: int, follow: bool) -> Command | Path:  # noqa: ARG002 - the file is read by the caller
@@ -127,3 +130,12 @@ def _render(template: str, argv: tuple[str, ...], spec: ServiceSpec) -> str:
     values["EnvironmentVariables"] = dict(spec.environment)
     text = plistlib.dumps(values, sort_keys=False).decode()
     return sealed(text, comment=("<!-- ", " -->"))
+
+
+def _command_of(agent: bytes) -> list[str]:
+    """Return what an agent starts; empty if it was edited into something else."""
+    try:
+        found = plistlib.loads(agent)["ProgramArguments"]
+    except (ValueError, KeyError, TypeError, plistlib.InvalidFileException, ExpatError):
+        return []
+    return [str(word) for word in found]

@@ -24,6 +24,11 @@ __all__ = ["Supervisor", "main", "next_start", "rotate"]
 # 78, EX_CONFIG of sysexits(3): the config or the ledger can't be used. 2: the command line is wrong, or no
 # folder is watched.
 _USELESS_AGAIN = frozenset({2, 78})
+_INSTALL = "dropscribe service install"
+_NOT_FOUND = 127
+"""The status of a command that isn't there, as in a shell."""
+_MOST_MISSES = 5
+"""An update may take the program away for a while; one that stays away so long was removed."""
 _FIRST_DELAY = 5.0
 _LONGEST_DELAY = 300.0
 _HEALTHY_AFTER = 600.0  # seconds of life after which earlier failures no longer count
@@ -42,7 +47,7 @@ def next_start(status: int, *, lived: float, failures: int) -> tuple[float, int]
     Returns:
         Seconds to wait before the next start and the new number of failures; None: no other start.
     """
-    if status == 0 or status in _USELESS_AGAIN:
+    if status == 0 or status in _USELESS_AGAIN or (status == _NOT_FOUND and failures >= _MOST_MISSES):
         return None
     failures = 1 if lived >= _HEALTHY_AFTER else failures + 1
     return min(_FIRST_DELAY * 2 ** min(failures - 1, 10), _LONGEST_DELAY), failures
@@ -104,6 +109,9 @@ class Supervisor:
                 self._child = subprocess.Popen(  # noqa: S603 - the command that `service install` wrote down
                     self._argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, creationflags=_no_window()
                 )
+            except FileNotFoundError:
+                log.write(f"{self._argv[0]} was removed. Install Dropscribe again, then: {_INSTALL}\n".encode())
+                return _NOT_FOUND
             except OSError as error:
                 log.write(f"{self._argv[0]} can't be started: {error.strerror}.\n".encode())
                 return 1

@@ -7,15 +7,15 @@ Specification 1.5, "The Exec key".
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.background.base import UnitState
+from service.background.base import UnitState, missing_program
 from service.background.spec import fill, template_text
 from service.background.steps import Command, FileChange, ServiceError, hint, read, run, sealed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from service.background.spec import ServiceSpec
     from service.background.steps import Ran, Step
@@ -25,6 +25,8 @@ __all__ = ["UNIT", "Systemd", "desktop_exec", "quote", "render_autostart", "rend
 UNIT = "dropscribe.service"
 _PLAIN_WORD = re.compile(r"[\w@+,./:=-]+", re.ASCII)
 _COMMENT = ("# ", "")
+_NOT_FOUND = frozenset({"203", "127"})
+"""Exit statuses of systemd and of a shell that could not execute the program."""
 
 
 class Systemd:
@@ -100,6 +102,7 @@ class Systemd:
             "MainPID",
             "Result",
             "ExecMainStatus",
+            "ExecStart",
         )
         command = _systemctl("show", UNIT, f"--property={','.join(names)}")
         ran = self._execute(command.argv)
@@ -183,12 +186,23 @@ def _state(facts: Mapping[str, str], *, at_login: bool) -> UnitState:
     active, sub = facts.get("ActiveState", ""), facts.get("SubState", "")
     pid = int(facts.get("MainPID", "0") or 0)
     detail = f"{active} ({sub})" if sub else active
-    if facts.get("Result", "success") != "success":
+    failed = facts.get("Result", "success") != "success"
+    if failed:
         detail += f", last result: {facts['Result']}, exit status {facts.get('ExecMainStatus', '?')}"
+    missing = _missing(facts.get("ExecStart", ""), facts.get("ExecMainStatus", "") if failed else "")
     return UnitState(
         installed=facts.get("LoadState") == "loaded",
         running=active in {"active", "activating", "reloading", "deactivating"} and pid != 0,
         at_login=at_login,
         pid=pid or None,
         detail=detail,
+        missing=missing,
     )
+
+
+def _missing(exec_start: str, failed_with: str) -> Path | None:
+    """Return the unit's program if it, or the interpreter that its first line names, is not there any more."""
+    found = re.match(r"\{ path=(.*?) ; argv\[\]=", exec_start)
+    if found is None:
+        return None
+    return Path(found[1]) if failed_with in _NOT_FOUND else missing_program([found[1]])

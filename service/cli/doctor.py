@@ -77,6 +77,7 @@ def _examine(settings: Settings) -> Iterator[Finding]:
         yield from _folders(settings.config)
     yield from _ledger(settings)
     yield from _daemon(settings)
+    yield from _service(settings)
     if not trouble:
         yield from _local_engine(settings.config)
         yield from _speakers(settings.config)
@@ -168,6 +169,17 @@ def _daemon(settings: Settings) -> Iterator[Finding]:
     for folder in snapshot["folders"]:
         if (folder["reason"] or folder["fix"]) and folder["path"] not in needing:
             yield Finding("note", f"folder: {folder['path']}: {folder['reason']}", folder["fix"])
+
+
+def _service(settings: Settings) -> Iterator[Finding]:
+    from service.background.base import background_of_this_machine  # noqa: PLC0415 - light start
+
+    try:
+        state = background_of_this_machine(settings.paths.root).state()
+    except (DropscribeError, OSError):
+        return  # no service manager here, or none that answers: nothing is installed with it
+    if state.installed and state.missing:
+        yield Finding("bad", "service: it can't start, because its program is gone", state.fix)
 
 
 def _local_engine(config: Config) -> Iterator[Finding]:

@@ -97,10 +97,13 @@ def add(
 
 def _next_step(settings: Settings, *, cloud: bool, language: str | None) -> str:
     from service.dashboard.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
-    from service.keys import find_key  # noqa: PLC0415 - same
+    from service.keys import KeyringUnavailable, find_key  # noqa: PLC0415 - same
 
-    if cloud and not find_key(settings.config.speechmatics):
-        return "Now give it your API key: dropscribe login"
+    try:
+        if cloud and not find_key(settings.config.speechmatics):
+            return "Now give it your API key: dropscribe login"
+    except KeyringUnavailable as error:
+        return str(error)
     if not cloud and language not in {None, "en"} and settings.config.local.model == "tiny.en":
         return 'The packaged model knows English only: name another in the config, as in [local] model = "small"'
     if ControlClient.from_state(settings.paths) is None:

@@ -74,6 +74,7 @@ class Account:
         url: where it is; None for one on this machine.
         any_key: whether every key sees all of its jobs, as at the server that Dropscribe runs itself.
         tells_progress: whether its server says how far a job is.
+        ask_again: called when a person wants to go on: what was put off, like asking a locked keyring, is due again.
         salt: of the ledger, for digests of keys; the scheduler fills it in.
         away: ids of entries that are HELD because their jobs belong to another key than the present one.
         troubles: how many times in a row it was paused without a job being accepted.
@@ -96,6 +97,7 @@ class Account:
     upload_limit: int = 1_000_000_000
     url: str | None = None
     any_key: bool = False
+    ask_again: Callable[[], None] = lambda: None
     tells_progress: bool = False
     salt: bytes = b""
     away: set[int] = field(default_factory=set)

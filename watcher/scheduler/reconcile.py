@@ -20,6 +20,7 @@ from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler.account import KEY_BACK
+from watcher.scheduler.retry import fix_of_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -155,8 +156,7 @@ class Reconciler:
                 return await self._hold_all(attempts, error)
             return _AFTER_TROUBLE
         except (sm.AuthenticationError, sm.PermissionDenied, sm.ConfigurationError) as error:
-            fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
-            await self._holds.stop(self._account, str(error), fix)
+            await self._holds.stop(self._account, str(error), fix_of_key(error))
             return _AFTER_TROUBLE
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
             _log.info("cannot list jobs yet", account=self._account.name, why=str(error))

@@ -25,6 +25,7 @@ __all__ = [
     "backoff",
     "decide",
     "fault_delay",
+    "fix_of_key",
     "is_the_services_fault",
 ]
 
@@ -137,7 +138,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case sm.SubmissionUnknown():
             return Look(str(error))
         case sm.AuthenticationError() | sm.PermissionDenied() | sm.ConfigurationError():
-            return StopAccount(str(error), "Give a valid API key: dropscribe login. Submission then goes on by itself.")
+            return StopAccount(str(error), fix_of_key(error))
         case sm.Redirected() | sm.NotFound() | sm.Gone():
             return StopAccount(str(error), "Check `url` in [speechmatics] of the config.")
         case sm.RateLimited():
@@ -169,6 +170,12 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
 def fault_delay(attempts: int) -> float:
     """Seconds to wait after Dropscribe itself failed for the `attempts`-th time: doubling from a minute to an hour."""
     return float(min(FIRST_FAULT_DELAY * 2 ** min(max(attempts - 1, 0), 20), LONGEST_FAULT_DELAY))
+
+
+def fix_of_key(error: Exception) -> str:
+    """What a person can do where the key is refused, or can't be had: the error says it where it knows better."""
+    fix = getattr(error, "fix", "") or "Give a valid API key: dropscribe login."
+    return f"{fix} Submission then goes on by itself."
 
 
 def throttle_delay(throttled: int) -> float:

@@ -13,7 +13,7 @@ from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.loops import keep_going, wait_for
-from watcher.scheduler.retry import TRIED_AGAIN, backoff, fault_delay
+from watcher.scheduler.retry import TRIED_AGAIN, backoff, fault_delay, fix_of_key
 
 if TYPE_CHECKING:
     import random
@@ -219,8 +219,7 @@ class Tracker:
                 await self._hold(entry, f"Its transcript can't be fetched: {why}", job_over=over)
                 return True
             if isinstance(error, sm.AuthenticationError | sm.PermissionDenied | sm.ConfigurationError):
-                fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
-                await self._holds.stop(self._account, why, fix)
+                await self._holds.stop(self._account, why, fix_of_key(error))
             if entry.reason != why:
                 await self._ledger(Ledger.annotate, entry, reason=why, fix=getattr(error, "fix", ""))
         except IllegalMove:
@@ -311,8 +310,7 @@ class Tracker:
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
             _log.info("listing again later", account=self._account.name, why=str(error))
             if isinstance(error, sm.AuthenticationError | sm.PermissionDenied | sm.ConfigurationError):
-                fix = "Give a valid API key: dropscribe login. Everything then goes on by itself."
-                await self._holds.stop(self._account, str(error), fix)
+                await self._holds.stop(self._account, str(error), fix_of_key(error))
             for entry in entries[:LONG_POLLS]:  # the list may stay broken: each can still be asked for by its id
                 self._start(group, entry)
             await asyncio.sleep(self._pause_after(error, 3))

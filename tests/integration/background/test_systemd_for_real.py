@@ -105,6 +105,17 @@ def test_the_life_of_the_service(manager, installed_program):  # noqa: PLR0915 -
     apply(systemd.plan_start(), execute=manager.run)
     assert systemd.state().running
     assert len(starts(folder)) == count + 1
+
+    # The program is removed: systemd gives up, and the state says what is missing.
+    aside = installed_program.rename(folder / "aside")
+    os.kill(until(lambda: systemd.state().pid), signal.SIGKILL)
+    active = ("systemctl", "--user", "show", UNIT, "--property=ActiveState")
+    until(lambda: manager.run(active).out == "ActiveState=failed")
+    assert systemd.state().missing is not None
+    assert "dropscribe service install" in systemd.state().fix
+    aside.rename(installed_program)
+    apply(systemd.plan_start(), execute=manager.run)
+    assert systemd.state().missing is None
     apply(systemd.plan_stop(), execute=manager.run)
     assert not systemd.state().running
     apply(systemd.plan_at_login(on=False), execute=manager.run)

@@ -69,7 +69,8 @@ def test_a_key_is_kept_found_and_forgotten(use):
 
 def test_without_a_keyring_a_file_is_offered_and_nothing_is_kept(use):
     use(LockedKeyring())
-    assert keys.find_key(CONFIG) is None
+    with pytest.raises(keys.KeyringLocked, match=r"locked\..*dropscribe resume"):
+        keys.find_key(CONFIG)
     with pytest.raises(keys.KeyringUnavailable, match="--file"):
         keys.keep("secret", URL)
     file = keys.write_key_file("secret")
