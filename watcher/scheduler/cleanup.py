@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import send2trash
 
 from watcher import speechmatics as sm
-from watcher.errors import DropscribeError, EngineUnavailable, RecordingError
+from watcher.errors import DropscribeError, EngineUnavailable, RecordingError, sentences
 from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.loops import wait_for
-from watcher.scheduler.put_away import put_away
+from watcher.scheduler.put_away import put_away, restore
 from watcher.scheduler.retry import backoff
 from watcher.transcripts.files import Files
 
@@ -115,13 +115,15 @@ class Cleaner:
     async def _put_away(self, cleanup: Cleanup, entry: Entry) -> str:
         """Do what `after` says; returns what became of the recording."""
         folder = self._settings_of(entry)
-        if folder is None or folder.after != cleanup.what:
-            return f"The recording stays where it is: its folder's `after` is not {cleanup.what} any more."
-        if entry.path != cleanup.path:
-            return "The recording stays where it is: it was moved meanwhile."
         outputs = await self._ledger(Ledger.outputs, entry.id)
         try:
-            return await asyncio.to_thread(put_away, entry, cleanup.what, folder, outputs, files=self._files)
+            if folder is not None and folder.after == cleanup.what and entry.path == cleanup.path:
+                return await asyncio.to_thread(put_away, entry, cleanup.what, folder, outputs, files=self._files)
+            note = await asyncio.to_thread(restore, cleanup.path or entry.path, files=self._files)
+            why = f"its folder's `after` is not {cleanup.what} any more."
+            if folder is not None and folder.after == cleanup.what:
+                why = "it was moved meanwhile."
+            return sentences(f"The recording stays where it is: {why}", note and f"Besides, {note}")
         except RecordingError as error:
             return f"The recording stays where it is: {error.message}"
         except DropscribeError as error:

@@ -1,7 +1,11 @@
 """What `after` says is done with a recording, once its outputs are safe: moved, put into the trash, or deleted.
 
-Each step may be the process's last, and may be repeated: at any instant the recording is whole at its old place or at
-the new one, and nothing that stands at the new one is replaced.
+Before anything that can't be undone, the file is opened and verified (by its content, where its change time does not
+prove it), set aside under a hidden name, and compared with what was verified: only that very file is deleted or moved.
+What is not the recording is put back.
+
+Each step may be the process's last, and may be repeated: at any instant the recording is whole at its old place, at the
+new one, or set aside, from where the next run puts it back; and nothing that stands at any of these is replaced.
 """
 
 from __future__ import annotations
@@ -10,26 +14,43 @@ import errno
 import hashlib
 import os
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import send2trash
 
 from watcher.errors import NotWritable, RecordingError, SourceChanged
+from watcher.folders.writers import open_for_writing
+from watcher.nofollow import folder_below
+from watcher.scheduler.aside import NO_RENAME, aside_name, put_back, set_aside
+from watcher.scheduler.open_recording import same_file, verified
 from watcher.scheduler.presence import exists
 from watcher.transcripts.publish import publish, release_reserved
 from watcher.transcripts.tempfiles import TempFile, clean_stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from watcher.models import Entry, Output, WatchFolder
     from watcher.transcripts.files import Files
 
-__all__ = ["move", "put_away"]
+__all__ = ["put_away", "restore"]
 
 _PIECE = 1 << 20
-_NO_RENAME = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
+_COPY_INSTEAD = NO_RENAME | {errno.EXDEV}
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A recording to put away: where to (None: nowhere), and what `fstat` said when it was verified."""
+
+    entry: Entry
+    folder: WatchFolder
+    target: Path | None
+    status: os.stat_result
+    files: Files
 
 
 def put_away(entry: Entry, after: str, folder: WatchFolder, outputs: Sequence[Output], *, files: Files) -> str:
@@ -49,6 +70,8 @@ def put_away(entry: Entry, after: str, folder: WatchFolder, outputs: Sequence[Ou
         RecordingError: it stays where it is, for good.
         OutputError, OSError: it can't be done now.
     """
+    if note := restore(entry.path, files=files):
+        raise RecordingError(note)
     for place in (entry.root, *(output.path.parent for output in outputs)):
         if not place.is_dir():
             raise NotWritable(f"The folder {place} is not there.")
@@ -57,20 +80,97 @@ def put_away(entry: Entry, after: str, folder: WatchFolder, outputs: Sequence[Ou
         if target and _is_same(entry, target, files):
             return f"The recording was moved to {target}."
         return "The recording is not at its path any more."
-    if not _is_same(entry, entry.path, files):
-        raise SourceChanged("it changed after it was transcribed.")
+    work = _Work(entry, folder, target, _verify(entry), files)
+    _check_outputs(outputs)
+    if after == "trash":
+        return _trash(work)
+    with folder_below(entry.root, entry.path.parent) as place:
+        _set_aside_and_finish(work, place)
+    if target:
+        return f"The recording was moved to {target}."
+    return "The recording was deleted, as its folder's `after` says."
+
+
+def restore(path: Path, *, files: Files) -> str:
+    """Put back what a killed run left set aside.
+
+    Args:
+        path: the recording's own path.
+        files: the file system.
+
+    Returns:
+        What to tell the person, where something else had taken its name; empty if all is as it was.
+
+    Raises:
+        OSError: it can't be put back now.
+    """
+    aside = path.with_name(aside_name(path.name))
+    try:
+        left = files.lstat(aside)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    if exists(path) and (not left.st_size or os.path.samestat(left, files.lstat(path))):
+        files.unlink(aside)  # a name that was only reserved, or a second one of the same file
+        return ""
+    place = put_back(files, aside, path)
+    if place == path:
+        return ""
+    return f"another file took its name while it was set aside; it is {place.name} now, and both are kept."
+
+
+def _verify(entry: Entry) -> os.stat_result:
+    """Check that what was transcribed is at the entry's path, and that nobody is writing to it."""
+    try:
+        with verified(entry) as recording:
+            if open_for_writing(recording.descriptor):
+                raise NotWritable(f"A program has {entry.path} open for writing.")
+            return recording.status
+    except SourceChanged as error:
+        raise SourceChanged(f"it is not what was transcribed: {error.message}") from error
+
+
+def _check_outputs(outputs: Sequence[Output]) -> None:
     for output in outputs:
         if not exists(output.path):
             raise RecordingError(f"its transcript {output.path.name} is not there any more.")
-    if target:
-        move(entry, target, files=files)
-        return f"The recording was moved to {target}."
-    if after == "delete":
-        files.unlink(entry.path)
-        files.fsync_folder(entry.path.parent)
-        return "The recording was deleted, as its folder's `after` says."
-    send2trash.send2trash(entry.path)
+
+
+def _trash(work: _Work) -> str:
+    """Put it into the trash under its own name, so that it can be restored to its place."""
+    if not same_file(work.files.lstat(work.entry.path), work.status):
+        raise SourceChanged("it changed after it was transcribed.")
+    send2trash.send2trash(work.entry.path)
     return "The recording was put into the trash."
+
+
+def _set_aside_and_finish(work: _Work, place: Path) -> None:
+    path = place / work.entry.path.name
+    aside = path.with_name(aside_name(path.name))
+    try:
+        set_aside(work.files, path, aside)
+        _check_aside(aside, work.status, work.files)
+        if work.target:
+            _move(work, aside, work.target)
+        else:
+            work.files.unlink(aside)
+            work.files.fsync_folder(place)
+    except Exception as error:
+        note = restore(path, files=work.files)
+        if note and isinstance(error, RecordingError):
+            raise type(error)(f"{error.message} Besides, {note}") from error
+        raise
+
+
+def _check_aside(aside: Path, status: os.stat_result, files: Files) -> None:
+    """Check that what was set aside is what was verified, and that nobody has begun to write to it."""
+    descriptor = files.open(aside)
+    try:
+        if not same_file(files.fstat(descriptor), status):
+            raise SourceChanged("another file took its place, or it was written to, just before.")
+        if open_for_writing(descriptor):
+            raise NotWritable("A program has just opened it for writing.")
+    finally:
+        files.close(descriptor)
 
 
 def _target(entry: Entry, after: str, folder: WatchFolder) -> Path:
@@ -87,54 +187,65 @@ def _is_same(entry: Entry, path: Path, files: Files) -> bool:
     return (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns)
 
 
-def move(entry: Entry, target: Path, *, files: Files) -> None:
-    """Move a recording; across file systems by a copy that is whole, on the disk and compared before it counts.
+def _move(work: _Work, aside: Path, target: Path) -> None:
+    """Move what was set aside; across file systems by a copy that is whole and on the disk before it counts.
 
     Raises:
         RecordingError: something else stands at the target, or the recording is not what it was.
         OSError: it can't be moved now.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        files.rename_noreplace(entry.path, target)
-    except OSError as error:
-        if not isinstance(error, FileExistsError) and error.errno not in _NO_RENAME:
-            raise
-        is_copied = _is_copied(entry, target, files)
-        clean_stale(files, target.parent, files.listdir(target.parent))
-        if not is_copied:
-            _copy(entry, target, files)
-        if not _is_same(entry, entry.path, files):
-            raise SourceChanged(f"it changed while it was copied; what it was is at {target}.") from None
-        files.unlink(entry.path)
-    files.fsync_folder(target.parent)
-    files.fsync_folder(entry.path.parent)
+    entry, files = work.entry, work.files
+    with _opened_target(work, target) as place:
+        new = place / target.name
+        try:
+            files.rename_noreplace(aside, new)
+        except OSError as error:
+            if not isinstance(error, FileExistsError) and error.errno not in _COPY_INSTEAD:
+                raise
+            is_copied = _is_copied(entry, new, target, files)
+            clean_stale(files, place, files.listdir(place))
+            if not is_copied:
+                _copy(entry, aside, new, files)
+            if not same_file(files.lstat(aside), work.status):
+                raise SourceChanged(f"it changed while it was copied; what it was is at {target}.") from None
+            files.unlink(aside)
+        files.fsync_folder(place)
+        files.fsync_folder(aside.parent)
 
 
-def _is_copied(entry: Entry, target: Path, files: Files) -> bool:
+def _opened_target(work: _Work, target: Path) -> AbstractContextManager[Path]:
+    """Open the folder that a recording is moved to, made where it is missing; no link below its root is followed."""
+    directory = target.parents[len(work.entry.path.relative_to(work.entry.root).parts) - 1]
+    below = directory.is_relative_to(work.folder.path) and ".." not in directory.parts
+    root = work.folder.path if below else directory
+    root.mkdir(parents=True, exist_ok=True)
+    return folder_below(root, target.parent, mkdir=work.files.mkdir)
+
+
+def _is_copied(entry: Entry, new: Path, target: Path, files: Files) -> bool:
     """Whether a copy that a killed process made stands at the target already; RecordingError if something else does."""
-    if not exists(target) or release_reserved(files, target):
+    if not exists(new) or release_reserved(files, new):
         return False
-    if not _is_same(entry, target, files) or _digest(target) != entry.fingerprint.sha256:
+    if not _is_same(entry, new, files) or _digest(new) != entry.fingerprint.sha256:
         raise RecordingError(f"something stands at {target} already.")
     return True
 
 
-def _copy(entry: Entry, target: Path, files: Files) -> None:
+def _copy(entry: Entry, aside: Path, new: Path, files: Files) -> None:
     digest = hashlib.sha256()
 
     def pieces() -> Iterator[bytes]:
-        for piece in _pieces(entry.path):
+        for piece in _pieces(aside):
             digest.update(piece)
             yield piece
 
-    mode = files.lstat(entry.path).st_mode & 0o777
-    with TempFile(files, target.parent, pieces(), mode=mode) as temp:
+    mode = files.lstat(aside).st_mode & 0o777
+    with TempFile(files, new.parent, pieces(), mode=mode) as temp:
         if digest.hexdigest() != entry.fingerprint.sha256:
             raise SourceChanged("it changed after it was transcribed.")
-        shutil.copystat(entry.path, temp.path)
-        publish(files, temp, target)
-        files.fsync_folder(target.parent)
+        shutil.copystat(aside, temp.path)
+        publish(files, temp, new)
+        files.fsync_folder(new.parent)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """What follows a transcript, deleting the job and putting the recording away, is done even if a crash comes between."""
 
 import asyncio
+import os
 
 import pytest
 
@@ -9,6 +10,7 @@ from tests.support.changing_keys import PROJECTS, daemon_with
 from tests.support.daemon_bench import until
 from tests.support.fault_server import Fault
 from watcher.models import EntryState
+from watcher.scheduler.aside import aside_name
 from watcher.scheduler.cleanup import Cleaner
 
 pytestmark = pytest.mark.anyio
@@ -60,6 +62,35 @@ async def test_a_crash_before_the_recording_is_put_away_does_not_leave_it(bench,
         await it.run()
         assert len(it.server.jobs) == 1, "what was put away is not transcribed again"
         assert not left(it)
+
+
+@pytest.mark.parametrize("after", ["delete", "move:done", "keep"])
+async def test_what_a_killed_run_left_aside_is_finished_or_put_back(bench, monkeypatch, after):
+    async with bench(folder={"after": "delete" if after == "keep" else after}) as it:
+        path = it.record("a.wav")
+        content = path.read_bytes()
+        await run_until_done_and_crash(it, monkeypatch, "a.wav")
+        path.rename(path.with_name(aside_name(path.name)))
+        it.folder["after"] = after
+        await it.run()
+        assert not path.with_name(aside_name(path.name)).exists()
+        assert path.exists() == (after == "keep")
+        kept = {"delete": None, "move:done": it.inbox / "done" / "a.wav", "keep": path}[after]
+        assert kept is None or kept.read_bytes() == content
+        assert len(it.server.jobs) == 1
+        assert not left(it)
+
+
+async def test_another_file_of_the_same_size_and_time_is_kept_and_explained(bench, monkeypatch):
+    async with bench(folder={"after": "delete"}) as it:
+        path = it.record("a.wav")
+        await run_until_done_and_crash(it, monkeypatch, "a.wav")
+        found, other = path.lstat(), path.read_bytes()[::-1]
+        path.write_bytes(other)
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+        await it.run()
+        assert path.read_bytes() == other
+        assert "replaced by other content of the same size and time" in it.reasons("a.wav")[-1]
 
 
 async def test_copies_are_put_away_each_and_paid_once(bench):

@@ -4,6 +4,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -11,10 +13,12 @@ from tests.support.faulty_files import Fault, FaultyFiles, Killed, at
 from watcher.errors import NotWritable, RecordingError, SourceChanged
 from watcher.models import Engine, Entry, EntryState, Fingerprint, Output, OutputFormat, WatchFolder
 from watcher.scheduler import put_away as module
+from watcher.scheduler.aside import aside_name
 from watcher.scheduler.put_away import put_away
 from watcher.transcripts.files import Files
 
 CONTENT = b"a recording" * 1000
+ASIDE = ".a.wav.dropscribe-aside"
 MTIME = 1_700_000_000_123_456_789
 
 
@@ -45,8 +49,8 @@ def entry_of(folder):
 
 
 def places(folder):
-    """Where the recording is, whole."""
-    found = [folder / "sub" / "a.wav", folder / "done" / "sub" / "a.wav"]
+    """Where the recording is, whole: at its place, at its new one, or set aside."""
+    found = [folder / "sub" / "a.wav", folder / "done" / "sub" / "a.wav", folder / "sub" / ASIDE]
     return [path for path in found if path.exists() and path.read_bytes() == CONTENT]
 
 
@@ -138,9 +142,9 @@ def test_a_folder_that_is_not_there_says_nothing(folder, tmp_path):
 def test_what_changes_during_a_long_copy_is_not_removed(folder, monkeypatch):
     real = module._copy
 
-    def slow_copy(entry, target, files):
-        real(entry, target, files)
-        entry.path.write_bytes(b"a new take")
+    def slow_copy(entry, aside, new, files):
+        real(entry, aside, new, files)
+        aside.write_bytes(b"a new take")
 
     monkeypatch.setattr(module, "_copy", slow_copy)
     with pytest.raises(SourceChanged):
@@ -160,3 +164,140 @@ def test_the_trash_gets_it(folder, monkeypatch):
     monkeypatch.setattr(module.send2trash, "send2trash", lambda path: binned.append(path.name) or path.unlink())
     assert "trash" in put(folder, "trash")
     assert binned == ["a.wav"]
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("error", [None, errno.EIO, errno.EROFS])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_wherever_a_deletion_fails_it_is_whole_or_gone_and_never_hidden_for_long(tmp_path, kind, error, when):
+    number = 0
+    struck = True
+    while struck:
+        root = record(tmp_path / str(number))
+        files = FaultyFiles(at(number, Fault(error, after=when == "after")), **FILE_SYSTEMS[kind])
+        done = False
+        with contextlib.suppress(Killed, OSError):
+            put(root, "delete", files=files)
+            done = True
+        struck = len(files.steps) > number
+        assert done or places(root) or "unlink" in files.steps, f"lost at step {number}, {files.steps}"
+        put(root, "delete", files=FaultyFiles(**FILE_SYSTEMS[kind]))
+        assert [path.name for path in (root / "sub").iterdir()] == ["a.txt"], f"after step {number}, {files.steps}"
+        number += 1
+    assert number >= 3
+
+
+def replace_it(source, content):
+    """Put another file of the same size and time in its place."""
+    new = source.with_name("new.tmp")
+    new.write_bytes(content)
+    os.utime(new, ns=(MTIME, MTIME))
+    new.replace(source)
+
+
+@pytest.mark.parametrize("after", ["delete", "trash", "move:done"])
+def test_a_file_of_the_same_size_and_time_is_not_the_recording(folder, after):
+    other = CONTENT[::-1]
+    replace_it(folder / "sub" / "a.wav", other)
+    with pytest.raises(SourceChanged, match="same size and time"):
+        put(folder, after)
+    assert (folder / "sub" / "a.wav").read_bytes() == other
+    assert not (folder / "done").exists()
+
+
+@pytest.mark.parametrize("after", ["delete", "move:done"])
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_what_takes_its_place_between_the_check_and_the_rename_is_put_back(folder, after, kind):
+    source = folder / "sub" / "a.wav"
+    other = CONTENT[::-1]
+    calls = []
+
+    def before(_number, step):
+        if step == "rename_noreplace" and not calls:
+            calls.append(step)
+            replace_it(source, other)
+
+    with pytest.raises(SourceChanged, match="took its place"):
+        put(folder, after, files=FaultyFiles(before=before, **FILE_SYSTEMS[kind]))
+    assert source.read_bytes() == other
+    assert sorted(path.name for path in (folder / "sub").iterdir()) == ["a.txt", "a.wav"]
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+def test_two_files_that_took_its_place_are_both_kept(folder, kind):
+    source = folder / "sub" / "a.wav"
+    seen = []
+
+    def before(_number, step):
+        seen.append(step)
+        if step == "rename_noreplace" and seen.count(step) == 1:
+            replace_it(source, CONTENT[::-1])
+        if step == "open" and seen.count(step) == 1:  # the first is aside by now
+            source.write_bytes(b"a third")
+
+    with pytest.raises(SourceChanged, match=r"it is a \(2\)\.wav now, and both are kept"):
+        put(folder, "delete", files=FaultyFiles(before=before, **FILE_SYSTEMS[kind]))
+    assert source.read_bytes() == b"a third"
+    assert (folder / "sub" / "a (2).wav").read_bytes() == CONTENT[::-1]
+
+
+def test_what_a_killed_run_left_aside_is_put_back_even_if_after_says_keep_now(folder):
+    source = folder / "sub" / "a.wav"
+    source.rename(folder / "sub" / ASIDE)
+    assert not module.restore(source, files=Files())
+    assert places(folder) == [source]
+
+
+def test_what_was_left_aside_does_not_replace_what_has_its_name_now(folder):
+    source = folder / "sub" / "a.wav"
+    source.rename(folder / "sub" / ASIDE)
+    source.write_bytes(b"a new take")
+    with pytest.raises(RecordingError, match=r"a \(2\)\.wav"):
+        put(folder, "delete")
+    assert source.read_bytes() == b"a new take"
+    assert (folder / "sub" / "a (2).wav").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("after", ["delete", "trash", "move:done"])
+def test_a_file_that_a_program_writes_to_waits(folder, after):
+    """The program keeps it open; that of this test is another process, as a writer's own lease would not tell."""
+    script = "import sys; f = open(sys.argv[1], 'ab'); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", script, str(folder / "sub" / "a.wav")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout.readline() == b"open\n"
+        with pytest.raises(NotWritable, match="open for writing"):
+            put(folder, after)
+        writer.stdin.close()
+    assert places(folder) == [folder / "sub" / "a.wav"]
+
+
+def test_another_name_of_the_same_file_stays(folder):
+    (folder / "other.wav").hardlink_to(folder / "sub" / "a.wav")
+    put(folder, "delete")
+    assert not places(folder)
+    assert (folder / "other.wav").read_bytes() == CONTENT
+
+
+def test_a_link_in_its_place_is_left_alone(folder, tmp_path):
+    source = folder / "sub" / "a.wav"
+    source.rename(tmp_path / "private.wav")
+    source.symlink_to(tmp_path / "private.wav")
+    with pytest.raises(SourceChanged, match="symbolic link"):
+        put(folder, "delete")
+    assert source.is_symlink()
+    assert (tmp_path / "private.wav").read_bytes() == CONTENT
+
+
+def test_it_is_not_moved_through_a_folder_that_became_a_link(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "done").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic link"):
+        put(folder, "move:done")
+    assert places(folder) == [folder / "sub" / "a.wav"]
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_name_that_is_too_long_to_be_shown_gets_a_short_one():
+    name = "ä" * 120 + ".wav"
+    assert len(aside_name(name).encode()) <= 255
+    assert aside_name(name) != aside_name("ö" * 120 + ".wav")
