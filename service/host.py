@@ -22,6 +22,7 @@ from watcher.errors import AlreadyRunning, ConfigError, OutputError
 from watcher.events import Event
 from watcher.logs import get_logger
 from watcher.paths import StatePaths
+from watcher.timings import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,12 +31,11 @@ if TYPE_CHECKING:
     from watcher.config import Config
     from watcher.control import Control
     from watcher.models import WatchFolder
+    from watcher.timings import Timings
 
 __all__ = ["Host"]
 
 _log = get_logger("host")
-_CONFIG_LOOK = 2.0
-_STATUS_PAUSE = 1.0
 
 
 class Host:
@@ -47,6 +47,7 @@ class Host:
         once: whether to end when everything that is there has come to its end.
         serve_control: whether to offer the control API and the status page.
         observers: coroutines that follow the daemon (a progress display, notifications, …).
+        timings: all pauses.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Host:
         once: bool = False,
         serve_control: bool = True,
         observers: tuple[Callable[[Control], Awaitable[None]], ...] = (),
+        timings: Timings = DEFAULT,
     ) -> None:
         self.paths = StatePaths(config.state_path)
         self._config = self._settle_state(config)
@@ -65,6 +67,7 @@ class Host:
         self._once = once
         self._serve_control = serve_control and not once
         self._observers = observers
+        self._timings = timings
         self._notifier = Notifier.from_environment()
 
     async def run(self) -> None:
@@ -83,7 +86,8 @@ class Host:
             cloud = CloudConnector(self._config)
             stack.push_async_callback(server.close)
             stack.push_async_callback(cloud.close)
-            daemon = Daemon(self._config, [local_account(server), cloud_account(self._config, cloud)], clock=clock)
+            accounts = [local_account(server), cloud_account(self._config, cloud)]
+            daemon = Daemon(self._config, accounts, clock=clock, timings=self._timings)
             main = asyncio.create_task(daemon.run(once=self._once), name="daemon")
             beside = [
                 asyncio.create_task(server.watch_idle(), name="idle local server"),
@@ -140,7 +144,7 @@ class Host:
                     notifications = Notifications(lambda: self._config.notifications)
                     group.create_task(notifications.follow(control))
                 group.create_task(_feed_watchdog(self._notifier))
-                group.create_task(_tell_manager(self._notifier, control))
+                group.create_task(_tell_manager(self._notifier, control, pause=self._timings.status))
                 self._notifier.ready()
                 group.create_task(asyncio.Event().wait())
 
@@ -157,7 +161,7 @@ class Host:
         seen = _stamp(file)
         exists = file.exists()
         while True:
-            await asyncio.sleep(_CONFIG_LOOK)
+            await asyncio.sleep(self._timings.config)
             found = _stamp(file)
             if found == seen:
                 continue
@@ -205,7 +209,7 @@ async def _feed_watchdog(notifier: Notifier) -> None:
         await asyncio.sleep(notifier.watchdog_interval / 2)
 
 
-async def _tell_manager(notifier: Notifier, control: Control) -> None:
+async def _tell_manager(notifier: Notifier, control: Control, *, pause: float) -> None:
     """Keep the service manager's status line true, looking now and then while things happen."""
     if not notifier.is_listening:
         return
@@ -218,7 +222,7 @@ async def _tell_manager(notifier: Notifier, control: Control) -> None:
                 if event.kind != "progress":
                     ended = False
                     break
-        await asyncio.sleep(_STATUS_PAUSE)
+        await asyncio.sleep(pause)
 
 
 async def _see_to(observer: Awaitable[None]) -> None:

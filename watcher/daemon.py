@@ -24,6 +24,7 @@ from watcher.media import Prober
 from watcher.models import EntryState
 from watcher.paths import StatePaths
 from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler, keep_going
+from watcher.timings import DEFAULT
 from watcher.transcripts import Place, TranscriptStore, TranscriptWriter, target_folder
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from watcher.config import Config
     from watcher.models import Entry, WatchFolder
     from watcher.scheduler import Account
+    from watcher.timings import Timings
 
 __all__ = ["Daemon"]
 
@@ -41,11 +43,6 @@ _READY = frozenset({EntryState.WAITING, EntryState.TRANSCRIBED})
 """States in which an entry waits for the scheduler."""
 _PASSING = {EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.TRANSCRIBED, EntryState.DONE}
 """Moves that the log has no need of: the ledger keeps them, and a transcript that was written has a line of its own."""
-_ONCE_INCOMPLETE = 5.0
-"""Seconds that `run --once` waits for the rest of a file that is cut short."""
-_BASELINE_LOOK = 1.0
-_FINISH_UPLOADS = 5.0
-"""Seconds that uploads under way get when the daemon is stopped; what is cut off makes no job."""
 
 
 class Daemon:
@@ -57,6 +54,7 @@ class Daemon:
         clock: for tests.
         chance: for the spread of delays.
         checkpoint: called with a name around each commit of the ledger; tests stop the process there.
+        timings: all pauses.
 
     Raises (from `run`):
         LedgerError: the ledger can't be used as it is.
@@ -70,6 +68,7 @@ class Daemon:
         clock: Clock | None = None,
         chance: random.Random | None = None,
         checkpoint: Callable[[str], None] | None = None,
+        timings: Timings = DEFAULT,
     ) -> None:
         self._config = config
         self._folders = config.watch_folders()
@@ -77,6 +76,7 @@ class Daemon:
         self._clock = clock or SystemClock()
         self._chance = chance or random.Random()  # noqa: S311 - spreads delays
         self._checkpoint = checkpoint
+        self._timings = timings
         self._ready = asyncio.Event()
         self.paths = StatePaths(config.state_path)
         self.bus = EventBus()
@@ -113,7 +113,8 @@ class Daemon:
                 new_roots=self._new_roots.__contains__,
                 hint=self._warm_up,
                 rescan=self._config.rescan,
-                patience=Patience(incomplete=_ONCE_INCOMPLETE) if once else None,
+                timings=self._timings.folders,
+                patience=Patience(incomplete=self._timings.once_incomplete) if once else None,
             )
             deliverer = Deliverer(
                 ledger,
@@ -122,6 +123,7 @@ class Daemon:
                 place_of=self._place_of,
                 settings_of=self._settings_of,
                 clock=self._clock,
+                delays=self._timings.retry,
             )
             scheduler = Scheduler(
                 ledger,
@@ -138,6 +140,7 @@ class Daemon:
                 clock=self._clock,
                 chance=self._chance,
                 bus=self.bus,
+                timings=self._timings,
             )
             intake = Intake(
                 ledger,
@@ -145,6 +148,7 @@ class Daemon:
                 writer,
                 clock=self._clock,
                 on_new=scheduler.wake,
+                delays=self._timings.retry,
             )
             self.control = Control(
                 ledger,
@@ -218,12 +222,12 @@ class Daemon:
             await watch.scan_complete()
             await intake.drained()
             quiet = quiet + 1 if await scheduler.is_quiet() else 0
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(self._timings.once_quiet)
 
     async def _finish_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
         """Once all that was in a folder is in the ledger, what comes later is new. Folders may come later too."""
         while True:
-            await asyncio.sleep(_BASELINE_LOOK)
+            await asyncio.sleep(self._timings.baseline)
             await self._note_baselines(ledger, watch, intake)
 
     async def _note_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
@@ -236,7 +240,7 @@ class Daemon:
         """Let uploads finish for a few seconds, then cancel; nothing that is cut off is lost or paid."""
         scheduler.stop_claiming()
         with suppress(TimeoutError):
-            async with asyncio.timeout(_FINISH_UPLOADS):
+            async with asyncio.timeout(self._timings.finish_uploads):
                 while scheduler.uploads and not any(task.done() for task in work):  # noqa: ASYNC110 - same
                     await asyncio.sleep(0.05)
         for task in work:

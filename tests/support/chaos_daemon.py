@@ -23,7 +23,7 @@ import time
 import traceback
 from pathlib import Path
 
-from tests.support.daemon_bench import Bench, make_fast, quick_client
+from tests.support.daemon_bench import Bench, quick_client
 from watcher import logs
 from watcher.transcripts.files import Files
 
@@ -101,7 +101,6 @@ def child(order, told):
 
 
 def serve():
-    make_fast()
     for line in sys.stdin:
         order = json.loads(line)
         hear, told = os.pipe()

@@ -14,26 +14,18 @@ from watcher.config import Config, FolderConfig
 from watcher.daemon import Daemon
 from watcher.ledger import LedgerReader, connect_readonly
 from watcher.models import Engine, EntryState
-from watcher.scheduler import Account, deliver, reconcile, recovery, retry
+from watcher.scheduler import Account
 from watcher.speechmatics import AsyncClient, RetryPolicy, Timeouts
+from watcher.timings import RetryDelays, SchedulerTimings, Timings
 
-FAST = {
-    (retry, "FIRST_DELAY"): 0.05,
-    (retry, "OFFLINE_DELAY"): 0.05,
-    (retry, "OUTPUT_DELAY"): 0.1,
-    (retry, "CONCURRENCY_DELAY"): 0.1,
-    (deliver, "OUTPUT_DELAY"): 0.1,
-    (reconcile, "_AFTER_TROUBLE"): 0.1,
-    (recovery, "_ORPHAN_DELAY"): 0.05,
-    (recovery, "_IDLE_PULSE"): 0.2,
-}
-"""Delays of the scheduler, in seconds, so that a test need not wait as long as a person would."""
-
-
-def make_fast(patch=setattr):
-    """Shorten the scheduler's delays; `patch` is `monkeypatch.setattr` in a test."""
-    for (module, name), value in FAST.items():
-        patch(module, name, value)
+FAST = Timings(
+    retry=RetryDelays(first=0.05, offline=0.05, output=0.1, concurrency=0.1),
+    scheduler=SchedulerTimings(list_error=0.1, requeue=0.05, lost_jobs=0.05, lost_jobs_idle=0.2),
+    once_incomplete=0.5,
+    once_quiet=0.02,
+    baseline=0.05,
+)
+"""Short pauses, so that a test need not wait as long as a person would."""
 
 
 def write_recording(path, seed, *, samples=160):
@@ -101,7 +93,7 @@ class Bench:
 
     def daemon(self, client, *, config=None, **more):
         self.account = Account(Engine.SPEECHMATICS, "speechmatics", Connector(client), **self.account_settings)
-        return Daemon(config or self.config(), [self.account], chance=random.Random(1), **more)
+        return Daemon(config or self.config(), [self.account], chance=random.Random(1), **{"timings": FAST, **more})
 
     async def run(self, *, timeout=100.0, **more):  # noqa: ASYNC109 - a test's deadline
         """Run a daemon until all that is there has come to its end."""
@@ -185,4 +177,4 @@ class Bench:
         assert_promises(self.server.jobs, self.ledger, sources=sources, **more)
 
 
-__all__ = ["Bench", "Connector", "FaultServer", "Path", "make_fast", "quick_client", "until", "write_recording"]
+__all__ = ["FAST", "Bench", "Connector", "FaultServer", "Path", "quick_client", "until", "write_recording"]

@@ -14,10 +14,7 @@ if TYPE_CHECKING:
     from watcher.folders.settle import Candidate
     from watcher.folders.sightings import Sighting
 
-__all__ = ["HEARD_WITHIN", "Baseline"]
-
-HEARD_WITHIN = 1.0
-"""Seconds within which the OS tells that something came: until then what a first scan finds is not handed on."""
+__all__ = ["Baseline"]
 
 _TICK = 0.01
 """Seconds by which the times of files lag behind the clock: the kernel stamps them with that of its last tick."""

@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
+    from watcher.timings import FolderTimings
 
 __all__ = ["Delivery"]
 
-_AGAIN = 120.0
-"""Seconds after which a recording that was taken but is still unknown is handed on once more."""
 _CAPACITY = 512
-_SAME_MOVE = 5.0
 
 Version = tuple[int, int, int]
 
@@ -30,6 +28,7 @@ class Delivery:
         clock: the time.
         known: says for each sighting whether the ledger has it.
         hint: called at the first sign of a new candidate.
+        timings: how long what was handed on is remembered.
     """
 
     def __init__(
@@ -38,8 +37,10 @@ class Delivery:
         clock: Clock,
         known: Callable[[Sequence[Sighting]], Awaitable[Sequence[bool]]],
         hint: Callable[[Path], None] | None,
+        timings: FolderTimings,
     ) -> None:
         self._clock = clock
+        self._timings = timings
         self._ask = known
         self._hint = hint
         self._queue: asyncio.Queue[Settled | Moved | None] = asyncio.Queue(_CAPACITY)
@@ -74,7 +75,7 @@ class Delivery:
         handed_on = self._handed_on.get(sighting.path)
         if handed_on is None or handed_on[0] != sighting.version:
             return True
-        return handed_on[1] is not None and self._clock.monotonic() - handed_on[1] > _AGAIN
+        return handed_on[1] is not None and self._clock.monotonic() - handed_on[1] > self._timings.hand_on_again
 
     def hint(self, path: Path) -> None:
         """Tell of the first sign of a candidate."""
@@ -94,7 +95,7 @@ class Delivery:
             heard_by: the watch folder that heard of it.
         """
         now = self._clock.monotonic()
-        self._moves = {move: (at, by) for move, (at, by) in self._moves.items() if now - at < _SAME_MOVE}
+        self._moves = {move: (at, by) for move, (at, by) in self._moves.items() if now - at < self._timings.same_move}
         _, first = self._moves.get((item.old, item.new), (now, heard_by))
         if first == heard_by:
             self._moves[item.old, item.new] = now, heard_by
@@ -136,7 +137,11 @@ class Delivery:
     def forget_old(self) -> None:
         """Forget what was taken long ago; a scan asks the ledger for it anyway."""
         now = self._clock.monotonic()
-        old = [path for path, (_, at) in self._handed_on.items() if at is not None and now - at > _AGAIN]
+        old = [
+            path
+            for path, (_, at) in self._handed_on.items()
+            if at is not None and now - at > self._timings.hand_on_again
+        ]
         for path in old:
             del self._handed_on[path]
 

@@ -17,20 +17,15 @@ if TYPE_CHECKING:
     from watcher.folders.delivery import Delivery
     from watcher.folders.root import Root
     from watcher.folders.sightings import Sighting
+    from watcher.timings import FolderTimings
 
 __all__ = ["Keeper"]
 
 _log = get_logger("folders")
 
-_PULSE = 2.0
-"""Seconds between looks at whether a root is still the folder that is watched."""
 _POLL_SHARE = 50.0
 """A polled folder rests this many times as long as its scan took: at most 2 % of a core."""
-_RETRY_LIMIT = 600.0
-"""Seconds after which watching is tried again where the watch limit was reached."""
 _MOST_PROBLEMS = 20
-_PLENTY = 2000
-"""Candidates at which a scan waits while the queue is full: a first scan of any size stays small in memory."""
 
 
 class Keeper:
@@ -42,7 +37,8 @@ class Keeper:
         delivery: knows what was handed on, and asks the ledger.
         owner: names the watch folder that owns a path.
         rescan: seconds between scans of a folder that has events.
-        poll: seconds between scans of one that has none, at least.
+        most_candidates: at so many a scan waits while the queue is full, so that a first scan stays small in memory.
+        timings: the pauses.
     """
 
     def __init__(
@@ -53,14 +49,16 @@ class Keeper:
         *,
         owner: Callable[[Path], Root | None],
         rescan: float,
-        poll: float,
+        most_candidates: int,
+        timings: FolderTimings,
     ) -> None:
         self._root = root
         self._watcher = watcher
         self._delivery = delivery
         self._owner = owner
         self._rescan = rescan
-        self._poll = poll
+        self._most_candidates = most_candidates
+        self._timings = timings
         self._next_scan = 0.0
         self._next_watch = 0.0
         self._reported: set[str] = set()
@@ -75,7 +73,7 @@ class Keeper:
             if root.attach_wanted or limited:
                 root.attach_wanted = False
                 await self._attach()
-                self._next_watch = root.clock.monotonic() + _RETRY_LIMIT
+                self._next_watch = root.clock.monotonic() + self._timings.watch_retry
                 root.full_scan_wanted = True
             if root.full_scan_wanted or now >= self._next_scan:
                 await self._scan(periodic=not root.full_scan_wanted)
@@ -89,7 +87,7 @@ class Keeper:
     async def _rest(self) -> None:
         """Wait for the next scan, for somebody who wants one, or for the next look at the root."""
         root = self._root
-        wait = min(_PULSE, max(0.0, self._next_scan - root.clock.monotonic()))
+        wait = min(self._timings.root_check, max(0.0, self._next_scan - root.clock.monotonic()))
         try:
             async with asyncio.timeout(wait):
                 await root.wake.wait()
@@ -114,7 +112,7 @@ class Keeper:
                 break
             except OSError as error:
                 self._lose(error)
-                await asyncio.sleep(_PULSE / 2)
+                await asyncio.sleep(self._timings.root_check / 2)
         root.marks.clear()
         root.baseline.begin(root.clock.now())
         polling, why = await root.run(root.choose)
@@ -161,7 +159,7 @@ class Keeper:
             return
         now = root.clock.monotonic()
         polled = root.watching is Watching.POLLING
-        self._next_scan = now + (max(self._poll, _POLL_SHARE * (now - began)) if polled else self._rescan)
+        self._next_scan = now + (max(self._timings.poll, _POLL_SHARE * (now - began)) if polled else self._rescan)
         root.seen, root.scan_problems = scan.seen, tuple(scan.problems[:_MOST_PROBLEMS])
         root.last_scan = root.clock.now()
         root.first_scan.set()
@@ -205,7 +203,7 @@ class Keeper:
                 if not is_known and root.notice(sighting.path, found=True):
                     missed += 1
                     self._delivery.hint(sighting.path)
-            while self._delivery.is_full and len(root.settler.candidates) > _PLENTY:
+            while self._delivery.is_full and len(root.settler.candidates) > self._most_candidates:
                 await self._delivery.progress(1.0)
         # Read now, so that a mistake is told before a recording comes.
         await root.run(root.marks.check, scan.overridden)

@@ -9,7 +9,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from watcher.folders.baseline import HEARD_WITHIN, Baseline
+from watcher.folders.baseline import Baseline
 from watcher.folders.filesystems import filesystem_of, is_remote, mounts_below
 from watcher.folders.filters import Filter, Verdict
 from watcher.folders.marks import Marks
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from watcher.clock import Clock
     from watcher.models import WatchFolder
+    from watcher.timings import FolderTimings
 
 __all__ = ["Root"]
 
@@ -30,7 +31,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Identity = tuple[int, int, tuple[str, ...]]
 
-_ANSWERS_WITHIN = 20.0
 _MOST_SUBTREES = 200
 _SHARE_CLOCKS_DIFFER = 600.0
 
@@ -42,13 +42,23 @@ class Root:
         folder: its settings.
         clock: the time.
         patience: how long files must be quiet; `settle` comes from the folder.
+        timings: the pauses.
         is_new: whether it was never watched before.
     """
 
-    def __init__(self, folder: WatchFolder, *, clock: Clock, patience: Patience, is_new: bool = False) -> None:
+    def __init__(
+        self,
+        folder: WatchFolder,
+        *,
+        clock: Clock,
+        patience: Patience,
+        timings: FolderTimings,
+        is_new: bool = False,
+    ) -> None:
         self.clock = clock
         self.baseline = Baseline(applies=is_new and folder.existing is Existing.IGNORE)
         self._patience = patience
+        self._timings = timings
         self.watching = Watching.STARTING
         self.why = ""
         self.fix = ""
@@ -93,7 +103,7 @@ class Root:
         """Do blocking work on this folder's own thread, so that a dead share holds up only itself."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
-        done, _ = await asyncio.wait({future}, timeout=_ANSWERS_WITHIN)
+        done, _ = await asyncio.wait({future}, timeout=self._timings.answers_within)
         if not done:
             before = self.watching, self.why, self.fix
             self.become(Watching.UNAVAILABLE, "It doesn't answer.", "Check the disk or share it is on.")
@@ -141,7 +151,7 @@ class Root:
     def notice(self, path: Path, *, closed: bool = False, found: bool = False) -> bool:
         """Take in a sign of life of a file that passed the filter; return whether it is new."""
         existing = self.baseline.covers(path)
-        wait = HEARD_WITHIN if existing else 0.0
+        wait = self._timings.reported_within if existing else 0.0
         fresh = self.settler.notice(path, self.clock.monotonic(), closed=closed, found=found, wait=wait)
         if fresh:
             self.settler.candidates[path].existing = existing

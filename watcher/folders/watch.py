@@ -20,6 +20,7 @@ from watcher.folders.root import Root
 from watcher.folders.settle import Patience
 from watcher.folders.settling import Settling
 from watcher.folders.sightings import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
+from watcher.timings import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from watcher.clock import Clock
     from watcher.folders.settle import Candidate
     from watcher.models import WatchFolder
+    from watcher.timings import FolderTimings
 
 __all__ = ["FolderWatch"]
 
@@ -46,8 +48,9 @@ class FolderWatch:
             makes recordings, since transcripts are never recordings.
         hint: called at the very first sign of a new candidate, e.g. to warm up the engine.
         new_roots: says whether a folder was never watched before.
-        poll: seconds between scans of a polled folder, at least.
         patience: how long files must be quiet; its `settle` is overruled by each folder's own.
+        most_candidates: at so many a scan waits while the queue is full, so that a first scan stays small in memory.
+        timings: the pauses.
     """
 
     def __init__(
@@ -60,19 +63,21 @@ class FolderWatch:
         own_outputs: Callable[[Path], Awaitable[bool]] | None = None,
         hint: Callable[[Path], None] | None = None,
         new_roots: Callable[[Path], bool] | None = None,
-        poll: float = 2.0,
         patience: Patience | None = None,
+        most_candidates: int = 2000,
+        timings: FolderTimings = DEFAULT.folders,
     ) -> None:
         self._clock = clock
         self._rescan = rescan
         self._own_outputs = own_outputs
         self._new_roots = new_roots
-        self._poll = poll
+        self._most_candidates = most_candidates
+        self._timings = timings
         self._patience = patience or Patience()
         self._wanted = {folder.path: folder for folder in folders}
         self._roots: dict[Path, Root] = {}
         self._tasks: dict[Path, list[asyncio.Task[None]]] = {}
-        self._delivery = Delivery(clock=clock, known=known, hint=hint)
+        self._delivery = Delivery(clock=clock, known=known, hint=hint, timings=timings)
         self._failure: asyncio.Future[None] | None = None
         self._hearing = Hearing(self._roots, self._delivery, owner=self._owner, clock=clock)
         self._watcher = Watcher(self._hearing.hear)
@@ -177,9 +182,17 @@ class FolderWatch:
 
     def _add(self, folder: WatchFolder) -> None:
         is_new = self._new_roots is not None and self._new_roots(folder.path)
-        root = Root(folder, clock=self._clock, patience=self._patience, is_new=is_new)
+        root = Root(folder, clock=self._clock, patience=self._patience, timings=self._timings, is_new=is_new)
         self._roots[folder.path] = root
-        keeper = Keeper(root, self._watcher, self._delivery, owner=self._owner, rescan=self._rescan, poll=self._poll)
+        keeper = Keeper(
+            root,
+            self._watcher,
+            self._delivery,
+            owner=self._owner,
+            rescan=self._rescan,
+            most_candidates=self._most_candidates,
+            timings=self._timings,
+        )
         settling = Settling(root, self._delivery, self._own_outputs)
         self._tasks[folder.path] = [
             self._start(keeper.run(), f"keep {folder.path}"),

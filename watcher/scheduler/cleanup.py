@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from watcher.ledger import Cleanup, LedgerWorker
     from watcher.models import Entry, WatchFolder
     from watcher.scheduler.account import Account
+    from watcher.timings import Timings
 
 __all__ = ["Cleaner"]
 
 _log = get_logger("cleanup")
-_IDLE_LOOK = 30.0
 _KEPT_FOR = 7 * 86400.0
 """Seconds after which the service removes a job by itself."""
 
@@ -55,6 +55,7 @@ class Cleaner:
         settings_of: the watch folder of an entry, as the config has it now.
         clock: the time.
         chance: spreads delays.
+        timings: the pauses.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Cleaner:
         settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
         chance: random.Random,
+        timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._accounts = {account.name: account for account in accounts}
@@ -73,6 +75,7 @@ class Cleaner:
         self._settings_of = settings_of
         self._clock = clock
         self._chance = chance
+        self._timings = timings
         self._files = Files()
         self._wakes = {"job": asyncio.Event(), "source": asyncio.Event()}
 
@@ -91,8 +94,8 @@ class Cleaner:
         else:
             due = await self._carry_out_all(await self._ledger(Ledger.due_cleanups, now, kind=kind))
         if not due:
-            later = await self._ledger(Ledger.next_cleanup_at, now) or now + _IDLE_LOOK
-            await wait_for(self._wakes[kind], max(0.05, min(_IDLE_LOOK, later - now)))
+            later = await self._ledger(Ledger.next_cleanup_at, now) or now + self._timings.scheduler.idle
+            await wait_for(self._wakes[kind], max(0.05, min(self._timings.scheduler.idle, later - now)))
 
     async def _carry_out_all(self, due: Sequence[Cleanup]) -> bool:
         for cleanup in due:
@@ -106,7 +109,7 @@ class Cleaner:
         except Later as error:
             now = self._clock.now()
             _log.info("left for later", file=str(entry.path), why=error.message)
-            due_at = now + backoff(cleanup.tries + 1, self._chance.random())
+            due_at = now + backoff(cleanup.tries + 1, self._chance.random(), self._timings.retry)
             await self._ledger(Ledger.clean_later, cleanup, now=now, due_at=due_at, reason=error.message)
             return
         _log.debug("cleaned up", file=str(entry.path), what=said)

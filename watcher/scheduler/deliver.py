@@ -18,7 +18,6 @@ from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
 from watcher.scheduler.presence import has_left, is_empty
-from watcher.scheduler.retry import LONGEST_DELAY, OUTPUT_DELAY
 from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from watcher.models import Entry, Output, WatchFolder
     from watcher.scheduler.account import Account
     from watcher.speechmatics import AsyncClient
+    from watcher.timings import RetryDelays
     from watcher.transcripts import Place, TranscriptStore, TranscriptWriter
 
 __all__ = ["Deliverer", "heard_too_little"]
@@ -59,6 +59,7 @@ class Deliverer:
         place_of: Callable[[Entry], Place],
         settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
+        delays: RetryDelays,
     ) -> None:
         self._ledger = ledger
         self._store = store
@@ -66,6 +67,7 @@ class Deliverer:
         self._place_of = place_of
         self._settings_of = settings_of
         self._clock = clock
+        self._delays = delays
         self._publishing: set[int] = set()
 
     async def fetch(self, account: Account, client: AsyncClient, entry: Entry) -> Entry:
@@ -148,11 +150,11 @@ class Deliverer:
             await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=error.message, fix=fix)
         except (OutputError, RecordingError) as error:
             _log.warning("not written yet", file=str(entry.path), why=error.message)
-            await self._later(entry, error.message, error.fix, OUTPUT_DELAY)
+            await self._later(entry, error.message, error.fix, self._delays.output)
         except Exception as error:  # noqa: BLE001 - one entry must not stop the rest
             _log.exception("not written yet", file=str(entry.path))
             why = f"An unexpected error: {type(error).__name__}: {error}"
-            await self._later(entry, why, "Please report it.", LONGEST_DELAY)
+            await self._later(entry, why, "Please report it.", self._delays.longest)
         finally:
             self._publishing.discard(entry.id)
 

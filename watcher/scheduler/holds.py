@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from watcher.events import EventBus
     from watcher.ledger import Hold, LedgerWorker
     from watcher.scheduler.account import Account
+    from watcher.timings import Timings
 
 __all__ = ["Holds"]
-
-_LOOK = 30.0
 
 
 class Holds:
@@ -38,6 +37,7 @@ class Holds:
         chance: spreads delays.
         bus: told of each change.
         on_change: called after each change.
+        timings: the pauses.
     """
 
     def __init__(
@@ -49,11 +49,13 @@ class Holds:
         chance: random.Random,
         bus: EventBus,
         on_change: Callable[[], None],
+        timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
         self._clock = clock
         self._chance = chance
+        self._timings = timings
         self._bus = bus
         self._on_change = on_change
         self._holds: dict[str, Hold] = {}
@@ -110,10 +112,11 @@ class Holds:
         ask_now = self._ask_now[account.name]
         ask_now.clear()
         if not self.is_stopped(account):
-            await wait_for(ask_now, _LOOK)
+            await wait_for(ask_now, self._timings.scheduler.idle)
             return
         # A key that may list jobs but not submit them is refused again and again: ask ever more rarely.
-        await wait_for(ask_now, min(backoff(max(account.refusals, 1), self._chance.random()), 60.0))
+        pause = backoff(max(account.refusals, 1), self._chance.random(), self._timings.retry)
+        await wait_for(ask_now, min(pause, 60.0))
         try:
             client = await account.connector.connect()
             await client.list_jobs(limit=1)

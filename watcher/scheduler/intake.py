@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from watcher.ledger import LedgerWorker
     from watcher.media import Prober
     from watcher.models import Entry, Fingerprint, Output, WatchFolder
+    from watcher.timings import RetryDelays
     from watcher.transcripts import TranscriptWriter
 
 __all__ = ["Intake"]
@@ -59,11 +60,13 @@ class Intake:
         *,
         clock: Clock,
         on_new: Callable[[], None],
+        delays: RetryDelays,
     ) -> None:
         self._ledger = ledger
         self._prober = prober
         self._writer = writer
         self._clock = clock
+        self._delays = delays
         self._on_new = on_new
         self._ready: asyncio.Queue[_Ready] = asyncio.Queue(_BATCH)
         self._pending = 0
@@ -117,7 +120,7 @@ class Intake:
     def _note_fault(self, path: Path, *, failed: bool) -> None:
         times, _ = self._faults.pop(path, (0, 0.0))
         if failed:
-            self._faults[path] = times + 1, self._clock.monotonic() + fault_delay(times + 1)
+            self._faults[path] = times + 1, self._clock.monotonic() + fault_delay(times + 1, self._delays)
 
     def _finish(self, count: int) -> None:
         self._pending -= count

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from watcher.scheduler.account import Account
     from watcher.scheduler.holds import Holds
     from watcher.speechmatics import AsyncClient, JobDetails
+    from watcher.timings import SchedulerTimings
 
 __all__ = ["FRUITLESS", "Absence", "Listing", "Reconciler", "choose", "next_look", "oldest_relevant", "verdict"]
 
@@ -40,7 +41,6 @@ RETENTION = 6.5 * 86400.0
 CLOCK_SKEW = 86400.0
 """Seconds by which our clock and the service's may differ when listings are searched."""
 _MOST_LOOKUPS = 500
-_AFTER_TROUBLE = 10.0
 _CHECK_FIRST = "If your account shows no job for it, submit it again (this may cost): dropscribe retry FILE"
 FRUITLESS = frozenset({sm.JobStatus.DELETED, sm.JobStatus.EXPIRED, sm.JobStatus.REJECTED})
 """What a job's status is when it will give no transcript."""
@@ -132,11 +132,14 @@ def next_look(since: float, now: float, settle_listing: float) -> float:
 class Reconciler:
     """Settles the attempts of one account that are ARMED without an answer."""
 
-    def __init__(self, ledger: LedgerWorker, account: Account, holds: Holds, *, clock: Clock) -> None:
+    def __init__(
+        self, ledger: LedgerWorker, account: Account, holds: Holds, *, clock: Clock, timings: SchedulerTimings
+    ) -> None:
         self._ledger = ledger
         self._account = account
         self._holds = holds
         self._clock = clock
+        self._timings = timings
         self._absences: dict[str, Absence] = {}
 
     async def look(self, attempts: Sequence[Attempt]) -> float:
@@ -154,13 +157,13 @@ class Reconciler:
         except sm.NotFound as error:
             if error.from_api:
                 return await self._hold_all(attempts, error)
-            return _AFTER_TROUBLE
+            return self._timings.list_error
         except (sm.AuthenticationError, sm.PermissionDenied, sm.ConfigurationError) as error:
             await self._holds.stop(self._account, str(error), fix_of_key(error))
-            return _AFTER_TROUBLE
+            return self._timings.list_error
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
             _log.info("cannot list jobs yet", account=self._account.name, why=str(error))
-            return _AFTER_TROUBLE
+            return self._timings.list_error
         for attempt in attempts:
             await self._settle(attempt, listing, key)
         now = self._clock.monotonic()
@@ -243,7 +246,7 @@ class Reconciler:
     async def _hold_all(self, attempts: Sequence[Attempt], error: Exception) -> float:
         for attempt in attempts:
             await self._hold(attempt, f"The service's job list can't be read: {error}", _CHECK_FIRST)
-        return _AFTER_TROUBLE
+        return self._timings.list_error
 
     async def _hold(self, attempt: Attempt, why: str, fix: str) -> None:
         entry = await self._ledger(Ledger.entry, attempt.entry_id)

@@ -12,7 +12,6 @@ from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler.loops import wait_for
 from watcher.scheduler.reconcile import RETENTION, Reconciler
-from watcher.scheduler.retry import LONGEST_FAULT_DELAY
 from watcher.speechmatics import SpeechmaticsError
 
 if TYPE_CHECKING:
@@ -23,15 +22,11 @@ if TYPE_CHECKING:
     from watcher.models import Attempt, WatchFolder
     from watcher.scheduler.account import Account
     from watcher.scheduler.holds import Holds
+    from watcher.timings import Timings
 
 __all__ = ["Recovery"]
 
 _log = get_logger("recovery")
-_PULSE = 0.2
-_IDLE_PULSE = 10.0
-_ORPHAN_DELAY = 5.0
-_HELD_LOOK = 600.0
-"""Seconds between looks for a job that is HELD as unknown: should it turn up, it is adopted at no cost."""
 
 
 class Recovery:
@@ -44,6 +39,7 @@ class Recovery:
         under_way: the references of the attempts that this run works on.
         settled: called when entries were settled.
         clock: the time.
+        timings: the pauses.
     """
 
     def __init__(
@@ -55,18 +51,32 @@ class Recovery:
         under_way: Collection[str],
         settled: Callable[[], None],
         clock: Clock,
+        timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
         self._under_way = under_way
         self._settled = settled
         self._clock = clock
-        self._reconcilers = {account.name: Reconciler(ledger, account, holds, clock=clock) for account in accounts}
+        self._timings = timings.scheduler
+        self._longest_fault = timings.retry.longest_fault
+        self._reconcilers = {
+            account.name: Reconciler(ledger, account, holds, clock=clock, timings=timings.scheduler)
+            for account in accounts
+        }
         self._look_at: dict[str, float] = {}
         self._held_at: dict[str, float] = {}
         self._wakes = {account.name: asyncio.Event() for account in accounts}
         self._afresh: set[str] = set()
         """Accounts whose HELD jobs are to be asked for once more, as with each start and each change of the config."""
+
+        self._not_looked_yet: set[str] = set()
+        """Accounts whose lost and HELD jobs were not looked for since the start or the latest change of the config."""
+
+    @property
+    def has_looked(self) -> bool:
+        """Whether every account's lost and HELD jobs were looked for since the start."""
+        return not self._not_looked_yet
 
     def wake(self) -> None:
         """An answer was lost, or an attempt broke off: look into it now."""
@@ -87,6 +97,7 @@ class Recovery:
             )
             await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
         self._afresh.update(names)
+        self._not_looked_yet.update(names)
         await self.follow_config(folders)
 
     async def follow_config(self, folders: Sequence[WatchFolder]) -> None:
@@ -103,14 +114,14 @@ class Recovery:
         now = self._clock.now()
         reason = "Dropscribe was started again." if at_start else "It is tried again."
         # A start may be that of an updated program.
-        for entry in await self._ledger(Ledger.held_until, now + LONGEST_FAULT_DELAY if at_start else now):
+        for entry in await self._ledger(Ledger.held_until, now + self._longest_fault if at_start else now):
             with suppress(IllegalMove):  # a person decided meanwhile
                 await self._ledger(Ledger.try_again, entry, now=now, reason=reason)
                 self._settled()
 
     async def drop_orphans(self) -> None:
         """An attempt that was never armed made no job: its entry waits again."""
-        now = self._clock.now()
+        now, delay = self._clock.now(), self._timings.requeue
         for attempt in await self._ledger(Ledger.open_attempts, AttemptState.PREPARED):
             if attempt.reference in self._under_way:
                 continue
@@ -119,7 +130,7 @@ class Recovery:
                 attempt,
                 AttemptState.DROPPED,
                 now=now,
-                next_attempt_at=now if attempt.prepared_at < now - _ORPHAN_DELAY else now + _ORPHAN_DELAY,
+                next_attempt_at=now if attempt.prepared_at < now - delay else now + delay,
                 reason="Dropscribe was stopped before it was submitted.",
                 counts=False,
             )
@@ -127,6 +138,15 @@ class Recovery:
     async def look(self, account: Account) -> None:
         """Look for the jobs of one account whose answers were lost."""
         self._wakes[account.name].clear()
+        try:
+            due = await self._look(account)
+        finally:
+            self._not_looked_yet.discard(account.name)
+        pause = self._timings.lost_jobs if due else self._timings.lost_jobs_idle
+        await wait_for(self._wakes[account.name], pause)
+
+    async def _look(self, account: Account) -> bool:
+        """Look once; return whether there is something left to look for."""
         await self.drop_orphans()
         await self.try_faults_again()
         await self._ask_again(account)
@@ -139,7 +159,7 @@ class Recovery:
             pause = await self._reconcilers[account.name].look(due)
             self._look_at[account.name] = self._clock.monotonic() + pause
             self._settled()
-        await wait_for(self._wakes[account.name], _PULSE if due else _IDLE_PULSE)
+        return bool(due)
 
     async def _ask_again(self, account: Account) -> None:
         """Wait again for jobs of HELD entries that may answer now: since the start, or since their key is back."""
@@ -181,7 +201,7 @@ class Recovery:
                 elif now < self._held_at.get(attempt.reference, now):
                     continue
                 else:
-                    self._held_at[attempt.reference] = now + _HELD_LOOK
+                    self._held_at[attempt.reference] = now + self._timings.held_jobs
             due.append(attempt)
         return due
 

@@ -8,9 +8,13 @@ try again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from watcher import errors as ours
 from watcher import speechmatics as sm
+
+if TYPE_CHECKING:
+    from watcher.timings import RetryDelays
 
 __all__ = [
     "TRIED_AGAIN",
@@ -29,18 +33,8 @@ __all__ = [
     "is_the_services_fault",
 ]
 
-FIRST_DELAY = 5.0
-LONGEST_DELAY = 900.0
-OFFLINE_DELAY = 5.0
-OUTPUT_DELAY = 30.0
-CONCURRENCY_DELAY = 15.0
-LONGEST_WISH = 3600.0
-FIRST_THROTTLE = 0.25
-LONGEST_THROTTLE = 16.0
 MOST_SURPRISES = 5
 """After so many attempts that ended in an unexpected error, a recording is HELD."""
-FIRST_FAULT_DELAY = 60.0
-LONGEST_FAULT_DELAY = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +105,20 @@ _MEND = "Mend the recording or its folder's settings, then: dropscribe retry FIL
 Decision = TryAgain | PauseAccount | StopAccount | Fail | Hold | Cancel | Look
 
 
-def backoff(attempts: int, chance: float) -> float:
-    """Seconds to wait after this many attempts: doubling from 5 s to 15 min, spread by up to a quarter.
+def backoff(attempts: int, chance: float, delays: RetryDelays) -> float:
+    """Seconds to wait after this many attempts: doubling from the first delay to the longest, less up to a quarter.
 
     Args:
         attempts: how many were made, from 1.
         chance: a random number from 0 to 1, so that many recordings don't come back at once.
+        delays: the first and the longest.
     """
-    delay = min(FIRST_DELAY * 2 ** min(max(attempts - 1, 0), 20), LONGEST_DELAY)
+    delay = min(delays.first * 2 ** min(max(attempts - 1, 0), 20), delays.longest)
     return float(delay * (0.75 + chance / 4))
 
 
 def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error, all in one place
-    error: Exception, *, attempts: int, now: float, chance: float, throttled: int = 0
+    error: Exception, *, attempts: int, now: float, chance: float, delays: RetryDelays, throttled: int = 0
 ) -> Decision:
     """Decide what follows from a failed submission.
 
@@ -132,6 +127,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         attempts: how many attempts this recording has had, this one included.
         now: unix time.
         chance: a random number from 0 to 1.
+        delays: how long to wait after which failure.
         throttled: how many times in a row the account's rate limit was met before this.
     """
     match error:
@@ -142,34 +138,35 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case sm.Redirected() | sm.NotFound() | sm.Gone():
             return StopAccount(str(error), "Check `url` in [speechmatics] of the config.")
         case sm.RateLimited():
-            default = CONCURRENCY_DELAY if isinstance(error, sm.ConcurrencyLimited) else throttle_delay(throttled)
-            return PauseAccount(now + _asked(error, default, chance), str(error), is_trouble=False)
+            concurrent = isinstance(error, sm.ConcurrencyLimited)
+            default = delays.concurrency if concurrent else throttle_delay(throttled, delays)
+            return PauseAccount(now + _asked(error, default, chance, delays), str(error), is_trouble=False)
         case sm.ConnectFailed() | ours.EngineUnavailable():
-            return PauseAccount(now + OFFLINE_DELAY * (1 + chance), str(error))
+            return PauseAccount(now + delays.offline * (1 + chance), str(error))
         case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():
             return Fail(str(error), _MEND)
         case ours.OutputError():
-            return TryAgain(now + OUTPUT_DELAY, error.message, error.fix, counts=False)
+            return TryAgain(now + delays.output, error.message, error.fix, counts=False)
         case ours.InternalError():
-            return Hold(now + fault_delay(attempts), error.message, ours.sentences(error.fix, TRIED_AGAIN))
+            return Hold(now + fault_delay(attempts, delays), error.message, ours.sentences(error.fix, TRIED_AGAIN))
         case ours.NotARecording() | ours.BrokenMedia() | ours.LimitExceeded() | ours.TooLarge():
             return Fail(error.message, error.fix)
         case ours.ConfigError():
             return Fail(error.message, _MEND)
         case sm.ApiError() if error.retry_after:
-            return PauseAccount(now + _asked(error, 0.0, chance), str(error))
+            return PauseAccount(now + _asked(error, 0.0, chance, delays), str(error))
         case sm.SpeechmaticsError() | ours.DropscribeError():
-            return TryAgain(now + backoff(attempts, chance), str(error))
+            return TryAgain(now + backoff(attempts, chance, delays), str(error))
         case _ if attempts >= MOST_SURPRISES:
             fault = ours.InternalError(f"Dropscribe itself failed: {_named(error)}")
-            return Hold(now + fault_delay(attempts), fault.message, ours.sentences(fault.fix, TRIED_AGAIN))
+            return Hold(now + fault_delay(attempts, delays), fault.message, ours.sentences(fault.fix, TRIED_AGAIN))
         case _:
-            return TryAgain(now + backoff(attempts, chance), f"Dropscribe itself failed: {_named(error)}")
+            return TryAgain(now + backoff(attempts, chance, delays), f"Dropscribe itself failed: {_named(error)}")
 
 
-def fault_delay(attempts: int) -> float:
-    """Seconds to wait after Dropscribe itself failed for the `attempts`-th time: doubling from a minute to an hour."""
-    return float(min(FIRST_FAULT_DELAY * 2 ** min(max(attempts - 1, 0), 20), LONGEST_FAULT_DELAY))
+def fault_delay(attempts: int, delays: RetryDelays) -> float:
+    """Seconds to wait after Dropscribe itself failed for the `attempts`-th time; doubles with each."""
+    return float(min(delays.first_fault * 2 ** min(max(attempts - 1, 0), 20), delays.longest_fault))
 
 
 def fix_of_key(error: Exception) -> str:
@@ -178,9 +175,9 @@ def fix_of_key(error: Exception) -> str:
     return f"{fix} Submission then goes on by itself."
 
 
-def throttle_delay(throttled: int) -> float:
+def throttle_delay(throttled: int, delays: RetryDelays) -> float:
     """Seconds to wait where the service names none: our own rate met its limit by jitter, or others use the account."""
-    return float(min(FIRST_THROTTLE * 2 ** min(throttled, 10), LONGEST_THROTTLE))
+    return float(min(delays.first_throttle * 2 ** min(throttled, 10), delays.longest_throttle))
 
 
 def is_the_services_fault(error: Exception) -> bool:
@@ -188,9 +185,9 @@ def is_the_services_fault(error: Exception) -> bool:
     return isinstance(error, sm.ServerError | sm.TransportError | sm.ResponseError)
 
 
-def _asked(error: sm.ApiError, default: float, chance: float) -> float:
+def _asked(error: sm.ApiError, default: float, chance: float, delays: RetryDelays) -> float:
     """Seconds to wait as the service asked, within reason."""
-    return min((error.retry_after or default) * (1 + chance / 4), LONGEST_WISH)
+    return min((error.retry_after or default) * (1 + chance / 4), delays.longest_requested)
 
 
 def _named(error: Exception) -> str:

@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
     from watcher.scheduler.preparation import Preparer
+    from watcher.timings import Timings
     from watcher.transcripts import Place, TranscriptStore, TranscriptWriter
 
 __all__ = ["Scheduler"]
 
 _log = get_logger("scheduler")
-_IDLE_LOOK = 30.0
 _HOPELESS = 5
 """After so many troubles in a row, `run --once` does not wait for an account any longer, nor for a recording."""
 
@@ -63,6 +63,7 @@ class Scheduler:
         clock: Clock,
         chance: random.Random,
         bus: EventBus,
+        timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
@@ -71,6 +72,7 @@ class Scheduler:
         self._store = store
         self._deliverer = deliverer
         self._clock = clock
+        self._timings = timings
         self._under_way: set[str] = set()
         """References of the attempts that this run works on, from before they are in the ledger."""
         self._wakes = {account.name: asyncio.Event() for account in accounts}
@@ -78,18 +80,32 @@ class Scheduler:
         self._turn: dict[str, int] = {}
         self._uploads = 0
         self._stopping = False
-        self.holds = Holds(ledger, accounts, clock=clock, chance=chance, bus=bus, on_change=self.wake)
+        self.holds = Holds(ledger, accounts, clock=clock, chance=chance, bus=bus, on_change=self.wake, timings=timings)
         self._recovery = Recovery(
-            ledger, accounts, self.holds, under_way=self._under_way, settled=self.wake, clock=clock
+            ledger,
+            accounts,
+            self.holds,
+            under_way=self._under_way,
+            settled=self.wake,
+            clock=clock,
+            timings=timings,
         )
         former = FormerJobs(ledger, clock=clock)
         self._cleaner = Cleaner(
-            ledger, accounts, deleting=former.lock, settings_of=settings_of, clock=clock, chance=chance
+            ledger,
+            accounts,
+            deleting=former.lock,
+            settings_of=settings_of,
+            clock=clock,
+            chance=chance,
+            timings=timings,
         )
         self._consent = Consent(folders, is_held=self.holds.is_held, cloud_url=cloud_url)
         self._running = Uploads(self._consent)
         gate = Gate(uploads=self._running, place_of=place_of, writer=writer)
-        self._submitter = Submitter(ledger, gate, preparer, self.holds, former, clock=clock, chance=chance, bus=bus)
+        self._submitter = Submitter(
+            ledger, gate, preparer, self.holds, former, clock=clock, chance=chance, bus=bus, delays=timings.retry
+        )
         self._trackers = {
             account.name: Tracker(
                 ledger,
@@ -99,6 +115,7 @@ class Scheduler:
                 ProgressWatch(account, clock=clock, bus=bus),
                 clock=clock,
                 chance=chance,
+                timings=timings,
             )
             for account in accounts
         }
@@ -190,7 +207,9 @@ class Scheduler:
         now = self._clock.now()
         away = await self._ledger(Ledger.away)
         accounts = {account.name: account for account in self._accounts}
-        if self._uploads or any(name in accounts and not self._is_stuck(accounts[name]) for name in away):
+        if not self._recovery.has_looked or self._uploads:
+            return False
+        if any(name in accounts and not self._is_stuck(accounts[name]) for name in away):
             return False
         if await self._ledger(Ledger.due_to_publish, now, limit=1):
             return False
@@ -317,7 +336,7 @@ class Scheduler:
     async def _until_next(self, account: Account) -> float:
         """Seconds after which it is worth looking for something to submit, if nothing happens before."""
         now = self._clock.now()
-        times = [now + _IDLE_LOOK, await self._ledger(Ledger.next_due_at, now), *self.holds.ends()]
+        times = [now + self._timings.scheduler.idle, await self._ledger(Ledger.next_due_at, now), *self.holds.ends()]
         times += [account.paused_until if account.is_paused(now) else None]
         return max(0.01, min(at for at in times if at is not None and at > now) - now)
 
@@ -335,4 +354,7 @@ class Scheduler:
             await asyncio.sleep(0.05)  # one that is being written by its tracker is due until it is done
             return
         later = await self._ledger(Ledger.next_publishing_at, now)
-        await wait_for(self._publish_now, max(0.05, min(_IDLE_LOOK, (later or now + _IDLE_LOOK) - now)))
+        await wait_for(
+            self._publish_now,
+            max(0.05, min(self._timings.scheduler.idle, (later or now + self._timings.scheduler.idle) - now)),
+        )

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from watcher.scheduler.preparation import Preparer
     from watcher.scheduler.uploads import Uploads
     from watcher.speechmatics import UploadReceipt
+    from watcher.timings import RetryDelays
     from watcher.transcripts import Place, TranscriptWriter
 
 __all__ = ["Gate", "Submitter"]
@@ -81,6 +82,7 @@ class Submitter:
         clock: Clock,
         chance: random.Random,
         bus: EventBus,
+        delays: RetryDelays,
     ) -> None:
         self._ledger = ledger
         self._gate = gate
@@ -89,6 +91,7 @@ class Submitter:
         self._former = former
         self._clock = clock
         self._chance = chance
+        self._delays = delays
         self._bus = bus
 
     async def submit(self, account: Account, entry: Entry, attempt: Attempt) -> Entry:
@@ -175,7 +178,11 @@ class Submitter:
         log = _log.info if isinstance(error, DropscribeError | SpeechmaticsError) else _log.exception
         log("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
         if retry.is_the_services_fault(error):
-            account.failed(str(error), now=now, delay=lambda tried: retry.backoff(tried, self._chance.random()))
+            account.failed(
+                str(error),
+                now=now,
+                delay=lambda tried: retry.backoff(tried, self._chance.random(), self._delays),
+            )
         match decision:
             case retry.Look(reason):
                 await self._ledger(Ledger.annotate, entry, reason=reason)
@@ -211,11 +218,13 @@ class Submitter:
         if not isinstance(error, ApiError | TransportError) and await self._is_armed(attempt):
             return retry.Look(str(error))
         if isinstance(error, RecordingError | SourceError | OutputError | OSError):
-            found = await asyncio.to_thread(_look_at_source, entry, error, now)
+            found = await asyncio.to_thread(_look_at_source, entry, error, now + self._delays.output)
             if found is not None:
                 return found
         chance = self._chance.random()
-        return retry.decide(error, attempts=entry.attempts, now=now, chance=chance, throttled=throttled)
+        return retry.decide(
+            error, attempts=entry.attempts, now=now, chance=chance, delays=self._delays, throttled=throttled
+        )
 
     async def _is_armed(self, attempt: Attempt) -> bool:
         latest = await self._ledger(Ledger.latest_attempt, attempt.entry_id)
@@ -269,8 +278,14 @@ def _job_config(entry: Entry, attempt: Attempt) -> JobConfig:
         raise ConfigError(f"The settings of {entry.root} make no job: {error}.") from error
 
 
-def _look_at_source(entry: Entry, error: Exception, now: float) -> retry.Decision | None:
-    """Decide by what is at the recording's path now; None if it is there as it was found."""
+def _look_at_source(entry: Entry, error: Exception, again_at: float) -> retry.Decision | None:
+    """Decide by what is at the recording's path now; None if it is there as it was found.
+
+    Args:
+        entry: whose recording it is.
+        error: why its submission failed.
+        again_at: unix time at which to try again if its watch folder isn't there.
+    """
     if isinstance(error, ReplacedByLink):
         return retry.Cancel(f"{error.message} Links are not followed.")
     try:
@@ -279,7 +294,7 @@ def _look_at_source(entry: Entry, error: Exception, now: float) -> retry.Decisio
         if not entry.root.is_dir():
             fix = "Mount or plug it in; Dropscribe goes on by itself."
             why = f"The folder {entry.root} is not there."
-            return retry.TryAgain(now + retry.OUTPUT_DELAY, why, fix, counts=False)
+            return retry.TryAgain(again_at, why, fix, counts=False)
         return retry.Cancel("It was removed before it was submitted.")
     except OSError:
         return None

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from watcher.scheduler.holds import Holds
     from watcher.scheduler.job_progress import ProgressWatch
     from watcher.speechmatics import AsyncClient, JobDetails
+    from watcher.timings import Timings
 
 __all__ = ["LONG_POLLS", "Tracker", "is_hopeless", "poll_pause", "sweep_pause"]
 
@@ -37,8 +38,6 @@ _AT_A_TIME = 64
 _WAIT = 30
 _PAGE = 100
 _SKEW = timedelta(days=1)
-_LISTED_WITHIN = 60.0
-"""Seconds after which a job that the list doesn't show is asked for by its id."""
 _MOST_SURPRISES = 6
 """After so many failures in a row that waiting should not mend, an entry is HELD."""
 
@@ -96,6 +95,7 @@ class Tracker:
         *,
         clock: Clock,
         chance: random.Random,
+        timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._account = account
@@ -104,6 +104,7 @@ class Tracker:
         self._progress = progress
         self._clock = clock
         self._chance = chance
+        self._timings = timings
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._polls: dict[int, str | None] = {}
         """The jobs that are waited for with a request each, by their entries' ids."""
@@ -136,7 +137,7 @@ class Tracker:
         if len(entries) <= LONG_POLLS or not rest:
             for entry in rest:
                 self._start(group, entry)
-            await wait_for(self._wake, 30.0)
+            await wait_for(self._wake, self._timings.scheduler.idle)
             return
         running = await self._sweep(group, rest)
         if len(running) + len(self._polls) <= LONG_POLLS:  # the last of many: no need to wait for another sweep
@@ -195,7 +196,8 @@ class Tracker:
 
     def _pause_after(self, error: Exception, failures: int) -> float:
         retry_after = getattr(error, "retry_after", None) or 0.0
-        return max(min(retry_after, 600.0), min(backoff(failures, self._chance.random()) / 5, 60.0))
+        delay = backoff(failures, self._chance.random(), self._timings.retry)
+        return max(min(retry_after, 600.0), min(delay / 5, 60.0))
 
     async def _suffer(self, entry: Entry, error: Exception, failures: int, *, visible: bool) -> bool:
         """Write down what went wrong; returns whether to give up waiting for this job.
@@ -277,7 +279,7 @@ class Tracker:
             reason=f"The server itself failed on {entry.path}: {why}",
             fix=TRIED_AGAIN if is_ours else "When it works again: dropscribe retry FILE",
             job_over=True,
-            next_attempt_at=now + fault_delay(entry.attempts) if is_ours else 0.0,
+            next_attempt_at=now + fault_delay(entry.attempts, self._timings.retry) if is_ours else 0.0,
         )
 
     async def _hold_for_key(self, entry: Entry) -> None:
@@ -317,6 +319,6 @@ class Tracker:
             return entries
         for entry in wanted.values():  # not in a complete listing: ask for it by its id
             running.append(entry)
-            if not 0 <= began - (entry.submitted_at or 0.0) < _LISTED_WITHIN:
+            if not 0 <= began - (entry.submitted_at or 0.0) < self._timings.scheduler.listed_within:
                 self._start(group, entry)
         return running

@@ -4,13 +4,8 @@ import contextlib
 
 import pytest
 
-from tests.support.daemon_bench import Bench, make_fast
+from tests.support.daemon_bench import Bench
 from tests.support.fault_server import FaultServer
-
-
-@pytest.fixture(autouse=True)
-def _fast(monkeypatch):
-    make_fast(monkeypatch.setattr)
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """When Dropscribe itself fails, no recording is called damaged: it is HELD, says why, and goes on after an update."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from tests.support.broken_packages import broken_package
-from tests.support.daemon_bench import until, write_recording
+from tests.support.daemon_bench import FAST, until, write_recording
 from watcher.media import child
 from watcher.models import EntryState
-from watcher.scheduler import retry
 
 pytestmark = pytest.mark.anyio
 S = EntryState
@@ -83,15 +83,15 @@ async def test_a_mistake_while_sound_is_extracted_holds_it_and_it_is_tried_again
     script, real = tmp_path / "worker.py", child._SCRIPT
     script.write_text(_FAILS_TO_PREPARE.format(script=str(real)))
     monkeypatch.setattr(child, "_SCRIPT", script)
-    monkeypatch.setattr(retry, "FIRST_FAULT_DELAY", 0.2)
+    soon = replace(FAST, retry=replace(FAST.retry, first_fault=0.2))
     async with bench(account={"upload_limit": 300}) as it:
         write_recording(it.inbox / "a.wav", "quiet", samples=16000)
-        await it.run()
+        await it.run(timings=soon)
         held = it.entry("a.wav")
         assert held.state is S.HELD
         assert "AttributeError: 'NoneType' object has no attribute 'samples'" in held.reason
         assert held.next_attempt_at > 0
-        async with it.running():
+        async with it.running(timings=soon):
             await until(lambda: len(it.reasons("a.wav")) > 6)
             assert "It is tried again." in it.reasons("a.wav")
             it.account.upload_limit = 10**9

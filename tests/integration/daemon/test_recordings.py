@@ -11,7 +11,6 @@ import pytest
 
 from tests.support.daemon_bench import until, write_recording
 from tests.support.fault_server import Fault
-from watcher import daemon
 from watcher.config import FolderConfig
 from watcher.errors import LedgerDamaged
 from watcher.ledger import Ledger
@@ -110,8 +109,7 @@ async def test_where_the_job_is_gone_a_person_decides_about_paying_again(bench, 
         assert len(it.server.jobs) == 2
 
 
-async def test_half_a_recording_is_not_submitted_unless_a_person_says_so(bench, monkeypatch):
-    monkeypatch.setattr(daemon, "_ONCE_INCOMPLETE", 0.05)
+async def test_half_a_recording_is_not_submitted_unless_a_person_says_so(bench):
     async with bench() as it:
         whole = it.record("a.wav").read_bytes()
         (it.inbox / "a.wav").write_bytes(whole[: len(whole) // 2])
@@ -129,8 +127,7 @@ async def test_half_a_recording_is_not_submitted_unless_a_person_says_so(bench, 
 
 
 @pytest.mark.parametrize("ending", ["flac", "tta"])
-async def test_half_of_what_tells_its_length_only_by_its_sound_is_not_submitted_either(ending, bench, monkeypatch):
-    monkeypatch.setattr(daemon, "_ONCE_INCOMPLETE", 0.05)
+async def test_half_of_what_tells_its_length_only_by_its_sound_is_not_submitted_either(ending, bench):
     async with bench() as it:
         path = it.inbox / f"a.{ending}"
         sound = np.random.default_rng(1).integers(-8000, 8000, 9 * 16000, dtype=np.int16)

@@ -10,6 +10,7 @@ from tests.integration.folders.conftest import wav
 from watcher.folders import Phase, Watching
 from watcher.folders.inspection import inspect_all
 from watcher.models import WatchFolder
+from watcher.timings import FolderTimings
 
 pytestmark = pytest.mark.anyio
 
@@ -48,7 +49,9 @@ async def test_without_recursion_only_the_top_is_watched(desk, root):
 
 
 async def test_a_polled_folder_finds_everything_too(desk, root):
-    async with desk(WatchFolder(root, polling="always", settle=0.1), poll=0.05, how="polling") as d:
+    async with desk(
+        WatchFolder(root, polling="always", settle=0.1), timings=FolderTimings(poll=0.05), how="polling"
+    ) as d:
         assert "always" in d.watch.status()[0].why
         (root / "sub").mkdir()
         (root / "sub/a.wav").write_bytes(wav())
@@ -133,7 +136,7 @@ async def test_a_periodic_scan_finds_what_events_missed_and_watches_anew(desk, r
 @pytest.mark.parametrize(("polling", "how"), [("auto", "polling"), ("never", "events")])
 async def test_a_network_file_system_is_polled_unless_that_is_forbidden(polling, how, desk, root, monkeypatch):
     monkeypatch.setattr("watcher.folders.root.filesystem_of", lambda _: "nfs4")
-    async with desk(WatchFolder(root, polling=polling, settle=0.2), poll=0.05, how=how) as d:
+    async with desk(WatchFolder(root, polling=polling, settle=0.2), timings=FolderTimings(poll=0.05), how=how) as d:
         assert ("nfs4" in d.watch.status()[0].why) is (how == "polling")
         (root / "a.wav").write_bytes(wav())
         await d.until_settled(root / "a.wav")
@@ -165,7 +168,7 @@ async def test_a_share_that_dies_while_a_file_settles_holds_up_only_itself(desk,
 
     monkeypatch.setattr("watcher.folders.settling.inspect_all", inspect_and_die)
     share = WatchFolder(root, polling="always", settle=0.0)
-    async with desk(share, WatchFolder(other, settle=0.1), how=None, poll=0.1) as d:
+    async with desk(share, WatchFolder(other, settle=0.1), how=None, timings=FolderTimings(poll=0.1)) as d:
         await d.until(lambda: len(d.watch.status()) == 2 and all(status.last_scan for status in d.watch.status()))
         d.watch._roots[root].marks.clear()
         (root / "a.wav").write_bytes(wav())

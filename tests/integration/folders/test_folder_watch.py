@@ -53,12 +53,11 @@ async def test_what_was_taken_is_not_handed_on_again_while_the_ledger_has_not_wr
         assert len(d.items) == 1
 
 
-async def test_a_slow_taker_holds_up_a_large_first_scan_and_loses_nothing(desk, root, monkeypatch):
-    monkeypatch.setattr("watcher.folders.keeper._PLENTY", 100)
+async def test_a_slow_taker_holds_up_a_large_first_scan_and_loses_nothing(desk, root):
     for number in range(3000):
         (root / f"{number}.wav").write_bytes(b"RIFF\4\0\0\0WAVE")
         os.utime(root / f"{number}.wav", (1, 1))
-    async with desk(WatchFolder(root, settle=0.0), how=None) as d:
+    async with desk(WatchFolder(root, settle=0.0), how=None, most_candidates=100) as d:
         await d.until(lambda: len(d.settled) == 3000)
         await d.nothing_left()
         assert len(d.items) == 3000

@@ -15,6 +15,7 @@ from watcher import logs
 from watcher.clock import SystemClock
 from watcher.folders import FolderWatch, Patience, Settled
 from watcher.models import WatchFolder
+from watcher.timings import FolderTimings
 
 
 def say(**what):
@@ -35,7 +36,7 @@ async def main(folders):
         known=is_known,
         rescan=300.0,
         patience=Patience(incomplete=3.0),
-        poll=0.2,
+        timings=FolderTimings(poll=0.2),
     )
 
     async def take():

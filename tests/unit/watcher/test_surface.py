@@ -38,6 +38,7 @@ SURFACE = {
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
     "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},
     "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
+    "watcher.timings": {"DEFAULT", "Timings"},
     "watcher.transcripts": {"TranscriptWriter", "jsonv2", "needed_originals", "render"},
 }  # fmt: skip
 

@@ -1,3 +1,5 @@
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,12 @@ from watcher import speechmatics as sm
 from watcher.models import Engine
 from watcher.scheduler import retry
 from watcher.scheduler.account import Account
-from watcher.scheduler.retry import Cancel, Fail, Hold, Look, PauseAccount, StopAccount, TryAgain, backoff, decide
+from watcher.scheduler.retry import Cancel, Fail, Hold, Look, PauseAccount, StopAccount, TryAgain
+from watcher.timings import RetryDelays
+
+DELAYS = RetryDelays()
+backoff = functools.partial(retry.backoff, delays=DELAYS)
+decide = functools.partial(retry.decide, delays=DELAYS)
 
 chances = st.floats(0, 1)
 times = st.floats(0, 4e9)
@@ -80,7 +87,7 @@ def test_a_bug_is_tried_again_some_times_then_held_and_never_the_recordings_faul
     assert found.reason == "Dropscribe itself failed: ZeroDivisionError: a bug"
     assert "Update Dropscribe" in found.fix
     assert "tries again by itself" in found.fix
-    assert found.at == retry.fault_delay(retry.MOST_SURPRISES)
+    assert found.at == retry.fault_delay(retry.MOST_SURPRISES, DELAYS)
 
 
 @given(st.integers(1, 10_000))
@@ -88,7 +95,7 @@ def test_what_failed_by_our_fault_is_tried_again_after_a_minute_and_at_least_eve
     found = decide(ours.InternalError("no decoder"), attempts=attempts, now=100.0, chance=0.5)
     assert isinstance(found, Hold)
     assert 60.0 <= found.at - 100.0 <= 3600.0
-    assert retry.fault_delay(attempts) <= retry.fault_delay(attempts + 1)
+    assert retry.fault_delay(attempts, DELAYS) <= retry.fault_delay(attempts + 1, DELAYS)
 
 
 @given(st.integers(1, 60), chances, chances)
@@ -154,7 +161,7 @@ def test_a_rate_limit_met_by_jitter_costs_a_moment_and_met_again_and_again_ever_
     waits = [decide(error, attempts=1, now=0.0, chance=0.0, throttled=n).until for n in range(10)]
     assert waits[0] == 0.25
     assert waits == sorted(waits)
-    assert waits[-1] == retry.LONGEST_THROTTLE
+    assert waits[-1] == DELAYS.longest_throttle
     assert decide(sm.ConcurrencyLimited(429, "too many"), attempts=1, now=0.0, chance=0.0, throttled=9).until == 15.0
 
 
