@@ -11,7 +11,9 @@ from service.notifications import DesktopSender, Message, notify_once
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(sys.platform != "linux", reason="D-Bus is Linux"),
-    pytest.mark.skipif(shutil.which("dbus-daemon") is None, reason="dbus-daemon isn't installed (Debian: dbus-daemon)"),
+    pytest.mark.skipif(
+        shutil.which("dbus-daemon") is None, reason="dbus-daemon isn't installed; make test-deps installs it"
+    ),
 ]
 
 

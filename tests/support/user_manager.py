@@ -57,9 +57,9 @@ class UserManager:
             raise NotHere("a systemd user manager of its own needs Linux and root")
         for program in ("unshare", "setpriv", "systemctl"):
             if shutil.which(program) is None:
-                raise NotHere(f"{program} isn't installed (Debian: systemd, util-linux)")
+                raise NotHere(f"{program} isn't installed; make test-deps installs systemd")
         if not _SYSTEMD.exists():
-            raise NotHere("systemd isn't installed (Debian: systemd)")
+            raise NotHere("systemd isn't installed; make test-deps installs it")
         self.root = Path(tempfile.mkdtemp(prefix="dropscribe-um-"))
         self.home = self.root / home
         self.runtime = self.root / "run"

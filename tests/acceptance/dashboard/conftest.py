@@ -18,7 +18,7 @@ ARGUMENTS += ["--autoplay-policy=no-user-gesture-required", "--host-resolver-rul
 @pytest.fixture(scope="module")
 def browser():
     if CHROMIUM is None:
-        pytest.skip("no Chromium is installed (Debian: apt-get install chromium)")
+        pytest.skip("Chromium isn't installed; make test-deps installs it")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

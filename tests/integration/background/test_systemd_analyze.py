@@ -14,7 +14,7 @@ from service.background.spec import ServiceSpec
 from service.background.systemd import UNIT, render_unit
 
 pytestmark = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze isn't installed (Debian: systemd)"
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze isn't installed; make test-deps installs it"
 )
 
 

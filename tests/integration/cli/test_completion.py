@@ -34,7 +34,7 @@ def shell(tmp_path):
 
 
 def needs(name):
-    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} isn't installed")
+    return pytest.mark.skipif(shutil.which(name) is None, reason=f"{name} isn't installed; make test-deps installs it")
 
 
 @needs("bash")

@@ -28,14 +28,14 @@ _GTK = "import gi; gi.require_version('Gtk', '3.0'); from gi.repository import G
 def gtk(tmp_path_factory):
     """A folder that lets this Python import PyGObject, its own or Debian's; skips where there is neither."""
     if sys.platform != "linux" or missing() or shutil.which("dbus-run-session") is None:
-        pytest.skip(f"not installed (Debian packages): {missing() or 'dbus'}")
+        pytest.skip(f"not installed: {missing() or 'dbus'}; make test-deps installs them")
     folder = tmp_path_factory.mktemp("gi")
     if _DEBIAN.is_dir():
         (folder / "gi").symlink_to(_DEBIAN)
     environment = {**os.environ, "PYTHONPATH": str(folder)}
     done = subprocess.run([sys.executable, "-c", _GTK], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"no GTK for this Python (Debian: python3-gi gir1.2-gtk-3.0): {done.stderr.strip()[-100:]}")
+        pytest.skip(f"no GTK for this Python (make test-deps installs Debian's): {done.stderr.strip()[-100:]}")
     return folder
 
 
@@ -125,7 +125,7 @@ def test_the_menu_is_drawn_and_does_what_it_says(panel, gtk, tmp_path):
 @pytest.mark.parametrize("backend", ["gtk", "appindicator"])
 def test_without_a_panel_there_is_a_sentence_and_one_that_comes_late_is_waited_for(panel, gtk, tmp_path, backend):
     if backend == "appindicator" and not INDICATORS:
-        pytest.skip("no AppIndicator for GTK (Debian: gir1.2-ayatanaappindicator3-0.1)")
+        pytest.skip("no AppIndicator for GTK; make test-deps installs it")
     panel.end("tint2")
     impatient = Menu(panel, gtk, tmp_path, "--wait", "0", backend=backend)
     assert impatient.process.wait(timeout=60) == 1
@@ -147,8 +147,10 @@ def shows(panel, folder, state):
     return any(number > 100 and colour == tile for number, colour in colours)
 
 
-@pytest.mark.skipif(not INDICATORS, reason="no AppIndicator for GTK (Debian: gir1.2-ayatanaappindicator3-0.1)")
-@pytest.mark.skipif(shutil.which("xfce4-panel") is None, reason="no StatusNotifierHost (Debian: xfce4-panel)")
+@pytest.mark.skipif(not INDICATORS, reason="no AppIndicator for GTK; make test-deps installs it")
+@pytest.mark.skipif(
+    shutil.which("xfce4-panel") is None, reason="xfce4-panel isn't installed; make test-deps installs it"
+)
 def test_a_status_notifier_host_shows_the_icon_and_its_menu(gtk, tmp_path):
     control = tmp_path / "state" / "control.json"
     with NotifierPanel(screen="640x240") as panel, socket.create_server(("127.0.0.1", 0)) as mute:

@@ -15,7 +15,7 @@ from tests.support.waiting import until
 
 pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="X11 panels are Linux"),
-    pytest.mark.skipif(bool(missing()), reason=f"not installed (Debian packages): {missing()}"),
+    pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}; make test-deps installs them"),
 ]
 
 

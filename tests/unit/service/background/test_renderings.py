@@ -95,7 +95,7 @@ def test_desktop_entries_come_back_whole(words):
     assert unquote_unit(value.replace("\\\\", "\\")) == words
 
 
-@pytest.mark.skipif(not Path("/usr/bin/gio").exists(), reason="gio isn't installed (Debian: libglib2.0-bin)")
+@pytest.mark.skipif(not Path("/usr/bin/gio").exists(), reason="gio isn't installed; make test-deps installs it")
 def test_glib_starts_the_tray_as_it_was_meant(tmp_path):
     folder = tmp_path / 'a b $HOME `id` "q" \\ 100% %f ü'
     folder.mkdir()
