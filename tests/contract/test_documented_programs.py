@@ -6,16 +6,15 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import av
 import pytest
 
 from tests.support.conversation import STAND_IN, conversation, write_wav
 from tests.support.embedded_server import EmbeddedServer, embedded_server
 from tests.support.fault_server import fault_server_thread
+from tests.support.sounds import encode, speech
 from tests.support.words import assert_contains, assert_reads
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
-SPEECH = Path(__file__).parents[1] / "data" / "leisure.flac"
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +29,7 @@ def spoken(tmp_path_factory):
     folder = tmp_path_factory.mktemp("recordings")
     write_wav(folder / "recording.wav", conversation()[0])
     for name, codec in [("meeting.wav", "pcm_s16le"), ("meeting.mp3", "mp3")]:
-        with av.open(str(SPEECH)) as source, av.open(str(folder / name), "w") as out:
-            stream = out.add_stream(codec, rate=source.streams.audio[0].rate, layout="mono")
-            for frame in source.decode(audio=0):
-                out.mux(stream.encode(frame))
-            out.mux(stream.encode(None))
+        encode(folder / name, speech("leisure.flac"), name.rpartition(".")[2], codec)
     return folder
 
 

@@ -5,41 +5,24 @@ The configs are drawn from the published schema; the audio is real. What the oth
 """
 
 import json
-import wave
 from collections import Counter
-from io import BytesIO
 
-import av
 import hypothesis
-import numpy as np
 import pytest
 from hypothesis import strategies as st
 
 from tests.contract.test_server_schemathesis import published, schema, schemathesis
-from tests.support import spec
 from tests.support.embedded_server import embedded_server
+from tests.support.sounds import silence, speech, wav
 
 KEY = "generated-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-SPEECH = spec.SPEC.parents[2] / "data" / "leisure.flac"
 EXAMPLES = 12
 PLAIN = {"type": "transcription", "transcription_config": {"language": "en"}}
 
 
-def wav(samples):
-    file = BytesIO()
-    with wave.open(file, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16_000)
-        out.writeframes(samples.tobytes())
-    return file.getvalue()
-
-
 def recordings():
-    with av.open(str(SPEECH)) as container:
-        spoken = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
-    return {"speech": wav(spoken[: 16_000 * 3]), "silence": wav(np.zeros(16_000, np.int16))}
+    return {"speech": wav(speech("leisure.flac")[: 16_000 * 3]), "silence": wav(silence(16_000))}
 
 
 def closed(node):

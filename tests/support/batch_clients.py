@@ -2,14 +2,11 @@
 
 import asyncio
 import contextlib
-import io
-import time
 import warnings
-import wave
-
-import numpy as np
 
 import watcher.speechmatics as ours
+from tests.support import sounds
+from tests.support.waiting import until
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what the official SDKs import is not ours to judge
@@ -17,21 +14,12 @@ with warnings.catch_warnings():
     import speechmatics.batch_client as official_sync
     import speechmatics.models as official_models
 
-DEADLINE = 60.0
 TERMINAL = {"done", "rejected", "deleted", "expired"}
 
 
-def tone(seconds=1.0, rate=16_000, pitch=440.0):
+def tone(seconds=1.0):
     """A short recording: a tone, as a wav file's bytes."""
-    times = np.arange(int(seconds * rate)) / rate
-    samples = (8000 * np.sin(2 * np.pi * pitch * times)).astype("<i2")
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.tobytes())
-    return out.getvalue()
+    return sounds.wav(sounds.tone(int(seconds * sounds.RATE)))
 
 
 class Refused(Exception):
@@ -59,11 +47,7 @@ class _Client:
     """submit, status, result, jobs, delete; and wait, which polls `status`."""
 
     def wait(self, job_id):
-        deadline = time.monotonic() + DEADLINE
-        while (status := self.status(job_id)) not in TERMINAL:
-            assert time.monotonic() < deadline, f"{job_id} is still {status}"
-            time.sleep(0.02)
-        return status
+        return until(lambda: (status := self.status(job_id)) in TERMINAL and status, f"the end of {job_id}")
 
     @contextlib.contextmanager
     def refusals(self):

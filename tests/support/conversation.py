@@ -1,16 +1,16 @@
 """A conversation of two people, put together from the project's recordings."""
 
+import functools
 import os
-import wave
 from pathlib import Path
 
-import av
 import numpy as np
 
-__all__ = ["STAND_IN", "conversation", "write_wav"]
+from tests.support import sounds
+from tests.support.sounds import RATE, speech
 
-RATE = 16_000
-RECORDINGS = Path(__file__).parents[1] / "data"
+__all__ = ["RATE", "STAND_IN", "conversation", "decode", "write_wav"]
+
 PAUSE = 0.6  # seconds
 SOFTER = 0.25  # the second speaks from farther away
 
@@ -22,6 +22,7 @@ STAND_IN = {
 }
 
 
+@functools.cache
 def conversation():
     """Compose a conversation.
 
@@ -43,17 +44,10 @@ def conversation():
 
 
 def decode(name):
-    """Decode one of the project's recordings to floats."""
-    with av.open(str(RECORDINGS / name)) as container:
-        whole = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
-    return whole.astype(np.float32) / 32768
+    """One of the project's recordings as floats."""
+    return speech(name).astype(np.float32) / 32768
 
 
 def write_wav(path, samples):
     """Write samples of -1 to 1 as a WAV file with one channel."""
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(RATE)
-        file.writeframes((samples * 32767).astype("<i2").tobytes())
-    return path
+    return sounds.write_wav(path, (samples * 32767).astype("<i2"))

@@ -3,12 +3,11 @@
 import asyncio
 import contextlib
 import random
-import struct
-import wave
 from pathlib import Path
 
 from tests.support.fault_server import FaultServer
 from tests.support.promises import assert_promises, fingerprints
+from tests.support.sounds import write_recording
 from tests.support.waiting import reached as until
 from watcher.config import Config, FolderConfig
 from watcher.daemon import Daemon
@@ -26,18 +25,6 @@ FAST = Timings(
     baseline=0.05,
 )
 """Short pauses, so that a test need not wait as long as a person would."""
-
-
-def write_recording(path, seed, *, samples=160):
-    """Write a small WAV file whose content the seed decides."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    noise = random.Random(repr(seed))
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16000)
-        file.writeframes(b"".join(struct.pack("<h", noise.randrange(-9000, 9000)) for _ in range(samples)))
-    return path
 
 
 class Connector:

@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import threading
-import wave
 import zlib
 from contextlib import AsyncExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from service.dashboard.server import serve_dashboard
+from tests.support.sounds import silence, write_wav
 from watcher.clock import SystemClock
 from watcher.control import Control, shown
 from watcher.events import Event, EventBus
@@ -106,14 +108,9 @@ class Plant:
     def record(self, name: str, *, seconds: float = 1.0) -> Path:
         """Put a real, silent recording into the watch folder."""
         path = self.folder / name
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(8000)
-            # Two samples carry the name, so that no two recordings have the same content.
-            mark = zlib.crc32(os.fsencode(name)).to_bytes(4, "little")
-            file.writeframes(mark + b"\0\0" * int(8000 * seconds))
-        return path
+        # Two samples carry the name, so that no two recordings have the same content.
+        mark = np.frombuffer(zlib.crc32(os.fsencode(name)).to_bytes(4, "little"), "<i2")
+        return write_wav(path, np.concatenate([mark, silence(int(8000 * seconds))]), rate=8000)
 
     async def found(self, name: str, *, seconds: float = 1.0, state: EntryState = EntryState.WAITING, **why) -> Entry:
         """A recording was dropped and found."""

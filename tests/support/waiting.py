@@ -29,16 +29,21 @@ def until(condition: Callable[[], Any], what: str | Callable[[], str] = "it", *,
     return found
 
 
-async def reached(condition: Callable[[], Any], *, within: float = PATIENCE) -> None:
-    """Wait for a condition without holding up the loop that brings it about.
+async def reached(
+    condition: Callable[[], Any], what: str | Callable[[], str] = "it", *, within: float = PATIENCE
+) -> Any:
+    """Wait for a condition without blocking the loop, and return what it gave.
 
     Args:
-        condition: is asked again and again until it gives something true.
+        condition: is called again and again until it gives something true.
+        what: the message if it never does.
         within: seconds to wait.
     """
-    async with asyncio.timeout(within):
-        while not condition():  # noqa: ASYNC110 - files, servers and ledgers send no events
-            await asyncio.sleep(0.02)
+    deadline = time.monotonic() + within
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"waited {within:g} s: {what() if callable(what) else what}"
+        await asyncio.sleep(0.005)  # files, servers and ledgers send no events
+    return found
 
 
 def has_ended(process: psutil.Process | int) -> bool:

@@ -5,11 +5,11 @@ import random
 import signal
 import threading
 import time
-import wave
+import zlib
 
 from tests.acceptance.detection.conftest import digest
-from tests.support.daemon_bench import write_recording
 from tests.support.fault_server import Fault
+from tests.support.sounds import noise, write_recording, write_wav
 from tests.support.waiting import until
 
 PAUSES = (0.2, 0.5, 1.0, 2.0)
@@ -108,10 +108,7 @@ def test_slow_writers_of_all_kinds_are_waited_for(watched, tmp_path):
 
 def large(path, seed):
     """Seven seconds of noise on eight channels: more bytes than the sockets between daemon and server hold."""
-    with wave.open(str(path), "wb") as out:
-        out.setparams((8, 2, 192_000, 0, "NONE", ""))
-        out.writeframes(random.Random(seed).randbytes(8 * 2 * 192_000 * 7))
-    return path
+    return write_wav(path, noise(8 * 192_000 * 7, zlib.crc32(seed.encode())).reshape(-1, 8), rate=192_000)
 
 
 def test_what_changes_while_it_is_uploaded_is_submitted_only_as_it_is_in_the_end(watched):

@@ -4,15 +4,14 @@ import contextlib
 import json
 import shutil
 import tempfile
-import wave
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.support.embedded_server import embedded_server
-
-RECORDINGS = Path(__file__).parents[2] / "data"
+from tests.support.sounds import RECORDINGS, speech, write_wav
 
 
 class Api(httpx.Client):
@@ -100,18 +99,8 @@ def start_server(tmp_path):
 @pytest.fixture
 def make_long(recordings, tmp_path):
     """Write recordings of any length: the same speech, again and again (26 s each time)."""
-    import av
-    import numpy as np
 
     def make(times):
-        with av.open(str(recordings / "dashwood.flac")) as container:
-            once = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
-        path = tmp_path / f"long-{times}.wav"
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(16_000)
-            file.writeframes(np.tile(once, times).tobytes())
-        return path
+        return write_wav(tmp_path / f"long-{times}.wav", np.tile(speech("dashwood.flac"), times))
 
     return make

@@ -5,9 +5,11 @@ import time
 import uuid
 
 import httpx
+import numpy as np
 import pytest
 
 from tests.support import spec
+from tests.support.sounds import silence, speech, write_wav
 from tests.support.words import assert_reads, plain
 
 
@@ -123,23 +125,10 @@ def test_silence_gives_an_empty_transcript(api):
 
 
 def test_channels_are_recognised_apart(api, recordings, tmp_path):
-    import av
-    import numpy as np
-
-    path = tmp_path / "stereo.wav"
-    with av.open(str(recordings / "leisure.flac")) as container:
-        mono = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
-    rate = 16_000
-    assert mono.dtype == np.int16
-    silence = np.zeros(len(mono), np.int16)
-    stereo = np.stack([np.concatenate([mono, silence]), np.concatenate([silence, mono])], axis=1)
-    import wave
-
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(2)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(np.ascontiguousarray(stereo).tobytes())
+    mono = speech("leisure.flac")
+    quiet = silence(len(mono))
+    stereo = np.stack([np.concatenate([mono, quiet]), np.concatenate([quiet, mono])], axis=1)
+    path = write_wav(tmp_path / "stereo.wav", stereo)
     job = api.done(path, diarization="channel", channel_diarization_labels=["Agent"])
     results = api.transcript(job)["results"]
     assert [channel for channel, _ in __import__("itertools").groupby(r["channel"] for r in results)] == [

@@ -5,12 +5,11 @@ import re
 import shutil
 import wave
 
-import av
-import numpy as np
 import pytest
 
 from tests.support.daemon_bench import until, write_recording
 from tests.support.fault_server import Fault
+from tests.support.sounds import encode, noise
 from watcher.config import FolderConfig
 from watcher.errors import LedgerDamaged
 from watcher.ledger import Ledger
@@ -129,16 +128,7 @@ async def test_half_a_recording_is_not_submitted_unless_a_person_says_so(bench):
 @pytest.mark.parametrize("ending", ["flac", "tta"])
 async def test_half_of_what_tells_its_length_only_by_its_sound_is_not_submitted_either(ending, bench):
     async with bench() as it:
-        path = it.inbox / f"a.{ending}"
-        sound = np.random.default_rng(1).integers(-8000, 8000, 9 * 16000, dtype=np.int16)
-        with av.open(str(path), "w") as out:
-            stream = out.add_stream(ending, rate=16000)
-            stream.codec_context.layout = "mono"
-            for start in range(0, len(sound), 1600):
-                piece = av.AudioFrame.from_ndarray(sound[start : start + 1600].reshape(1, -1), "s16", "mono")
-                piece.sample_rate = 16000
-                out.mux(stream.encode(piece))
-            out.mux(stream.encode(None))
+        path = encode(it.inbox / f"a.{ending}", noise(9 * 16000), ending, ending)
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2])
         await it.run()

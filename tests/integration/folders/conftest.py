@@ -2,12 +2,11 @@
 
 import asyncio
 import contextlib
-import time
-import wave
-from io import BytesIO
 
 import pytest
 
+from tests.support import sounds
+from tests.support.waiting import reached
 from watcher.clock import SystemClock
 from watcher.folders import FolderWatch, Moved, Patience, Settled
 from watcher.models import WatchFolder
@@ -15,13 +14,7 @@ from watcher.models import WatchFolder
 
 def wav(frames=1600):
     """The bytes of a whole wav."""
-    buffer = BytesIO()
-    with wave.open(buffer, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16000)
-        out.writeframes(bytes(2 * frames))
-    return buffer.getvalue()
+    return sounds.wav(sounds.silence(frames))
 
 
 class Desk:
@@ -63,12 +56,7 @@ class Desk:
 
     async def until(self, what, *, seconds=60.0):
         """Wait until `what()` is true."""
-        end = time.monotonic() + seconds
-        while not what():
-            assert time.monotonic() < end, (
-                f"not within {seconds} s; handed on: {self.items[-20:]}, {self.watch.status()}"
-            )
-            await asyncio.sleep(0.005)
+        await reached(what, lambda: f"handed on: {self.items[-20:]}, {self.watch.status()}", within=seconds)
 
     async def until_settled(self, *paths, seconds=60.0):
         await self.until(lambda: set(paths) <= set(self.paths()), seconds=seconds)

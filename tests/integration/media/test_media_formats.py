@@ -1,10 +1,10 @@
 """One short recording in each container and codec that can be made here, and a broken one of each."""
 
-import av
 import numpy as np
 import pytest
 
-from tests.integration.media.conftest import make, write
+from tests.integration.media.conftest import make
+from tests.support.sounds import decoded, encode
 from tests.support.tags import with_undecodable_tag
 from watcher.errors import BrokenMedia, NotARecording
 from watcher.media import needs_preparation, prepare
@@ -97,9 +97,7 @@ async def test_it_is_probed_and_prepared(name, files, prober, tmp_path):
 
 
 def loudness(path):
-    with av.open(str(path)) as container:
-        samples = np.concatenate([frame.to_ndarray().ravel() for frame in container.decode(audio=0)])
-    return float(np.abs(samples.astype(np.int64)).mean())
+    return float(np.abs(decoded(path).astype(np.int64)).mean())
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -148,13 +146,7 @@ async def test_many_channels_are_mixed_or_kept(layout, channels, prober, tmp_pat
 
 
 async def test_a_film_without_sound_is_no_recording(prober, tmp_path):
-    with av.open(str(tmp_path / "a.mp4"), "w") as out:
-        stream = out.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p"
-        for _ in range(10):
-            frame = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+    make(tmp_path / "a.mp4", "mp4", "aac", tracks=0, video="mpeg4")
     for work in (prober.probe(tmp_path / "a.mp4"), prepare(tmp_path / "a.mp4", tmp_path / "a.flac")):
         with pytest.raises(NotARecording, match="no sound track"):
             await work
@@ -201,12 +193,16 @@ async def test_sound_that_ends_long_before_its_header_says_is_seen_to_be_cut_sho
 async def test_a_stream_of_frames_is_as_long_as_they_are(tmp_path, prober, how, order):
     """Its length is told nowhere; a guess by the bit rate of silence would be forty times too long."""
     container, codec, rate, options = how
-    path = tmp_path / f"a.{container}"
     sound = np.concatenate([np.random.default_rng(1).integers(-9000, 9000, 2 * rate), np.zeros(18 * rate)])[order]
-    with av.open(str(path), "w", format=container, options={"write_xing": "0"} if container == "mp3" else {}) as out:
-        stream = out.add_stream(codec, rate=rate, options=options)
-        stream.codec_context.layout = "mono"
-        write(out, stream, sound.astype(np.int16), rate, "mono")
+    path = encode(
+        tmp_path / f"a.{container}",
+        sound.astype(np.int16),
+        container,
+        codec,
+        rate=rate,
+        options={"write_xing": "0"} if container == "mp3" else {},
+        codec_options=options,
+    )
     assert (await prober.probe(path)).duration == pytest.approx(20.0, abs=0.2)
 
 

@@ -2,14 +2,13 @@
 
 import io
 import os
-import wave
 
-import av
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.sounds import encode, noise, silence, tone, wav
 from watcher.folders.completeness import is_complete
 
 
@@ -22,50 +21,11 @@ class Pipe(io.BytesIO):
     seek = None
 
 
-def tone(count):
-    return (np.sin(np.arange(count) * 0.1) * 8000).astype(np.int16)
-
-
-def noise(count):
-    return np.random.default_rng(1).integers(-32768, 32767, count, dtype=np.int16)
-
-
-def silence(count):
-    return np.zeros(count, np.int16)
-
-
-def encoded(container, codec, *, seconds=1.0, rate=16000, options=None, layout="mono", sound=tone, to=None):
+def encoded(container, codec, *, seconds=1.0, rate=16000, layout="mono", sound=tone, to=None, **more):
     """Encode a sound; return the file's bytes."""
-    buffer = to or io.BytesIO()
-    with av.open(buffer, "w", format=container, options=options or {}) as out:
-        stream = out.add_stream(codec, rate=rate)
-        stream.codec_context.layout = layout
-        if not codec.startswith(("pcm", "flac")):
-            stream.codec_context.bit_rate = 12_200 if "amr" in codec else 64_000
-        resampler = av.AudioResampler(format=stream.codec_context.format.name, layout=layout, rate=rate, frame_size=0)
-        fifo = av.AudioFifo()
-        frame = av.AudioFrame.from_ndarray(
-            sound(int(seconds * rate) * stream.codec_context.channels).reshape(1, -1), format="s16", layout=layout
-        )
-        frame.sample_rate = rate
-        for piece in resampler.resample(frame):
-            piece.pts = None
-            fifo.write(piece)
-        size = stream.codec_context.frame_size or 1024
-        while (piece := fifo.read(size)) or (piece := fifo.read(size, partial=True)):
-            out.mux(stream.encode(piece))
-        out.mux(stream.encode(None))
-    return buffer.getvalue()
-
-
-def wav(frames=1600):
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(16000)
-        out.writeframes(bytes(2 * frames))
-    return buffer.getvalue()
+    channels = 2 if layout == "stereo" else 1
+    samples = sound(int(seconds * rate) * channels).reshape(-1, channels)
+    return encode(to or io.BytesIO(), samples, container, codec, rate=rate, layout=layout, **more).getvalue()
 
 
 def completeness(path, data):
@@ -202,13 +162,13 @@ def test_an_empty_file_is_cut_short(tmp_path):
 
 @pytest.mark.parametrize("size", [b"\0\0\0\0", b"\xff\xff\xff\xff"])
 def test_a_wav_written_as_a_stream_does_not_tell(size, tmp_path):
-    data = bytearray(wav())
+    data = bytearray(wav(silence(1600)))
     data[4:8] = size
     assert completeness(tmp_path / "x", bytes(data)) is None
 
 
 def test_rf64_tells_its_length(tmp_path):
-    body = wav()[8:]
+    body = wav(silence(1600))[8:]
     ds64 = b"ds64" + (28).to_bytes(4, "little") + (len(body) + 36).to_bytes(8, "little") + bytes(20)
     data = b"RF64\xff\xff\xff\xff" + body[:4] + ds64 + body[4:]
     assert completeness(tmp_path / "x", data) is True
