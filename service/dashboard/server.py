@@ -30,15 +30,29 @@ if TYPE_CHECKING:
     from watcher.control import Control
     from watcher.paths import StatePaths
 
-__all__ = ["Address", "serve_dashboard"]
+__all__ = ["Address", "ConnectionLimits", "serve_dashboard"]
 
 _log = get_logger("dashboard")
 _LOOPBACK = "127.0.0.1"
 _BACKLOG = 128
 _GRACE_SECONDS = 2
 _KEEP_ALIVE_SECONDS = 30
-_MOST_CONNECTIONS = 256  # each holds a file descriptor, and the daemon needs them, too
-_HEAD_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """Limits on connections: any user of this machine can open them.
+
+    Attributes:
+        most: how many may be open; each holds a file descriptor, and the daemon needs those too.
+        head_seconds: how long a request's head may take.
+    """
+
+    most: int = 256
+    head_seconds: float = 20.0
+
+
+_LIMITS = ConnectionLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +71,9 @@ class Address:
 
 
 @asynccontextmanager
-async def serve_dashboard(control: Control, paths: StatePaths, port: int) -> AsyncIterator[Address]:
+async def serve_dashboard(
+    control: Control, paths: StatePaths, port: int, *, limits: ConnectionLimits = _LIMITS
+) -> AsyncIterator[Address]:
     """Serve for as long as the block runs; other programs find the address and the token in `paths.control`.
 
     Args:
@@ -65,6 +81,7 @@ async def serve_dashboard(control: Control, paths: StatePaths, port: int) -> Asy
         paths: the state directory, which must exist.
         port: on 127.0.0.1; 0 takes any free one. A port that is taken is replaced by a free one, and the address
             that is yielded says so.
+        limits: on connections.
 
     Raises:
         OSError: no port can be listened on, or the control file can't be written.
@@ -74,7 +91,7 @@ async def serve_dashboard(control: Control, paths: StatePaths, port: int) -> Asy
         actual = listener.getsockname()[1]
         address = Address(f"http://{_LOOPBACK}:{actual}", actual, notice)
         token = new_token()
-        server = _Server(create_app(control, token=token, port=actual))
+        server = _Server(create_app(control, token=token, port=actual), limits)
         async with _running(server, listener):
             with _control_file(paths.control, address, token):
                 if notice:
@@ -112,22 +129,25 @@ def _bind(port: int) -> socket.socket:
     return listener
 
 
-class _Bounded(PunctualProtocol):
-    """Any user of this machine can connect: no one may take the daemon's file descriptors away."""
+def _protocol(limits: ConnectionLimits) -> type[PunctualProtocol]:
+    """Make a protocol that keeps to these limits."""
 
-    head_seconds = _HEAD_SECONDS
+    class Bounded(PunctualProtocol):
+        head_seconds = limits.head_seconds
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection, or hang up at once where there are too many."""
-        super().connection_made(transport)
-        if len(self.connections) > _MOST_CONNECTIONS:
-            self.transport.abort()
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            """Accept a connection, or close it at once where there are too many."""
+            super().connection_made(transport)
+            if len(self.connections) > limits.most:
+                self.transport.abort()
+
+    return Bounded
 
 
 class _Server(uvicorn.Server):
     """uvicorn's server as a guest in another program's loop: no signal handlers, and nothing to do when idle."""
 
-    def __init__(self, app: Starlette) -> None:
+    def __init__(self, app: Starlette, limits: ConnectionLimits) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -136,7 +156,7 @@ class _Server(uvicorn.Server):
                 access_log=False,
                 lifespan="off",
                 loop="none",
-                http=_Bounded,
+                http=_protocol(limits),
                 ws="none",
                 server_header=False,
                 date_header=False,

@@ -206,7 +206,8 @@ class Plant:
 class Running:
     """A plant that is served from an event loop in a thread of its own, for tests that block."""
 
-    def __init__(self, root: Path, *, port: int = 0) -> None:
+    def __init__(self, root: Path, *, port: int = 0, **serving: Any) -> None:
+        self._serving = serving
         self.plant = Plant(root)
         self.url = ""
         self.port = port
@@ -234,7 +235,9 @@ class Running:
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
             control = await self.plant.start(stack)
-            address = await stack.enter_async_context(serve_dashboard(control, self.plant.paths, self.port))
+            address = await stack.enter_async_context(
+                serve_dashboard(control, self.plant.paths, self.port, **self._serving)
+            )
             self.url, self.port = address.url, address.port
             self.token = json.loads(self.plant.paths.control.read_text())["token"]
             self._ready.set()
@@ -250,9 +253,9 @@ class Running:
 
     @classmethod
     @contextmanager
-    def start(cls, root: Path, *, port: int = 0) -> Iterator[Running]:
-        """Serve for as long as the block runs."""
-        running = cls(root, port=port)
+    def start(cls, root: Path, *, port: int = 0, **serving: Any) -> Iterator[Running]:
+        """Serve for as long as the block runs; `serving` is for `serve_dashboard`."""
+        running = cls(root, port=port, **serving)
         thread = threading.Thread(target=running._main, name="plant")
         thread.start()
         running._ready.wait(30)

@@ -12,6 +12,7 @@ import pytest
 
 from service.dashboard.app import create_app
 from service.dashboard.guard import HEADERS
+from service.dashboard.server import ConnectionLimits
 from tests.support.dashboard import Running, json_v2
 from watcher.models import OutputFormat
 
@@ -207,10 +208,9 @@ def test_whoever_is_not_let_in_gets_a_style_sheet_and_nothing_else(attacker):
         assert attacker.send("GET", path).status == 401, path
 
 
-def test_connections_that_ask_nothing_take_no_file_descriptors_away(monkeypatch, tmp_path):
-    monkeypatch.setattr("service.dashboard.server._MOST_CONNECTIONS", 5)
-    monkeypatch.setattr("service.dashboard.server._Bounded.head_seconds", 2.0)
-    with Running.start(tmp_path) as running, contextlib.ExitStack() as stack:
+def test_connections_that_ask_nothing_take_no_file_descriptors_away(tmp_path):
+    limits = ConnectionLimits(most=5, head_seconds=0.5)
+    with Running.start(tmp_path, limits=limits) as running, contextlib.ExitStack() as stack:
         idle = [socket.create_connection(("127.0.0.1", running.port), timeout=100) for _ in range(20)]
         for connection in idle:
             stack.callback(connection.close)
