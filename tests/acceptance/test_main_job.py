@@ -60,6 +60,7 @@ def test_a_dropped_recording_becomes_a_transcript_beside_it(command):
     assert command.json("explain", text)["kind"] == "output", "the ledger alone tells, too"
 
 
+@pytest.mark.long
 def test_killed_while_transcribing_every_recording_ends_with_one_transcript(command):
     daemon = command.start()
     names = [f"{number}.flac" for number in range(3)]

@@ -17,7 +17,6 @@ from tests.support.sounds import silence, speech, wav
 
 KEY = "generated-key"
 HEADERS = {"Authorization": f"Bearer {KEY}"}
-EXAMPLES = 12
 PLAIN = {"type": "transcription", "transcription_config": {"language": "en"}}
 
 
@@ -57,9 +56,9 @@ def configs():
     return schemathesis.openapi.from_dict(document)["/configs"]["POST"].as_strategy().map(lambda case: case.body)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with embedded_server(tmp_path_factory.mktemp("generated") / "data", key=KEY) as server:
+@pytest.fixture
+def server(tmp_path):
+    with embedded_server(tmp_path / "data", key=KEY) as server:
         yield server
 
 
@@ -71,12 +70,13 @@ def ask(server, method, path, **parts):
     return response
 
 
-def test_valid_jobs_go_their_whole_way_as_documented(server):
+@pytest.mark.parametrize("examples", [3, pytest.param(20, marks=pytest.mark.long)])
+def test_valid_jobs_go_their_whole_way_as_documented(server, examples):
     audio = recordings()
     seen = Counter()
 
     @hypothesis.settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         deadline=None,
         database=None,
         derandomize=True,
@@ -114,7 +114,7 @@ def test_valid_jobs_go_their_whole_way_as_documented(server):
             assert ask(server, "GET", gone, path_parameters=path).status_code == 404
 
     life()
-    assert seen[201] > EXAMPLES / 3, seen
+    assert seen[201] > examples / 3, seen
     assert all(seen[f"{form} of speech"] for form in ("json-v2", "txt", "srt")), seen
     usage = ask(server, "GET", "/usage").json()
     assert sum(item["count"] for item in usage["summary"]) == seen[201]

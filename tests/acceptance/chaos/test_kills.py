@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.chaos import run_rounds
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 
 @pytest.mark.parametrize("part", range(4))

@@ -9,6 +9,8 @@ from playwright.sync_api import Error, expect
 from tests.support.dashboard import json_v2
 from watcher.models import EntryState, OutputFormat
 
+pytestmark = pytest.mark.long
+
 PAYLOADS = [
     "<img src=x onerror=hacked()>",
     "<script>hacked()<",  # a name can't hold the slash of a closing tag

@@ -10,6 +10,8 @@ from tests.support.daemon import DATA, Command
 from tests.support.words import assert_reads
 from watcher.paths import StatePaths
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def command(tmp_path):

@@ -11,6 +11,8 @@ from tests.support.dashboard import Running, json_v2
 from watcher.events import Event, EventBus
 from watcher.models import EntryState, OutputFormat
 
+pytestmark = pytest.mark.long
+
 HELLO = {
     OutputFormat.TXT: b"SPEAKER: S1\nGood morning.\n",
     OutputFormat.JSON_V2: json_v2(

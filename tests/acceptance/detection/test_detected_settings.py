@@ -1,8 +1,12 @@
 """What travels with a folder, and what goes along with a recording: met by the real daemon."""
 
+import pytest
+
 from tests.acceptance.detection.conftest import digest
 from tests.support.daemon_bench import write_recording
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
 
 
 def files(folder):

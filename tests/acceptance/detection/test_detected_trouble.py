@@ -14,6 +14,8 @@ from tests.integration.folders.test_folder_trouble import IN_NAMESPACES, needs_n
 from tests.support.daemon_bench import write_recording
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 linux = pytest.mark.skipif(sys.platform != "linux", reason="inotify is Linux's")
 
 

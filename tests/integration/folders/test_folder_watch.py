@@ -71,7 +71,7 @@ async def test_the_iteration_ends_with_run(desk, root):
     assert await d.watch.scan_complete() == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_ten_thousand_at_once_are_all_settled(desk, root):
     count = 10_000
 

@@ -89,7 +89,7 @@ async def test_names_that_are_no_text(prober, wav, tmp_path):
     assert (await prepare(path, tmp_path / "out.flac")).duration == pytest.approx(1.0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 async def test_a_thousand_damaged_files_do_no_harm(tmp_path):
     random.seed(7)
     kinds = [

@@ -19,6 +19,8 @@ from tests.support.control_server import ControlServer, snapshot
 from tests.support.panel import NotifierPanel, Panel, missing
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 _DEBIAN = Path("/usr/lib/python3/dist-packages/gi")
 INDICATORS = list(Path("/usr/lib").glob("*/girepository-1.0/AyatanaAppIndicator3-0.1.typelib"))
 _GTK = "import gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk"

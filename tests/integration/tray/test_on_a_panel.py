@@ -14,6 +14,7 @@ from tests.support.panel import Panel, missing
 from tests.support.waiting import until
 
 pytestmark = [
+    pytest.mark.long,
     pytest.mark.skipif(sys.platform != "linux", reason="X11 panels are Linux"),
     pytest.mark.skipif(bool(missing()), reason=f"not installed: {missing()}; make test-deps installs them"),
 ]

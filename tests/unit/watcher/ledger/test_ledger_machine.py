@@ -4,9 +4,17 @@ import contextlib
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.support.ledger_tools import CLOUD, ROOT, claim, new, opened
 from watcher.ledger import IllegalMove
@@ -283,7 +291,8 @@ class LedgerMachine(RuleBasedStateMachine):
             assert changes[-1].target is state
 
 
-TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+@pytest.mark.parametrize("examples", [25, pytest.param(200, marks=pytest.mark.long)])
+def test_the_ledger_agrees_with_the_model(examples):
+    health = [HealthCheck.too_slow]
+    how = settings(max_examples=examples, stateful_step_count=40, deadline=None, suppress_health_check=health)
+    run_state_machine_as_test(LedgerMachine, settings=how)
