@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.client_clock import JumpingClock
 from tests.support.fault_server import Fault, FaultServer, fault_server_thread
+from tests.support.waiting import PATIENCE
 from watcher.speechmatics import (
     AsyncClient,
     BatchClient,
@@ -27,7 +28,7 @@ CONFIG = {"type": "transcription", "transcription_config": {"language": "en"}, "
 def ask(url, method="GET", body=None):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, method=method)  # noqa: S310 - our own loopback server
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - the same
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:  # noqa: S310 - the same
         return json.load(answer)
 
 

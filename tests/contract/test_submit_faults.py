@@ -3,10 +3,10 @@
 import hashlib
 import os
 
-import anyio
 import pytest
 
 from tests.support.fault_server import Fault, FaultServer
+from tests.support.waiting import reached
 from watcher.speechmatics import (
     AsyncClient,
     AuthenticationError,
@@ -172,8 +172,7 @@ async def test_an_answer_that_comes_while_the_gate_decides_stops_the_tail(server
 
     async def gate(receipt):
         # Small audio: all but the tail is out before the answer is there.
-        while not server.requests["post"]:  # noqa: ASYNC110 - the server has no event to wait for
-            await anyio.sleep(0.001)
+        await reached(lambda: server.requests["post"])
 
     with pytest.raises(AuthenticationError):
         await client.submit_job(("a.wav", b"x" * 2000), config=CONFIG, before_commit=gate)

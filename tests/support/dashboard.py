@@ -15,6 +15,7 @@ import numpy as np
 
 from service.dashboard.server import serve_dashboard
 from tests.support.sounds import silence, write_wav
+from tests.support.waiting import PATIENCE
 from watcher.clock import SystemClock
 from watcher.control import Control, shown
 from watcher.events import Event, EventBus
@@ -224,7 +225,7 @@ class Running:
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the daemon's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     def call(self, work: Any, *args: Any) -> None:
         """Call a function in the daemon's loop."""
@@ -258,7 +259,7 @@ class Running:
         running = cls(root, port=port, **serving)
         thread = threading.Thread(target=running._main, name="plant")
         thread.start()
-        running._ready.wait(30)
+        running._ready.wait(PATIENCE)
         try:
             if running._error:
                 raise running._error
@@ -266,7 +267,7 @@ class Running:
         finally:
             with suppress(AttributeError, RuntimeError):
                 running._loop.call_soon_threadsafe(running._stop.set)
-            thread.join(30)
+            thread.join(PATIENCE)
         if running._error:
             raise running._error
 

@@ -12,11 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Self
 
 from service.background.steps import Ran
+from tests.support.waiting import until
 
 _SYSTEMD = Path("/lib/systemd/systemd")
 _UNPRIVILEGED = 65534
@@ -90,14 +90,15 @@ class UserManager:
             stdout=self._log,
             stderr=self._log,
         )
-        deadline = time.monotonic() + 20
-        while self.run(("systemctl", "--user", "show", "--property=Version")).status != 0:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                said = (self.root / "manager.log").read_text(errors="replace").strip()[-300:]
-                self.__exit__()
-                raise NotHere(f"a systemd user manager can't be started here: {said or 'it says nothing'}")
-            time.sleep(0.05)
+        until(lambda: self._answers() or self._process.poll() is not None, "the user manager")
+        if self._process.poll() is not None:
+            said = (self.root / "manager.log").read_text(errors="replace").strip()[-300:]
+            self.__exit__()
+            raise NotHere(f"a systemd user manager can't be started here: {said or 'it says nothing'}")
         return self
+
+    def _answers(self) -> bool:
+        return self.run(("systemctl", "--user", "show", "--property=Version")).status == 0
 
     def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:

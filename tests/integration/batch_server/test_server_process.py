@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from tests.support import spec
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from tests.support.words import assert_reads
 
 GOOD = json.dumps({"type": "transcription", "transcription_config": {"language": "en"}})
@@ -219,7 +219,7 @@ def test_it_stops_in_good_order_while_it_works(tmp_path, recordings, number):
 def test_it_refuses_to_be_open_to_others_without_a_key(tmp_path):
     command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(tmp_path), "--host", "0.0.0.0"]  # noqa: S104 - that it is refused is the point
     environment = {name: value for name, value in os.environ.items() if name != "DROPSCRIBE_SERVER_KEY"}
-    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=20, check=False)
+    found = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert found.returncode == 2
     assert "DROPSCRIBE_SERVER_KEY" in found.stderr
     assert found.stdout == ""
@@ -229,7 +229,7 @@ def test_a_port_that_is_taken_is_told(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(tmp_path), "--port", port]
-        found = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        found = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert found.returncode == 1
     assert port in found.stderr
 
@@ -248,13 +248,15 @@ def test_importing_the_package_loads_no_web_server():
         "import sys, service.batch_server\n"
         "print([name for name in ('starlette', 'uvicorn', 'numpy', 'faster_whisper', 'av') if name in sys.modules])"
     )
-    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE, check=True
+    )
     assert found.stdout.strip() == "[]"
 
 
 def run_once(data_dir):
     command = [sys.executable, "-m", "service.batch_server", "--data-dir", str(data_dir)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=40, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
 def test_two_servers_do_not_share_a_folder(start_server, recordings, tmp_path):

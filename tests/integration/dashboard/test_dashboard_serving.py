@@ -13,6 +13,7 @@ import pytest
 from service.dashboard.client import ControlClient
 from service.dashboard.server import serve_dashboard
 from tests.support.dashboard import Plant
+from tests.support.waiting import reached
 
 pytestmark = pytest.mark.anyio
 
@@ -97,9 +98,7 @@ async def test_a_listener_that_left_is_forgotten(plant):
         await asyncio.to_thread(next, stream)
         assert len(plant.bus._subscriptions) == 1
         await asyncio.to_thread(stream.close)
-        async with asyncio.timeout(5):
-            while plant.bus._subscriptions:  # noqa: ASYNC110 - it has no event for this
-                await asyncio.sleep(0.01)
+        await reached(lambda: not plant.bus._subscriptions)
 
 
 @pytest.mark.parametrize(

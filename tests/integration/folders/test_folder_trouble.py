@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.integration.folders.conftest import wav
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="inotify and namespaces are Linux's")
 
@@ -68,12 +68,12 @@ class Process:
     def status(self):
         return self.statuses[-1][0] if self.statuses and self.statuses[-1] else {}
 
-    def until(self, what, seconds=60):
-        end = time.monotonic() + seconds
-        while not what():
+    def until(self, condition):
+        def found():
             assert self.popen.poll() is None, "".join(self.errors)
-            assert time.monotonic() < end, (len(self.settled), self.statuses[-3:], self.errors[-5:])
-            time.sleep(0.01)
+            return condition()
+
+        until(found, lambda: f"{len(self.settled)} settled; {self.statuses[-3:]}, {self.errors[-5:]}")
 
     def until_watching(self, how):
         self.until(lambda: self.status().get("watching") == how and self.status().get("scanned"))

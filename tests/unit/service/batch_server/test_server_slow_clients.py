@@ -14,6 +14,7 @@ from service.batch_server.problems import Stalled
 from service.batch_server.settings import Limits
 from service.batch_server.upload import receive
 from service.http1 import PunctualProtocol
+from tests.support.waiting import reached
 
 pytestmark = pytest.mark.anyio
 
@@ -42,8 +43,7 @@ async def serving(protocol):
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
-        await asyncio.sleep(0.01)
+    await reached(lambda: server.started)
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await task
