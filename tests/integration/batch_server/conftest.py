@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.embedded_server import embedded_server
 from tests.support.sounds import RECORDINGS, speech, write_wav
+from tests.support.waiting import PATIENCE
 
 
 class Api(httpx.Client):
@@ -21,7 +22,7 @@ class Api(httpx.Client):
         super().__init__(
             base_url=f"{server.url}/",
             headers={"Authorization": f"Bearer {server.key}"},
-            timeout=60,
+            timeout=PATIENCE,
             trust_env=False,
         )
         self.server = server

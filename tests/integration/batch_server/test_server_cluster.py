@@ -59,14 +59,6 @@ def recording(tmp_path_factory):
     )
 
 
-def ended(api, job_id):
-    def job():
-        found = api.get(f"jobs/{job_id}", params={"wait": 10}).json()["job"]
-        return found if found["status"] != "running" else None
-
-    return until(job)
-
-
 def words(api, job):
     return [
         (result["start_time"], result["end_time"], *(result["alternatives"][0][key] for key in ("content", "speaker")))
@@ -109,11 +101,11 @@ def test_a_cluster_finds_the_same_words_even_when_a_worker_dies(start_server, cl
     job_id = spread.submit(recording, diarization="speaker").json()["id"]
     worker, _ = until(lambda: at_work(cluster[0], spread))
     worker.kill()
-    job = ended(spread, job_id)
+    job = spread.ended(job_id)
     assert job["status"] == "done"
     alone = start_server(data_dir=tmp_path / "alone", environment=STAND_IN)
     heard = words(spread, job)
-    expected = words(alone, ended(alone, alone.submit(recording, diarization="speaker").json()["id"]))
+    expected = words(alone, alone.ended(alone.submit(recording, diarization="speaker").json()["id"]))
     assert len(heard) > 50
     # Other batches may round differently, so a few words may differ; a lost or repeated part would be half of them.
     assert error_rate([(text(expected), text(heard))]) < 0.2

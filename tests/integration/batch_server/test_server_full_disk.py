@@ -38,7 +38,7 @@ def test_on_a_full_disk_nothing_is_lost_and_work_goes_on_when_there_is_room(reco
         until(lambda: "disk takes nothing" in (tmp_path / "data.log").read_text(encoding="utf-8"))
         assert api.get(f"jobs/{accepted}", params={"wait": 0}).json()["job"]["status"] == "running"
         filler.unlink()
-        job = api.get(f"jobs/{accepted}", params={"wait": 60}).json()["job"]
+        job = api.ended(accepted)
         assert job["status"] == "done"
         assert_reads(api.transcript(job, "txt"), "leisure")
         assert api.done(recordings / "leisure.flac")["status"] == "done"

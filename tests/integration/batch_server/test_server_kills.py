@@ -54,7 +54,7 @@ def test_killed_while_recordings_come_every_one_is_done_once(start_server, tmp_p
     assert answered.items() <= known.items()
     for reference in references:
         submit(api, reference)  # what a client does that had no answer
-        job = api.get(f"jobs/{answered[reference]}", params={"wait": 60}).json()["job"]
+        job = api.ended(answered[reference])
         assert job["status"] == "done"
     assert known.items() <= answered.items()
     assert len(api.get("jobs").json()["jobs"]) == len(references)

@@ -72,7 +72,7 @@ def submit(api, **config):
 
 def ended(api, response):
     assert response.status_code == 201, response.text
-    return api.get(f"jobs/{response.json()['id']}", params={"wait": 60}).json()["job"]
+    return api.ended(response.json()["id"])
 
 
 def test_both_are_off_unless_asked_for(api, other):

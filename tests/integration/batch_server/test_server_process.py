@@ -35,7 +35,7 @@ def test_accepted_jobs_are_done_after_sigkill_and_restart(start_server, recordin
     worker.wait(10)  # it dies with its server
     second = start_server(key="another-key")
     for job_id in accepted:
-        job = second.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
+        job = second.ended(job_id)
         assert job["status"] == "done"
         assert_reads(second.transcript(job, "txt"), "dashwood")
     assert list((tmp_path / "data" / "audio").iterdir()) == []
@@ -96,7 +96,7 @@ def test_a_worker_that_dies_is_replaced_and_its_job_done_again(start_server, rec
     api = start_server()
     job_id = api.submit(recordings / "dashwood.flac").json()["id"]
     until(lambda: workers(api.server.pid))[0].kill()
-    job = api.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
+    job = api.ended(job_id)
     assert job["status"] == "done"
     assert_reads(api.transcript(job, "txt"), "dashwood")
 
@@ -307,7 +307,7 @@ def test_killed_again_and_again_it_does_every_accepted_job_once(start_server, re
     listed = api.get("jobs").json()["jobs"]
     assert sorted(job["id"] for job in listed) == sorted(accepted)
     for job_id in accepted:
-        job = api.get(f"jobs/{job_id}", params={"wait": 60}).json()["job"]
+        job = api.ended(job_id)
         assert job["status"] == "done"
         assert_reads(api.transcript(job, "txt"), "leisure")
     assert [path for path in (tmp_path / "data").glob("*/*") if path.is_file()] == []
