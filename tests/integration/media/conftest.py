@@ -13,7 +13,7 @@ def make(path, container, codec, *, seconds=1.0, rate=16000, longer=0.0, **more)
     return encode(path, samples, container, codec, rate=rate, picture_seconds=seconds + longer, **more)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def prober():
     async with Prober() as made:
         yield made
