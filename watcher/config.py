@@ -10,17 +10,24 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from watcher.addresses import problem_of, with_scheme
+from watcher.config_file import read_config_text
 from watcher.errors import ConfigError
 from watcher.models import Engine, Existing, OutputFormat, WatchFolder
 from watcher.paths import default_state_dir
 from watcher.tables import TableReader
+from watcher.transcription_settings import TRANSCRIPTION_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 __all__ = [
     "Config",
+    "ConfigPart",
     "DashboardConfig",
     "FolderConfig",
     "LocalConfig",
@@ -29,7 +36,9 @@ __all__ = [
     "expand",
     "folders_dir",
     "load_config",
+    "merge_parts",
     "parse_config",
+    "read_parts",
 ]
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
@@ -92,6 +101,13 @@ class FolderConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transcription: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
+class ConfigPart(NamedTuple):
+    """One file of a config, and its reader, which knows the lines."""
+
+    reader: TableReader
+    config: Config
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole config, validated."""
 
@@ -128,6 +144,25 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         )
 
 
+def _homes() -> dict[str, str]:
+    """For keys that exist in one place only, that place; for those of the service, `[transcription]`."""
+    top = dict.fromkeys(Config.__struct_fields__, "the top of the config, above the first [heading]")
+    folder = dict.fromkeys(FolderConfig.__struct_fields__, "a [[folders]] table")
+    tables = {"speechmatics": SpeechmaticsConfig, "local": LocalConfig, "dashboard": DashboardConfig}
+    homes = (
+        dict.fromkeys(TRANSCRIPTION_KEYS, "[transcription], or for one folder to [folders.transcription]")
+        | top
+        | folder
+    )
+    for name, model in {**tables, "notifications": NotificationsConfig}.items():
+        homes |= dict.fromkeys(model.__struct_fields__, f"[{name}]")
+    homes["model"] = "[local], or to [transcription] for Speechmatics"
+    return {key: home for key, home in homes.items() if key not in {"engine", "transcription"}}
+
+
+_HOMES = _homes()
+
+
 def expand(path: str, *, base: Path | None = None) -> Path:
     """Make a path of the config absolute (from `base`), with `~` expanded and without following symlinks."""
     joined = os.path.join(base or "", os.path.expanduser(path))  # noqa: PTH111, PTH118 - may be any text
@@ -149,17 +184,34 @@ def load_config(file: Path, *, required: bool = True) -> Config:
     Raises:
         ConfigError: it can't be read or used; names the file and the line.
     """
-    text = _read(file, required=required)
-    config = parse_config(text, file=file)
-    folders = list(config.folders)
+    return merge_parts(read_parts(file, required=required))
+
+
+def read_parts(file: Path, *, required: bool) -> list[ConfigPart]:
+    """Read the config and the files of the `folders.d` beside it, the config first.
+
+    Raises:
+        ConfigError: one of them can't be read or used; names the file and the line.
+    """
+    parts = [_parse(_read(file, required=required), file)]
     extra = folders_dir(file)
-    for part in sorted(extra.glob("*.toml")) if extra.is_dir() else ():
-        more = parse_config(_read(part, required=True), file=part)
-        if more != Config(folders=more.folders):
-            raise ConfigError("only [[folders]] belongs in folders.d.", file=part, fix=f"Move the rest to {file}.")
-        folders += more.folders
-    _refuse_duplicates(folders, file)
-    return msgspec.structs.replace(config, folders=tuple(folders))
+    for path in sorted(extra.glob("*.toml")) if extra.is_dir() else ():
+        part = _parse(_read(path, required=True), path)
+        if part.config != Config(folders=part.config.folders):
+            raise ConfigError("only [[folders]] belongs in folders.d.", file=path, fix=f"Move the rest to {file}.")
+        parts.append(part)
+    return parts
+
+
+def merge_parts(parts: Sequence[ConfigPart]) -> Config:
+    """Put the folders of all files into the config.
+
+    Raises:
+        ConfigError: a folder is named twice.
+    """
+    _refuse_duplicates(parts)
+    folders = tuple(folder for part in parts for folder in part.config.folders)
+    return msgspec.structs.replace(parts[0].config, folders=folders)
 
 
 def parse_config(text: str, *, file: object = "config") -> Config:
@@ -168,43 +220,58 @@ def parse_config(text: str, *, file: object = "config") -> Config:
     Raises:
         ConfigError: it can't be used; names the line.
     """
-    reader = TableReader(text, file)
+    return _parse(text, file).config
+
+
+def _parse(text: str, file: object) -> ConfigPart:
+    reader = TableReader(text, file, _HOMES)
     config = reader.read(Config)
     for number, folder in enumerate(config.folders):
         _check_folder(reader, folder, ("folders", number))
     _check_language(reader, config)
     if config.state_dir is not None and not _is_absolute(config.state_dir):
-        raise reader.error(f"'state_dir': {config.state_dir!r} is relative.", ("state_dir",), fix="Begin with / or ~/.")
-    return config
+        raise reader.error(
+            f"'state_dir': {config.state_dir!r} is relative.", ("state_dir",), fix=_absolute_fix(config.state_dir)
+        )
+    return ConfigPart(reader, _with_schemes(config))
+
+
+def _with_schemes(config: Config) -> Config:
+    """Complete addresses that were written without https:// or http://."""
+    cloud = msgspec.structs.replace(config.speechmatics, url=with_scheme(config.speechmatics.url))
+    folders = (
+        msgspec.structs.replace(folder, webhook=with_scheme(folder.webhook)) if folder.webhook else folder
+        for folder in config.folders
+    )
+    return msgspec.structs.replace(config, speechmatics=cloud, folders=tuple(folders))
 
 
 def _read(file: Path, *, required: bool) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return read_config_text(file)
     except FileNotFoundError:
         if required:
             fix = "Create it (`dropscribe config show` prints the defaults), or name another with --config."
             raise ConfigError("there is no such file.", file=file, fix=fix) from None
         return ""
-    except UnicodeDecodeError:
-        raise ConfigError("not UTF-8 text.", file=file, fix="Save it as UTF-8.") from None
-    except OSError as error:
-        raise ConfigError(f"can't be read: {error.strerror}.", file=file) from None
 
 
-def _refuse_duplicates(folders: list[FolderConfig], file: Path) -> None:
-    seen: set[Path] = set()
-    for folder in folders:
-        path = expand(folder.path)
-        if path in seen:
-            raise ConfigError(f"the folder {folder.path} is named twice.", file=file, fix="Remove one of the two.")
-        seen.add(path)
+def _refuse_duplicates(parts: Sequence[ConfigPart]) -> None:
+    seen: dict[Path, str] = {}
+    for part in parts:
+        for number, folder in enumerate(part.config.folders):
+            place = ("folders", number, "path")
+            path = expand(folder.path)
+            if path in seen:
+                what = f"the folder {folder.path} is named twice, first in {seen[path]}."
+                raise part.reader.error(what, place, fix="Remove one of the two [[folders]] tables.")
+            seen[path] = f"{part.reader.file}, line {part.reader.line_of(place)}"
 
 
 def _check_folder(reader: TableReader, folder: FolderConfig, path: tuple[str | int, ...]) -> None:
     """Check what types alone can't say."""
     if not _is_absolute(folder.path):
-        fix = "A folder must mean the same everywhere: begin with / or ~/ (on Windows: with a drive)."
+        fix = _absolute_fix(folder.path)
         raise reader.error(f"'path': {folder.path!r} is relative.", (*path, "path"), fix=fix)
     if not folder.formats:
         raise reader.error("'formats' is empty: no transcript would be written.", (*path, "formats"))
@@ -214,8 +281,9 @@ def _check_folder(reader: TableReader, folder: FolderConfig, path: tuple[str | i
     if not known:
         fix = 'It is "keep", "trash", "delete" or "move:DIR".'
         raise reader.error(f"'after': {folder.after!r} is unknown.", (*path, "after"), fix=fix)
-    if folder.webhook is not None and not re.match(r"https?://[^/]", folder.webhook):
-        raise reader.error("'webhook' is not an http(s) address.", (*path, "webhook"))
+    if folder.webhook is not None and (why := problem_of(with_scheme(folder.webhook))):
+        fix = "Write the whole address, as in: http://127.0.0.1:8000/ready"
+        raise reader.error(f"'webhook' is not an http(s) address: {why}.", (*path, "webhook"), fix=fix)
 
 
 def _check_language(reader: TableReader, config: Config) -> None:
@@ -227,6 +295,17 @@ def _check_language(reader: TableReader, config: Config) -> None:
             raise reader.error("'language' is a string such as \"en\".", (*path, "language"))
     if "transcription" in reader.raw and "language" not in config.transcription:
         config.transcription["language"] = "en"
+
+
+def _absolute_fix(path: str) -> str:
+    """What to write instead of a path that is relative."""
+    if path.startswith("~"):
+        return f"There is no user {path[1:].split('/', maxsplit=1)[0]!r} here. Your own home is ~/."
+    if re.match(r"\$|%\w+%", path):
+        return "Variables are not replaced here. Your home is ~/, as in: ~/Recordings"
+    if re.match(r"[A-Za-z]:[\\/]|\\\\", path):
+        return "This is a Windows path, and this is not Windows. Begin with / or ~/."
+    return "A folder must mean the same everywhere: begin with / or ~/ (on Windows: with a drive)."
 
 
 def _is_absolute(path: str) -> bool:

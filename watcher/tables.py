@@ -5,16 +5,20 @@ from __future__ import annotations
 import enum
 import re
 import tomllib
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from watcher.errors import ConfigError
+from watcher.errors import ConfigError, sentences
 from watcher.toml_limits import line_nested_too_deeply
+from watcher.toml_mistakes import explain
 
-__all__ = ["TableReader"]
+__all__ = ["TableReader", "closest"]
 
-_LONGEST = 300
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_LONGEST = 500
 """Characters of a message: it may quote a value, and a file may hold any."""
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -26,31 +30,32 @@ class TableReader:
     Args:
         text: the text.
         file: where it is from, for errors.
+        homes: for keys that are easily put into the wrong table, the tables that they belong to, e.g.
+            `{"rescan": "the top, above the first [heading]"}`.
 
     Attributes:
+        file: where the text is from.
         raw: the whole as plain tables.
 
     Raises:
         ConfigError: it is no TOML; names the line.
     """
 
-    def __init__(self, text: str, file: object) -> None:
-        self._lines = text.splitlines()
-        self._file = file
+    def __init__(self, text: str, file: object, homes: Mapping[str, str] | None = None) -> None:
+        self._lines = text.split("\n")  # as TOML counts lines: no other character ends one
+        self._homes = homes or {}
+        self.file = file
         if line_number := line_nested_too_deeply(text):
             raise ConfigError("the brackets or dotted keys nest too deeply.", file=file, line=line_number)
         try:
             self.raw: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            line = re.search(r"line (\d+)", str(error))
-            number = int(line[1]) if line else max(1, text.rstrip().count("\n") + 1)
-            what = re.sub(r" ?\(at .*\)$", "", str(error))
-            fix = 'Text stands in quotes, as in: engine = "local"' if what == "Invalid value" else ""
-            raise ConfigError(f"not valid TOML: {what}.", file=file, line=number, fix=fix) from None
+            what, number, fix = explain(error, self._lines)
+            raise ConfigError(f"{_cut(what)}.", file=file, line=number, fix=_cut(fix)) from None
         except ValueError as error:  # Python reads no number of more than 4,300 digits
             digits = re.search(r"[0-9_]{4000,}", text)
             at = text.count("\n", 0, digits.start()) + 1 if digits else None
-            what = "a number has too many digits" if digits else str(error)[:_LONGEST]
+            what = "a number has too many digits" if digits else _cut(str(error))
             raise ConfigError(f"{what}.", file=file, line=at) from None
 
     def read(self, model: type[T]) -> T:
@@ -63,43 +68,77 @@ class TableReader:
 
     def error(self, message: str, path: tuple[str | int, ...], fix: str = "") -> ConfigError:
         """Make the error of what is set at `path`, e.g. `("folders", 0, "path")`; a long message is cut."""
-        message = message if len(message) <= _LONGEST else f"{message[:_LONGEST]}…"
-        return ConfigError(message, file=self._file, line=self._line_of(path), fix=fix)
+        return ConfigError(_cut(message), file=self.file, line=self._line_of(path), fix=_cut(fix))
 
     def convert(self, raw: dict[str, Any], model: type[T], path: tuple[str | int, ...]) -> T:
         """Convert a table, its sub-tables first, so that an error's place is known exactly."""
         fields = {field.name for field in msgspec.structs.fields(model)}
         values: dict[str, Any] = {}
         hints = get_type_hints(model, include_extras=True)
+        examples = {field.name: _example(field.name, field.default) for field in msgspec.structs.fields(model)}
         for key, value in raw.items():
             here = (*path, key)
             if key not in fields:
-                raise self.error(f"unknown key '{key}'.", here, fix=_suggest(key, fields))
-            values[key] = self._value(value, hints[key], here)
+                raise self.error(f"unknown key '{key}'.", here, fix=self._where_to(key, fields))
+            values[key] = self._value(value, hints[key], here, examples[key])
         try:
             return msgspec.convert(values, model)
         except msgspec.ValidationError as error:
             raise self.error(f"{_plain(error)}.", path) from None
 
-    def _value(self, value: Any, hint: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any TOML value
+    def line_of(self, path: tuple[str | int, ...]) -> int | None:
+        """The line, from 1, on which something is set, or on which its table begins; None if there is none."""
+        return self._line_of(path)
+
+    def _where_to(self, key: str, fields: set[str]) -> str:
+        if home := self._homes.get(key):
+            return f"'{key}' belongs to {home}."
+        if close := closest(key, fields):
+            return f"Did you mean '{close}'?"
+        if elsewhere := closest(key, self._homes):
+            return f"Did you mean '{elsewhere}', which belongs to {self._homes[elsewhere]}?"
+        return f"Known here: {', '.join(sorted(fields))}."
+
+    def _value(self, value: Any, hint: Any, path: tuple[str | int, ...], example: str) -> Any:  # noqa: ANN401 - TOML
         if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and isinstance(value, dict):
             return self.convert(value, hint, path)
         of = get_args(hint)[0] if get_origin(hint) is tuple else None
         tables = isinstance(value, list) and all(isinstance(item, dict) for item in value)
         if tables and isinstance(of, type) and issubclass(of, msgspec.Struct):
             return tuple(self.convert(item, of, (*path, n)) for n, item in enumerate(value))
-        return self.check(value, hint, path)
+        if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and tables and value:
+            fix = f"Write [{path[-1]}] in single brackets: there is only one."
+            raise self.error(f"[[{path[-1]}]] stands in double brackets.", (*path, 0), fix=fix)
+        if isinstance(of, type) and issubclass(of, msgspec.Struct) and isinstance(value, dict):
+            name = path[-1]
+            fix = f"Write [[{name}]] in double brackets: each is one of several. Leave [{name}.…] below it as it is."
+            raise self.error(f"[{name}] stands in single brackets.", path, fix=fix)
+        return self.check(value, hint, path, example)
 
-    def check(self, value: Any, hint: Any, path: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - any TOML value
+    def check(self, value: Any, hint: Any, path: tuple[str | int, ...], example: str = "") -> Any:  # noqa: ANN401 - any TOML value
         """Convert the value at `path` to a type.
+
+        Args:
+            value: what is set.
+            hint: the type.
+            path: where it is set.
+            example: how it is written, for the error.
 
         Raises:
             ConfigError: it is of another type; names the line.
         """
+        of = get_args(hint)[0] if get_origin(hint) is tuple else None
         try:
             return msgspec.convert(value, hint)
         except msgspec.ValidationError as error:
-            fix = f"Known here: {', '.join(known)}." if (known := _choices(hint)) else ""
+            fix = f'Write a list: {path[-1]} = ["{value}"]' if isinstance(value, str) and of else example
+            if known := _choices(hint):
+                fix = sentences(fix if of else "", f"Known here: {', '.join(known)}.")
+                texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
+                for text in texts:
+                    if isinstance(text, str) and text not in known and (close := closest(text, known)):
+                        fix = f"Did you mean '{close}'? {fix}"
+                        break
             raise self.error(f"'{path[-1]}': {_plain(error)}.", path, fix=fix) from None
 
     def _line_of(self, path: tuple[str | int, ...]) -> int | None:
@@ -126,6 +165,19 @@ class TableReader:
         return best
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+def _example(name: str, default: object) -> str:
+    """How a setting is written, by its default; empty where the default shows nothing."""
+    if isinstance(default, bool):
+        return f"Write, for example: {name} = {str(default).lower()}"
+    if isinstance(default, int | float):
+        return f"Write, for example: {name} = {default}"
+    return f'Write, for example: {name} = "{default}"' if isinstance(default, str) and default else ""
+
+
 def _choices(hint: Any) -> list[str]:  # noqa: ANN401 - any type hint
     """List the values that a hint allows, where it is a list of choices."""
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
@@ -139,15 +191,18 @@ def _plain(error: msgspec.ValidationError) -> str:
     text = str(error).split(" - at `")[0]
     names = {"`str`": "text", "`bool`": "true or false", "`int`": "a whole number", "`float`": "a number"}
     names |= {"`array`": "a list", "`object`": "a table", "`null`": "nothing"}
+    names |= {"`date`": "a date", "`datetime`": "a date", "`time`": "a time of day"}
     for name, plain in names.items():
         text = text.replace(name, plain)
+    text = re.sub(r" >= ([\d.]+)$", r" of \1 or more", re.sub(r" <= ([\d.]+)$", r" of at most \1", text))
     if text.startswith("Invalid enum value"):
         text = text.replace("Invalid enum value", "unknown value")
     return text[:1].lower() + text[1:]
 
 
-def _suggest(key: str, known: set[str]) -> str:
+def closest(text: str, known: Iterable[str]) -> str:
+    """Find the known word that somebody meant; empty if none is near."""
     import difflib  # noqa: PLC0415 - only for an error message
 
-    close = difflib.get_close_matches(key, known, n=1)
-    return f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(sorted(known))}."
+    lower = {word.lower(): word for word in known}
+    return next((lower[found] for found in difflib.get_close_matches(text[:100].strip().lower(), lower, n=1)), "")

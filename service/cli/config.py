@@ -11,6 +11,7 @@ import typer
 from service.cli.context import print_json, say, settings_of
 from service.cli.manual import Command, manual, new_group
 from watcher.config import folders_dir
+from watcher.errors import UnusableError
 
 if TYPE_CHECKING:
     from watcher.config import Config
@@ -36,20 +37,46 @@ def path(context: typer.Context) -> None:
 @app.command("check", cls=Command)
 @manual(
     ("dropscribe config check", "Before you restart anything."),
-    exits={78: "The config can't be used; the line was said."},
+    ("dropscribe config check --online", "Also see whether the addresses in it answer."),
+    exits={78: "Something in the config can't work; the line and the fix were printed."},
     see=("doctor", "config show"),
 )
-def check(context: typer.Context) -> None:
-    """Say whether the config is good, or what is wrong where."""
+def check(
+    context: typer.Context,
+    online: Annotated[
+        bool, typer.Option("--online", help="Connect to the addresses in it, without sending a key or a recording.")
+    ] = False,
+) -> int:
+    """Check the config, the files in folders.d, and the .dropscribe.toml files in the watched folders.
+
+    Errors can't work. Warnings may fail later, or do what you don't expect. Each names the file, the line, and what to
+    write instead.
+    """
+    from service.cli.config_check import answering, examine  # noqa: PLC0415 - light start
+
     settings = settings_of(context)
+    file = settings.config_file
+    findings = examine(file, required=settings.config_option is not None)
     config = settings.config
-    missing = [folder.path for folder in config.watch_folders() if not folder.path.is_dir()]
-    for folder in missing:
-        say(f"The folder {folder} does not exist now; Dropscribe waits for it.")
-    there = settings.config_file.exists()
-    say(f"{settings.config_file} {'is good' if there else 'is not there, which is fine: the defaults hold'}.")
-    added = folders_dir(settings.config_file)
+    if online:
+        findings += answering(config)
+    for finding in findings:
+        say(f"{finding.level}: {finding.text}")
+    errors = sum(finding.level == "error" for finding in findings)
+    warnings = sum(finding.level == "warning" for finding in findings)
+    if errors or warnings:
+        say(f"{file}: {_count(errors, 'error')}, {_count(warnings, 'warning')}.")
+    elif file.exists():
+        say(f"{file} is good{'' if file.stat().st_size else ': it is empty, so the defaults hold'}.")
+    else:
+        say(f"{file} does not exist, which is fine: the defaults hold.")
+    added = folders_dir(file)
     say(f"Folders watched: {len(config.folders)}{f', with those of {added}' if added.is_dir() else ''}.")
+    return UnusableError.exit_status if errors else 0
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 @app.command("show", cls=Command)

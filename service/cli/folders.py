@@ -17,6 +17,7 @@ import tomli_w
 import typer
 
 from service.cli.context import print_json, say, settings_of, shown
+from service.cli.formats import parse_formats
 from service.cli.manual import Command, manual, new_group
 from watcher.config import FolderConfig, expand, folders_dir, parse_config
 from watcher.errors import UsageError
@@ -85,7 +86,7 @@ def add(
     table: dict[str, Any] = {"path": str(path)}
     table |= {"engine": engine.value} if engine else {}
     table |= {"existing": existing.value} if existing else {}
-    table |= {"formats": formats.replace(" ", "").split(",")} if formats else {}
+    table |= {"formats": [each.value for each in parse_formats(formats)]} if formats is not None else {}
     table |= {"transcription": {"language": language}} if language else {}
     file = _file_of(settings, path)
     _write(file, table)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.context import live_stderr, one_line, say, settings_of, shown
+from service.cli.formats import parse_formats
 from service.cli.manual import manual
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError
@@ -55,7 +56,7 @@ def transcribe(
 
     The paths of what was written are printed, one a line. Nothing that exists is overwritten.
     """
-    wanted = _parse_formats(formats)
+    wanted = parse_formats(formats)
     settings = settings_of(context)
     job = dict(settings.config.transcription) | ({"language": language} if language else {})
     paths = [expand(str(file)) for file in files]
@@ -68,17 +69,6 @@ def transcribe(
     chosen = engine or settings.config.engine
     target = expand(str(output)) if output else None
     return asyncio.run(_transcribe(settings.config, chosen, _Request(paths, target, wanted, job)))
-
-
-def _parse_formats(text: str) -> tuple[OutputFormat, ...]:
-    known = ", ".join(OutputFormat)
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in list(OutputFormat):
-            raise UsageError(f"There is no format {name!r}.", fix=f"Known: {known}.")
-    if not names:  # transcribing, perhaps paying, and writing nothing helps nobody
-        raise UsageError("No format was named.", fix=f"Known: {known}.")
-    return tuple(dict.fromkeys(map(OutputFormat, names)))
 
 
 @dataclass

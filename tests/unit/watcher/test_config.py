@@ -1,3 +1,4 @@
+import os
 import tomllib
 from pathlib import Path
 
@@ -61,6 +62,22 @@ def test_every_line_of_the_example_that_sets_a_key_says_why():
         ('[[folders]]\npath = "Recordings"', 2, "relative"),
         ('state_dir = "state"', 1, "relative"),
         ("engine = ", 1, "TOML"),
+        ("engine = 'locall'", 1, "Did you mean 'local'?"),
+        ('[folders]\npath = "/a"', 1, "[[folders]] in double brackets"),
+        ('[folders]\npath = "/a"\n[folders]\npath = "/b"', 3, "[[folders]], in two brackets"),
+        ('engine = "local"\n[[local]]\nthreads = 1', 2, "[local] in single brackets"),
+        ('[[folders]]\npath = "/a"\nmodel = "small"', 3, "'model' belongs to [local]"),
+        ("[local]\nrescan = 5", 2, "'rescan' belongs to the top"),
+        ('language = "de"', 1, "'language' belongs to [transcription]"),
+        ("[local]\nlangauge = 'de'", 2, "Did you mean 'language', which belongs to [transcription]"),
+        ("[[folders]]\npath = '$HOME/a'", 2, "Variables are not replaced"),
+        ("[[folders]]\npath = '~nobody-of-this-name/a'", 2, "no user 'nobody-of-this-name'"),
+        ("[[folders]]\npath = '/a'\nformats = 'txt'", 3, 'formats = ["txt"]'),
+        ("[[folders]]\npath = '/a'\nsettle = 2024-01-01", 3, "a number, got a date. Write, for example: settle = 2.0"),
+        ("rescan = nan", 1, "rescan"),
+        ("[[folders]]\npath = '/a'\nsettle = -1", 3, "0.0 or more"),
+        ("[speechmatics]\nmax_uploads = '4'", 2, "max_uploads = 4"),
+        ("# a\u0085b\u2028c\r\nengine = 'x'\r\n", 2, "local, speechmatics"),
         ("[dashboard]\nport = 70000", 2, "port"),
         ("[transcription]\nlanguage = 5", 2, "language"),
         ("[[folders]]\nsettle = 1", 1, "path"),
@@ -117,8 +134,28 @@ def test_folders_d_adds_folders_and_nothing_else(tmp_path):
 def test_a_folder_named_twice_is_refused(tmp_path):
     file = tmp_path / "config.toml"
     file.write_text('[[folders]]\npath = "/one"\n[[folders]]\npath = "/one/../one"\n')
-    with pytest.raises(ConfigError, match="twice"):
+    with pytest.raises(ConfigError, match=r"line 4: .* named twice, first in .*config\.toml, line 2\."):
         load_config(file)
+
+
+def test_a_folder_named_in_two_files_is_refused_with_both_places(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_text('[[folders]]\npath = "/one"\n')
+    (tmp_path / "folders.d").mkdir()
+    (tmp_path / "folders.d" / "more.toml").write_text('\n[[folders]]\npath = "/one"\n')
+    with pytest.raises(ConfigError, match=r"more\.toml, line 3: .* first in .*config\.toml, line 2\."):
+        load_config(file)
+
+
+def test_addresses_without_a_scheme_are_completed():
+    config = parse_config('[speechmatics]\nurl = "box:9000"\n[[folders]]\npath = "/a"\nwebhook = "example.com/x"\n')
+    assert config.speechmatics.url == "http://box:9000"
+    assert config.folders[0].webhook == "https://example.com/x"
+
+
+def test_settings_that_only_a_newer_service_knows_still_load():
+    config = parse_config('[transcription]\nlanguage = "en"\nsparkle = 1\nmodel = "oak-9"\n')
+    assert config.transcription == {"language": "en", "sparkle": 1, "model": "oak-9"}
 
 
 def test_a_missing_config_is_an_error_only_if_it_was_named(tmp_path):
@@ -127,10 +164,33 @@ def test_a_missing_config_is_an_error_only_if_it_was_named(tmp_path):
         load_config(tmp_path / "none.toml")
 
 
-def test_text_that_is_not_utf8_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"engine = 'local'\nstate_dir = '\xff'", r"line 2: .*not UTF-8: the byte 0xff would be 'ÿ'"),
+        ('engine = "local"'.encode("utf-16"), "UTF-16"),
+        ('engine = "local"'.encode("utf-16-be"), "UTF-16"),
+        (b"# " + bytes(2 << 20), "larger than 1 MiB"),
+    ],
+)
+def test_text_that_is_not_utf8_is_refused_with_its_encoding(tmp_path, content, says):
     file = tmp_path / "config.toml"
-    file.write_bytes(b"engine = '\xff'")
-    with pytest.raises(ConfigError, match="UTF-8"):
+    file.write_bytes(content)
+    with pytest.raises(ConfigError, match=says):
+        load_config(file)
+
+
+def test_a_byte_order_mark_and_line_ends_of_windows_are_fine(tmp_path):
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"\xef\xbb\xbfengine\t=\t'speechmatics'\r\nrescan = 5\r\n")
+    assert load_config(file) == Config(engine=Engine.SPEECHMATICS, rescan=5.0)
+
+
+@pytest.mark.parametrize(("make", "says"), [(Path.mkdir, "a folder"), (os.mkfifo, "a pipe")])
+def test_what_is_no_file_is_refused_at_once(tmp_path, make, says):
+    file = tmp_path / "config.toml"
+    make(file)
+    with pytest.raises(ConfigError, match=says):
         load_config(file)
 
 

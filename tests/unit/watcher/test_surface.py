@@ -9,12 +9,14 @@ import service
 
 SURFACE = {
     "watcher": {"logs", "speechmatics"},
+    "watcher.addresses": {"is_local", "problem_of"},
     "watcher.attention": {"ATTENTION", "NEEDS_ATTENTION", "attention", "is_paused"},
     "watcher.clock": {"Clock", "SystemClock"},
     "watcher.config": {
-        "Config", "DashboardConfig", "FolderConfig", "LocalConfig", "NotificationsConfig", "SpeechmaticsConfig",
-        "expand", "folders_dir", "load_config", "parse_config",
+        "Config", "ConfigPart", "DashboardConfig", "FolderConfig", "LocalConfig", "NotificationsConfig",
+        "SpeechmaticsConfig", "expand", "folders_dir", "load_config", "merge_parts", "parse_config", "read_parts",
     },
+    "watcher.config_file": {"read_config_text"},
     "watcher.control": {"Control"},
     "watcher.daemon": {"Daemon"},
     "watcher.describe": {
@@ -23,10 +25,11 @@ SURFACE = {
     },
     "watcher.errors": {
         "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "LedgerDamaged", "LedgerError",
-        "LedgerLost", "NoLedger", "OutputError", "UsageError", "sentences",
+        "LedgerLost", "NoLedger", "OutputError", "UnusableError", "UsageError", "sentences",
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
+    "watcher.folders.marks": {"parse_overrides"},
     "watcher.interpreter": {"WORKING_DIRECTORY", "child_environment", "python_command"},
     "watcher.ledger": {
         "Ledger", "LedgerReader", "check_integrity", "connect_readonly", "open_ledger", "open_readonly",
@@ -38,6 +41,8 @@ SURFACE = {
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
     "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},
     "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
+    "watcher.tables": {"TableReader", "closest"},
+    "watcher.transcription_settings": {"problems_of"},
     "watcher.timings": {"DEFAULT", "Timings"},
     "watcher.transcripts": {"TranscriptWriter", "jsonv2", "needed_originals", "render"},
 }  # fmt: skip
