@@ -321,3 +321,16 @@ async def test_on_prem_settings_and_limits_are_passed_on(server, client):
     with pytest.raises(RateLimited):
         await client.submit_job(("a.wav", b"abc"), config=CONFIG)
     assert len(server.jobs) == 1
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+@pytest.mark.parametrize("abrupt", [False, True], ids=["lingering", "abrupt"])
+@pytest.mark.parametrize("html", [False, True], ids=["json", "html"])
+async def test_an_early_claim_of_a_job_leaves_it_unknown_whether_there_is_one(server, client, status, abrupt, html):
+    server.script.add(Fault("early", on="post", status=status, abrupt=abrupt, html=html))
+    gate = Gate()
+    with pytest.raises(SubmissionUnknown) as caught:
+        await client.submit_job(("a.wav", AUDIO), config=CONFIG, before_commit=gate)
+    assert (caught.value.status, caught.value.tail_sent, caught.value.reference) == (status, False, "ref-1")
+    assert gate.receipts == []
+    assert server.requests["post"] == 1

@@ -302,6 +302,7 @@ class Ledger(Submitting):
             if again and target is _S.WAITING:
                 self._reconfigure(entry, again)
             self._execute("forgive", id=entry.id)
+            self._execute("forgive_unclear", sha256=entry.fingerprint.sha256)
             return self.entry(entry.id)
 
     def dismiss(self, entry: Entry | None = None, *, now: float) -> list[Entry]:

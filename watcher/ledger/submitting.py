@@ -101,6 +101,39 @@ class Submitting(Housekeeping):
             ):
                 raise IllegalMove(f"{entry.path} is not to be submitted any more.")
 
+    def arm_answered(self, attempt: Attempt, *, now: float, key: str) -> None:
+        """The service claimed a job before it had the whole recording: a job may exist, as after `arm`.
+
+        It may exist for an entry that a person cancelled meanwhile, too: then it is looked for, to be deleted.
+
+        Args:
+            attempt: the one that was answered.
+            now: unix time.
+            key: digest of the key that it was submitted with.
+        """
+        with self._transaction("arm answered"):
+            if self.entry(attempt.entry_id).state in {_S.SUBMITTING, _S.CANCELLED}:
+                values = {"entry_id": attempt.entry_id, "now": now, "key_digest": key}
+                self._execute("arm_answered_attempt", id=attempt.id, **values)
+
+    def note_unclear(self, entry: Entry, attempt: Attempt, *, now: float, reason: str, counts: bool) -> Entry:
+        """The service's answer doesn't tell whether a job exists: say so, and count it unless it is just offline."""
+        with self._transaction("note unclear"):
+            values = {"reason": reason, "fix": "", "next_attempt_at": 0.0}
+            self._execute("annotate", id=entry.id, state=entry.state.value, **values)
+            if counts:
+                self._execute("note_unclear", id=attempt.id, now=now)
+            return self.entry(entry.id)
+
+    def unclear_outcomes(self, attempt: Attempt) -> int:
+        """How many submissions of this content to this account had an unclear outcome, and gave no job that is known.
+
+        Counted from when a person last asked to try it again.
+        """
+        sha256 = self.entry(attempt.entry_id).fingerprint.sha256
+        row = self._row("count_unclear", sha256=sha256, account=attempt.account)
+        return int(row[0]) if row else 0
+
     def accept(
         self, attempt: Attempt, job_id: str, *, now: float, key: str, reason: str = "", twins: Sequence[str] = ()
     ) -> Entry:

@@ -42,6 +42,8 @@ CLOCK_SKEW = 86400.0
 """Seconds by which our clock and the service's may differ when listings are searched."""
 _MOST_LOOKUPS = 500
 _CHECK_FIRST = "If your account shows no job for it, submit it again (this may cost): dropscribe retry FILE"
+MOST_UNCLEAR = 3
+"""After so many submissions of one content whose outcome was unclear, and that left no job in the list, it is HELD."""
 FRUITLESS = frozenset({sm.JobStatus.DELETED, sm.JobStatus.EXPIRED, sm.JobStatus.REJECTED})
 """What a job's status is when it will give no transcript."""
 
@@ -222,6 +224,9 @@ class Reconciler:
                 self._account.away.add(attempt.entry_id)
                 why = "Its answer was lost, and the API key has changed since: the new key's job list can't tell."
                 await self._hold(attempt, why, f"{KEY_BACK}; or: {_CHECK_FIRST}")
+            case "absent" if (unclear := await self._ledger(Ledger.unclear_outcomes, attempt)) >= MOST_UNCLEAR:
+                # Its attempt stays ARMED: should a job turn up in the list, it is adopted at no cost.
+                await self._hold(attempt, await self._why_unclear(attempt, unclear), _CHECK_FIRST)
             case "absent":
                 await self._ledger(
                     Ledger.give_back,
@@ -242,6 +247,13 @@ class Reconciler:
         reason = "The service's answer was lost; its job was found by its reference."
         now = self._clock.now()
         await self._ledger(Ledger.accept, attempt, keep.id, now=now, key=key, reason=reason, twins=twins)
+
+    async def _why_unclear(self, attempt: Attempt, times: int) -> str:
+        last = (await self._ledger(Ledger.entry, attempt.entry_id)).reason
+        return (
+            f"It was submitted {times} times without a clear answer, and the job list shows no job. "
+            f"It is not sent again by itself, as each time may have cost. The last time: {last}"
+        )
 
     async def _hold_all(self, attempts: Sequence[Attempt], error: Exception) -> float:
         for attempt in attempts:

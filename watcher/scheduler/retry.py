@@ -31,8 +31,11 @@ __all__ = [
     "fault_delay",
     "fix_of_key",
     "is_the_services_fault",
+    "is_unavailable",
 ]
 
+_UNAVAILABLE = frozenset({502, 503, 504})
+"""Bad gateway, service unavailable, gateway timeout."""
 MOST_SURPRISES = 5
 """After so many attempts that ended in an unexpected error, a recording is HELD."""
 
@@ -132,7 +135,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
     """
     match error:
         case sm.SubmissionUnknown():
-            return Look(str(error))
+            return Look(f"It is not known whether the service made a job of it: {error.__cause__ or error}")
         case sm.AuthenticationError() | sm.PermissionDenied() | sm.ConfigurationError():
             return StopAccount(str(error), fix_of_key(error))
         case sm.Redirected() | sm.NotFound() | sm.Gone():
@@ -183,6 +186,11 @@ def throttle_delay(throttled: int, delays: RetryDelays) -> float:
 def is_the_services_fault(error: Exception) -> bool:
     """Whether the next recording would most likely fail in the same way."""
     return isinstance(error, sm.ServerError | sm.TransportError | sm.ResponseError)
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether what answered says that the service can't be reached now: such time is waited out, however long."""
+    return isinstance(error, sm.SubmissionUnknown) and error.status in _UNAVAILABLE
 
 
 def _asked(error: sm.ApiError, default: float, chance: float, delays: RetryDelays) -> float:

@@ -7,7 +7,8 @@ The order of things makes it safe to be killed at any instant:
 2. The upload runs; its last KiB and the closing boundary are withheld. A body that never completes makes no job.
 3. The gate: same content, output folder writable, consent still given. Then ARMED is committed.
 4. The tail is sent. 201: the job's id is committed. A clear refusal: no job exists. Anything else: a job may
-   exist, the attempt stays ARMED, and `reconcile` looks for its reference.
+   exist, the attempt stays ARMED, and `reconcile` looks for its reference. An answer that claims a job before the
+   tail was sent arms the attempt, too. Such outcomes are counted per content: after a few, it is HELD.
 
 Consent is asked for before the first byte, while the upload runs and at the gate: see `consent` and `uploads`.
 """
@@ -28,7 +29,14 @@ from watcher.models import AttemptState, EntryState
 from watcher.scheduler import retry
 from watcher.scheduler.open_recording import ReplacedByLink, verified
 from watcher.scheduler.uploads import ConsentWithdrawn, Upload
-from watcher.speechmatics import ApiError, JobConfig, SourceError, SpeechmaticsError, TransportError
+from watcher.speechmatics import (
+    ApiError,
+    JobConfig,
+    SourceError,
+    SpeechmaticsError,
+    SubmissionUnknown,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     import random
@@ -154,13 +162,19 @@ class Submitter:
 
             name = display_name(entry.path)
             source = stack.enter_context(os.fdopen(recording.descriptor, "rb", buffering=0, closefd=False))
-            job = await client.submit_job(
-                source if as_it_is else prepared,
-                config=config,
-                data_name=name if as_it_is else f"{name}{prepared.suffix}",
-                before_commit=before_commit,
-                progress=progress,
-            )
+            try:
+                job = await client.submit_job(
+                    source if as_it_is else prepared,
+                    config=config,
+                    data_name=name if as_it_is else f"{name}{prepared.suffix}",
+                    before_commit=before_commit,
+                    progress=progress,
+                )
+            except SubmissionUnknown:
+                # An answer may claim a job before the tail was sent; after it, the attempt is armed already.
+                upload.armed = True
+                await self._ledger(Ledger.arm_answered, attempt, now=self._clock.now(), key=key)
+                raise
         return job.id, key
 
     async def _check_outputs(self, entry: Entry) -> None:
@@ -185,8 +199,8 @@ class Submitter:
             )
         match decision:
             case retry.Look(reason):
-                await self._ledger(Ledger.annotate, entry, reason=reason)
-                return await self._ledger(Ledger.entry, entry.id)
+                counts = not retry.is_unavailable(error)
+                return await self._ledger(Ledger.note_unclear, entry, attempt, now=now, reason=reason, counts=counts)
             case retry.PauseAccount(until, reason, is_trouble):
                 account.pause(until, reason, now=now, is_trouble=is_trouble)
                 return await self._give_back(attempt, now, until, reason, counts=False)

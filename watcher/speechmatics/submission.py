@@ -282,7 +282,8 @@ def judge(
         except ResponseError as error:
             problem = error
     elif OK <= answer.status < 300:  # noqa: PLR2004 - the range of success
-        problem = UnexpectedAnswer(f"The submission was answered with {answer.status}, which says nothing clear.")
+        when = "The submission" if tail_sent else "Before it was complete, the submission"
+        problem = UnexpectedAnswer(f"{when} was answered with {answer.status}, which says nothing clear.")
     else:
         refusal = error_from(answer, now=now, secret=secret.reveal() if secret else "")
         if not tail_sent or _is_clear(refusal):

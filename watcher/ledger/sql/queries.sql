@@ -132,6 +132,23 @@ SELECT * FROM attempts WHERE state = :state ORDER BY id;
 -- name: arm_attempt
 UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest WHERE id = :id AND state = 'PREPARED';
 
+-- name: arm_answered_attempt
+UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest, ended_at = NULL
+WHERE id = :id AND state IN ('PREPARED', 'DROPPED', 'REFUSED')
+  AND id = (SELECT max(id) FROM attempts WHERE entry_id = :entry_id);
+
+-- name: note_unclear
+UPDATE attempts SET unclear_at = :now WHERE id = :id;
+
+-- name: count_unclear
+SELECT count(*) FROM attempts
+WHERE unclear_at IS NOT NULL AND state IN ('ARMED', 'ABSENT') AND account = :account
+  AND entry_id IN (SELECT id FROM entries WHERE sha256 = :sha256);
+
+-- name: forgive_unclear
+UPDATE attempts SET unclear_at = NULL
+WHERE unclear_at IS NOT NULL AND entry_id IN (SELECT id FROM entries WHERE sha256 = :sha256);
+
 -- name: end_attempt
 UPDATE attempts SET state = :state, ended_at = :now, job_id = :job_id WHERE id = :id AND state IN ('PREPARED', 'ARMED');
 

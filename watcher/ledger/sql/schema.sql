@@ -49,10 +49,12 @@ CREATE TABLE attempts (
     armed_at     REAL,
     ended_at     REAL,
     job_id       TEXT,
-    key_digest   TEXT
+    key_digest   TEXT,
+    unclear_at   REAL
 ) STRICT;
 
 CREATE INDEX attempts_by_entry ON attempts (entry_id);
+CREATE INDEX attempts_unclear ON attempts (entry_id) WHERE unclear_at IS NOT NULL;
 CREATE INDEX attempts_open ON attempts (state) WHERE state IN ('PREPARED', 'ARMED');
 
 CREATE TABLE events (
