@@ -229,7 +229,7 @@ class Submitter:
         self, error: Exception, entry: Entry, attempt: Attempt, now: float, throttled: int
     ) -> retry.Decision:
         # Once armed, just a clear refusal or a connection that broke before the tail mean that there is no job.
-        if not isinstance(error, ApiError | TransportError) and await self._is_armed(attempt):
+        if not isinstance(error, ApiError | TransportError | SubmissionUnknown) and await self._is_armed(attempt):
             return retry.Look(str(error))
         if isinstance(error, RecordingError | SourceError | OutputError | OSError):
             found = await asyncio.to_thread(_look_at_source, entry, error, now + self._delays.output)
