@@ -4,22 +4,20 @@ import re
 import signal
 import subprocess
 import sys
-import wave
 
-import av
 import numpy as np
 import pytest
 
-from tests.support.daemon import DATA, environment
+from tests.support.daemon import environment
 from tests.support.waiting import until
 
 if sys.platform == "win32":
     pytest.skip("needs POSIX terminals", allow_module_level=True)
 
+from tests.support import sounds
 from tests.support.terminal import INTERRUPT, on_terminal
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-RATE = 16_000
 LONG = 10  # times 26 s of speech: more than is recognised in one batch
 
 
@@ -39,24 +37,12 @@ def left_behind(tmp_path):
 
 def speech(path, times):
     """Write the same speech again and again."""
-    with av.open(str(DATA / "dashwood.flac")) as container:
-        once = np.concatenate([frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)])
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, RATE, 0, "NONE", ""))
-        file.writeframes(np.tile(once, times).tobytes())
-    return path
+    return sounds.write_wav(path, np.tile(sounds.speech("dashwood.flac"), times))
 
 
 def silence(path, seconds):
     """Write a recording that has to be prepared first: its container is one that the service doesn't take."""
-    with av.open(str(path), "w", format="aiff") as container:
-        stream = container.add_stream("pcm_s16be", rate=RATE, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 60 * RATE), np.int16), format="s16", layout="mono")
-        frame.sample_rate = RATE
-        for _ in range(seconds // 60):
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return path
+    return sounds.encode(path, sounds.silence(seconds * sounds.RATE), "aiff", "pcm_s16be")
 
 
 def command(*arguments):

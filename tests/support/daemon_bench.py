@@ -21,7 +21,6 @@ FAST = Timings(
     retry=RetryDelays(first=0.05, offline=0.05, output=0.1, concurrency=0.1),
     scheduler=SchedulerTimings(list_error=0.1, requeue=0.05, lost_jobs=0.05, lost_jobs_idle=0.2),
     once_incomplete=0.5,
-    once_quiet=0.02,
     baseline=0.05,
 )
 """Short pauses, so that a test need not wait as long as a person would."""

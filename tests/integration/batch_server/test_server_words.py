@@ -3,10 +3,10 @@
 import re
 
 import av
-import numpy as np
 import psutil
 import pytest
 
+from tests.support.sounds import encode, silence
 from tests.support.words import MOST_WRONG, READ, assert_reads, error_rate
 
 MOST_WRONG_IN_ALL = 0.05
@@ -102,16 +102,7 @@ def test_what_is_too_quiet_is_left_out(api, recordings):
 
 
 def test_a_small_file_that_decodes_to_hours_is_refused_in_little_memory(start_server, tmp_path):
-    path = tmp_path / "hours.flac"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("flac", rate=16_000)
-        stream.layout = "mono"
-        silence = np.zeros((1, 16_000 * 60), np.int16)
-        for _ in range(60):
-            frame = av.AudioFrame.from_ndarray(silence, format="s16", layout="mono")
-            frame.sample_rate = 16_000
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
+    path = encode(tmp_path / "hours.flac", silence(3600 * 16_000), "flac", "flac")
     assert path.stat().st_size < 1_000_000
     api = start_server("--max-seconds", "300")
     job = api.done(path)

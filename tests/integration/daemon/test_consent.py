@@ -2,15 +2,14 @@
 
 import asyncio
 import contextlib
-import random
 import shutil
-import wave
 
 import msgspec
 import pytest
 
 from tests.support.daemon_bench import Bench, until
 from tests.support.halfway_service import BUFFER, HalfwayService
+from tests.support.sounds import noise, write_wav
 from watcher import config as configs
 from watcher.models import Engine, EntryState
 from watcher.speechmatics import ConfigurationError
@@ -91,9 +90,7 @@ WITHDRAWALS = {
 
 
 def write_noise(path):
-    with wave.open(str(path), "wb") as file:
-        file.setparams((1, 2, 16000, 0, "NONE", ""))
-        file.writeframes(random.Random(1).randbytes(2 * SAMPLES))
+    write_wav(path, noise(SAMPLES))
 
 
 @contextlib.asynccontextmanager

@@ -3,13 +3,13 @@
 import os
 import re
 import shutil
-import wave
 
+import numpy as np
 import pytest
 
 from tests.support.daemon_bench import until, write_recording
 from tests.support.fault_server import Fault
-from tests.support.sounds import encode, noise
+from tests.support.sounds import encode, noise, write_wav
 from watcher.config import FolderConfig
 from watcher.errors import LedgerDamaged
 from watcher.ledger import Ledger
@@ -246,9 +246,8 @@ async def test_a_source_that_changes_before_its_transcript_is_written_gets_that_
 
 async def test_a_source_that_changes_before_its_sound_is_prepared_is_not_submitted_as_what_it_was(bench):
     def speak(mark):  # so quiet that its sound is small once it is packed
-        with wave.open(str(it.inbox / "a.wav"), "wb") as file:
-            file.setparams((1, 2, 16000, 0, "NONE", ""))
-            file.writeframes(b"\0\0" * 16000 + mark + b"\0\0" * 16000)
+        sound = np.frombuffer(b"\0\0" * 16000 + mark + b"\0\0" * 16000, "<i2")
+        write_wav(it.inbox / "a.wav", sound)
 
     async def change():
         speak(b"\2\1" * 7)
