@@ -20,7 +20,7 @@ from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch, Patience, Sighting
 from watcher.ledger import Ledger, LedgerWorker, display_name, open_ledger
 from watcher.logs import get_logger
-from watcher.media import Prober
+from watcher.media import WORKER, Prober
 from watcher.models import EntryState
 from watcher.paths import StatePaths
 from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler, keep_going
@@ -55,6 +55,7 @@ class Daemon:
         chance: for the spread of delays.
         checkpoint: called with a name around each commit of the ledger; tests stop the process there.
         timings: all pauses.
+        media_worker: the program that opens media in child processes.
 
     Raises (from `run`):
         LedgerError: the ledger can't be used as it is.
@@ -69,6 +70,7 @@ class Daemon:
         chance: random.Random | None = None,
         checkpoint: Callable[[str], None] | None = None,
         timings: Timings = DEFAULT,
+        media_worker: Path = WORKER,
     ) -> None:
         self._config = config
         self._folders = config.watch_folders()
@@ -77,6 +79,7 @@ class Daemon:
         self._chance = chance or random.Random()  # noqa: S311 - spreads delays
         self._checkpoint = checkpoint
         self._timings = timings
+        self._media_worker = media_worker
         self._ready = asyncio.Event()
         self.paths = StatePaths(config.state_path)
         self.bus = EventBus()
@@ -102,8 +105,8 @@ class Daemon:
 
             store = TranscriptStore(self.paths.transcripts)
             writer = TranscriptWriter()
-            prober = await stack.enter_async_context(Prober())
-            preparer = Preparer(self.paths.prepared)
+            prober = await stack.enter_async_context(Prober(script=self._media_worker))
+            preparer = Preparer(self.paths.prepared, script=self._media_worker)
 
             watch = FolderWatch(
                 self._folders,

@@ -15,9 +15,10 @@ from watcher.media.erroroutput import ErrorOutput
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
-__all__ = ["Child", "ChildDied", "ChildNotStarted", "ChildTooSlow"]
+__all__ = ["WORKER", "Child", "ChildDied", "ChildNotStarted", "ChildTooSlow"]
 
-_SCRIPT = Path(__file__).with_name("worker.py")
+WORKER = Path(__file__).with_name("worker.py")
+"""The program that a child runs."""
 _STARTS_WITHIN = 60.0
 _LONGEST_LINE = 1 << 20
 
@@ -53,17 +54,18 @@ class Child:
         self._errors = ErrorOutput(process.stderr, process.pid)
 
     @classmethod
-    async def start(cls, *, memory: int, inherited: Sequence[int] = ()) -> Child:
+    async def start(cls, *, memory: int, inherited: Sequence[int] = (), script: Path = WORKER) -> Child:
         """Start a worker that may take so many bytes of memory.
 
         Args:
             memory: bytes of address space (POSIX).
             inherited: open files that it gets, under the same numbers (POSIX).
+            script: the program that it runs.
 
         Raises:
             ChildNotStarted: it couldn't be started.
         """
-        command = python_command(str(_SCRIPT), str(memory))
+        command = python_command(str(script), str(memory))
         flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         try:
             process = await asyncio.create_subprocess_exec(

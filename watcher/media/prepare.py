@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from watcher.errors import LimitExceeded, describe_os_error
-from watcher.media.child import Child, ChildDied, ChildNotStarted, ChildTooSlow
+from watcher.media.child import WORKER, Child, ChildDied, ChildNotStarted, ChildTooSlow
 from watcher.media.probe import death_of, error_of, not_started
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ async def prepare(
     progress: Callable[[float], None] | None = None,
     stall: float = 120.0,
     memory: int = 2 * _GIB,
+    script: Path = WORKER,
 ) -> Prepared:
     """Extract the sound of a recording into a FLAC file, in a child process, streamed.
 
@@ -110,6 +111,7 @@ async def prepare(
         progress: told how far it is, 0 to 1.
         stall: seconds without progress after which it is given up.
         memory: bytes of address space that the child may take (POSIX).
+        script: the program that the child runs.
 
     Raises:
         NotARecording: there is no sound in it.
@@ -125,7 +127,7 @@ async def prepare(
     if inherited:
         request["descriptor"] = descriptor
     try:
-        child = await Child.start(memory=memory, inherited=inherited)
+        child = await Child.start(memory=memory, inherited=inherited, script=script)
     except ChildNotStarted as error:
         raise not_started(path, error) from error
     try:

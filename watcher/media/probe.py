@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from watcher.errors import BrokenMedia, InternalError, LimitExceeded, NotARecording, RecordingError, Unreadable
 from watcher.logs import get_logger
-from watcher.media.child import Child, ChildDied, ChildNotStarted, ChildTooSlow
+from watcher.media.child import WORKER, Child, ChildDied, ChildNotStarted, ChildTooSlow
 from watcher.models import MediaInfo
 
 if TYPE_CHECKING:
@@ -40,11 +40,21 @@ class Prober:
         memory: bytes of address space that a child may take (POSIX).
         workers: how many children at most.
         idle: seconds without work after which the children are let go.
+        script: the program that a child runs.
     """
 
-    def __init__(self, *, limit: float = 30.0, memory: int = 2 * _GIB, workers: int = 2, idle: float = 15.0) -> None:
+    def __init__(
+        self,
+        *,
+        limit: float = 30.0,
+        memory: int = 2 * _GIB,
+        workers: int = 2,
+        idle: float = 15.0,
+        script: Path = WORKER,
+    ) -> None:
         self._limit = limit
         self._memory = memory
+        self._script = script
         self._idle = idle
         self._slots = asyncio.Semaphore(workers)
         self._free: list[Child] = []
@@ -127,7 +137,7 @@ class Prober:
                 while self._free and child is None:
                     candidate = self._free.pop()
                     child = candidate if candidate.is_alive else None
-                child = child or await Child.start(memory=self._memory)
+                child = child or await Child.start(memory=self._memory, script=self._script)
                 yield child
             except BaseException:
                 # Answers that nobody waited for would be taken for those of the next recordings.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from watcher.errors import TooLarge, Unreadable
 from watcher.logs import get_logger
-from watcher.media import Limits, needs_preparation, prepare
+from watcher.media import WORKER, Limits, needs_preparation, prepare
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -29,10 +29,12 @@ class Preparer:
 
     Args:
         folder: where extracted sound is kept while it is uploaded; what an earlier run left there is removed.
+        script: the program that extracts it in a child process.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, script: Path = WORKER) -> None:
         self._folder = folder
+        self._script = script
         for left in folder.glob("*.flac"):
             left.unlink(missing_ok=True)
 
@@ -73,7 +75,14 @@ class Preparer:
         _log.debug("prepared", file=str(path), why=why)
         target = self._folder / f"{secrets.token_hex(8)}.flac"
         try:
-            prepared = await prepare(path, target, all_channels=all_channels, progress=progress, descriptor=descriptor)
+            prepared = await prepare(
+                path,
+                target,
+                all_channels=all_channels,
+                progress=progress,
+                descriptor=descriptor,
+                script=self._script,
+            )
             if prepared.size > limit:
                 raise _too_large(path, prepared, limit)
             yield prepared.path

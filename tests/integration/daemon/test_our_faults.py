@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.broken_packages import broken_package
 from tests.support.daemon_bench import FAST, until, write_recording
-from watcher.media import child
+from watcher.media import WORKER
 from watcher.models import EntryState
 
 pytestmark = pytest.mark.anyio
@@ -69,7 +69,7 @@ spec = importlib.util.spec_from_file_location("worker", {script!r})
 worker = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(worker)
 
-def prepare(*arguments):
+def prepare(*arguments, **more):
     return None.samples
 
 worker.prepare = prepare
@@ -77,21 +77,18 @@ worker.main()
 """
 
 
-async def test_a_mistake_while_sound_is_extracted_holds_it_and_it_is_tried_again_by_itself(
-    bench, tmp_path, monkeypatch
-):
-    script, real = tmp_path / "worker.py", child._SCRIPT
-    script.write_text(_FAILS_TO_PREPARE.format(script=str(real)))
-    monkeypatch.setattr(child, "_SCRIPT", script)
-    soon = replace(FAST, retry=replace(FAST.retry, first_fault=0.2))
+async def test_a_mistake_while_sound_is_extracted_holds_it_and_it_is_tried_again_by_itself(bench, tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text(_FAILS_TO_PREPARE.format(script=str(WORKER)))
+    failing = {"media_worker": script, "timings": replace(FAST, retry=replace(FAST.retry, first_fault=0.2))}
     async with bench(account={"upload_limit": 300}) as it:
         write_recording(it.inbox / "a.wav", "quiet", samples=16000)
-        await it.run(timings=soon)
+        await it.run(**failing)
         held = it.entry("a.wav")
         assert held.state is S.HELD
         assert "AttributeError: 'NoneType' object has no attribute 'samples'" in held.reason
         assert held.next_attempt_at > 0
-        async with it.running(timings=soon):
+        async with it.running(**failing):
             await until(lambda: len(it.reasons("a.wav")) > 6)
             assert "It is tried again." in it.reasons("a.wav")
             it.account.upload_limit = 10**9

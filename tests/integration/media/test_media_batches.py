@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.media.conftest import make
 from watcher.errors import BrokenMedia, InternalError, LimitExceeded, Unreadable
-from watcher.media import Prober, child
+from watcher.media import WORKER, Prober
 from watcher.models import MediaInfo
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +22,8 @@ def probe(path):
     name = os.path.basename(path)
     if name.startswith("hang"):
         time.sleep(600)
+    if name.startswith("strange"):
+        return {{"x": 1}}
     if name.startswith("die") or (name.startswith("once") and not os.path.exists(path + ".died")):
         open(path + ".died", "w").close()
         os._exit(9)
@@ -33,11 +35,11 @@ worker.main()
 
 
 @pytest.fixture
-def troubled(tmp_path, monkeypatch):
-    """Children that hang and die at recordings whose names say so."""
+def troubled(tmp_path):
+    """A program for children that hang and die at recordings whose names say so."""
     script = tmp_path / "troubled.py"
-    script.write_text(_TROUBLED.format(script=str(child._SCRIPT)))
-    monkeypatch.setattr(child, "_SCRIPT", script)
+    script.write_text(_TROUBLED.format(script=str(WORKER)))
+    return script
 
 
 def recordings(folder, names):
@@ -59,10 +61,9 @@ async def test_each_of_many_gets_its_own_answer(prober, tmp_path):
     assert await prober.probe_all([]) == []
 
 
-@pytest.mark.usefixtures("troubled")
-async def test_what_hurts_the_child_hurts_no_other_recording(tmp_path):
+async def test_what_hurts_the_child_hurts_no_other_recording(tmp_path, troubled):
     paths = recordings(tmp_path, "a die b once c hang d die2")
-    async with Prober(limit=1.0, workers=1) as prober:
+    async with Prober(limit=1.0, workers=1, script=troubled) as prober:
         found = await prober.probe_all(paths)
         assert outcomes(found) == [1, InternalError, 3, 4, 5, LimitExceeded, 7, InternalError]
         assert "exit status 9" in found[1].message
@@ -89,13 +90,9 @@ async def test_answers_that_nobody_waited_for_are_given_to_no_other(tmp_path):
         assert outcomes([await prober.probe(first)]) == [1]
 
 
-async def test_an_answer_that_makes_no_sense_ends_its_child(tmp_path, monkeypatch):
-    first, second = recordings(tmp_path, "a b")
-    script = tmp_path / "strange.py"
-    script.write_text(_TROUBLED.format(script=str(child._SCRIPT)).replace("return real(path)", "return {'x': 1}"))
-    async with Prober(workers=1) as prober:
-        with monkeypatch.context() as patch:
-            patch.setattr(child, "_SCRIPT", script)
-            with pytest.raises(TypeError):
-                await prober.probe_all([first, second])
+async def test_an_answer_that_makes_no_sense_ends_its_child(tmp_path, troubled):
+    first, second = recordings(tmp_path, "strange b")
+    async with Prober(workers=1, script=troubled) as prober:
+        with pytest.raises(TypeError):
+            await prober.probe_all([first, second])
         assert outcomes([await prober.probe(second)]) == [2]

@@ -223,14 +223,13 @@ def test_a_full_disk_is_told_from_a_damaged_file(wav):
     assert caught.value.errno == errno.ENOSPC
 
 
-async def test_a_child_that_can_not_start_is_an_error_not_a_hang(monkeypatch, wav, tmp_path):
-    monkeypatch.setattr("watcher.media.child._SCRIPT", tmp_path / "missing.py")
-    async with Prober() as prober:
+async def test_a_child_that_can_not_start_is_an_error_not_a_hang(wav, tmp_path):
+    async with Prober(script=tmp_path / "missing.py") as prober:
         with pytest.raises(InternalError, match="does not start"):
             await prober.probe(wav)
         assert prober.children == 0
     with pytest.raises(InternalError, match="does not start"):
-        await prepare(wav, tmp_path / "out.flac")
+        await prepare(wav, tmp_path / "out.flac", script=tmp_path / "missing.py")
 
 
 async def test_a_child_answers_in_order(wav):
