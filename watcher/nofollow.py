@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["IsALink", "folder_below", "open_below"]
+__all__ = ["IsALink", "folder_below", "open_below", "path_of_descriptor"]
 
 _FILE = os.O_RDONLY
 for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"):
@@ -84,11 +84,14 @@ def folder_below(root: Path, folder: Path, *, mkdir: Callable[[Path], None] | No
         yield folder
         return
     with _descend(root, folder, mkdir) as descriptor:
-        yield Path(_BY_DESCRIPTOR, str(descriptor)) if _has_descriptor_paths() else folder
+        yield path_of_descriptor(descriptor) or folder
 
 
-def _has_descriptor_paths() -> bool:
-    return sys.platform == "linux" and os.path.isdir(_BY_DESCRIPTOR)  # noqa: PTH112 - no Path for each call
+def path_of_descriptor(descriptor: int) -> Path | None:
+    """The path by which an open file or folder can be opened again, whatever is at its name now; None if none does."""
+    if sys.platform != "linux" or not os.path.isdir(_BY_DESCRIPTOR):  # noqa: PTH112 - no Path for each call
+        return None
+    return Path(_BY_DESCRIPTOR, str(descriptor))
 
 
 def _parts(root: Path, path: Path) -> tuple[str, ...]:
@@ -146,7 +149,8 @@ else:
             if mkdir is None:
                 raise
             with contextlib.suppress(FileExistsError):
-                mkdir(Path(_BY_DESCRIPTOR, str(above), name) if _has_descriptor_paths() else place)
+                parent = path_of_descriptor(above)
+                mkdir(parent / name if parent else place)
             return _enter(above, name, place, None)
         except OSError as error:
             # A link is ENOTDIR or ELOOP, by system; a plain file is ENOTDIR too.

@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from starlette.responses import FileResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from service.dashboard import recordings
@@ -150,8 +150,7 @@ class Api:
     async def audio(self, request: Request) -> Response:
         """The recording itself, whole or in ranges."""
         entry = await self._model(request.path_params["uid"])
-        found = await recordings.audio_file(entry)
-        return FileResponse(entry.path, stat_result=found, media_type=recordings.audio_type(entry))
+        return await recordings.audio(entry)
 
     # Orders
 

@@ -7,16 +7,22 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import FileResponse
+
 from service.dashboard.answers import ApiError
 from watcher.models import OutputFormat
+from watcher.nofollow import IsALink, open_below, path_of_descriptor
 from watcher.transcripts import jsonv2, needed_originals, render
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from starlette.responses import Response
+    from starlette.types import Receive, Scope, Send
+
     from watcher.models import Entry
 
-__all__ = ["MEDIA_TYPES", "audio_file", "audio_type", "available", "make", "phrases"]
+__all__ = ["MEDIA_TYPES", "audio", "audio_type", "available", "make", "phrases"]
 
 MEDIA_TYPES = {
     OutputFormat.TXT: "text/plain; charset=utf-8",
@@ -57,22 +63,47 @@ def audio_type(entry: Entry) -> str:
     return _AUDIO_TYPES.get(entry.path.suffix.lower(), "application/octet-stream")
 
 
-async def audio_file(entry: Entry) -> os.stat_result:
-    """Check that what is at the entry's path is still the recording that was transcribed.
+async def audio(entry: Entry) -> Response:
+    """The recording itself, whole or in ranges, read from an open file that is still what was transcribed.
 
     Raises:
         ApiError: it is gone, or it is something else now.
     """
+    descriptor, found = await asyncio.to_thread(_open, entry)
+    return _OpenFileResponse(descriptor, entry, found)
+
+
+def _open(entry: Entry) -> tuple[int, os.stat_result]:
+    something_else = ApiError(410, "Something else is where the recording was.", "Look for it in the list.")
     try:
-        found = await asyncio.to_thread(os.lstat, entry.path)
+        descriptor = open_below(entry.root, entry.path)
+    except IsALink:
+        raise something_else from None
     except OSError:
         raise ApiError(
             410, "The recording is not where it was.", "Put it back there to hear it; its transcript stays."
         ) from None
+    found = os.fstat(descriptor)
     same = (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns)
     if not stat.S_ISREG(found.st_mode) or not same:
-        raise ApiError(410, "Something else is where the recording was.", "Look for it in the list.")
-    return found
+        os.close(descriptor)
+        raise something_else
+    return descriptor, found
+
+
+class _OpenFileResponse(FileResponse):
+    """Sends an open file, and closes it afterwards."""
+
+    def __init__(self, descriptor: int, entry: Entry, found: os.stat_result) -> None:
+        path = path_of_descriptor(descriptor) or entry.path
+        super().__init__(path, stat_result=found, media_type=audio_type(entry))
+        self._descriptor = descriptor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._descriptor)
 
 
 def available(originals: Collection[str]) -> list[str]:

@@ -50,6 +50,10 @@ class QuietScheduler:
         """Work may go on."""
         self.woken += 1
 
+    def stops_all(self, _account: Account) -> str:
+        """The config forbids no account."""
+        return ""
+
 
 class _NoConnector:
     async def connect(self) -> Any:

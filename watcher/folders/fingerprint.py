@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from watcher.errors import SourceChanged, Unreadable
 from watcher.folders.sightings import kind_of
 from watcher.models import Fingerprint
+from watcher.nofollow import open_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,21 +20,20 @@ if TYPE_CHECKING:
 __all__ = ["fingerprint", "open_recording"]
 
 _BLOCK = 1 << 20
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
-def fingerprint(path: Path) -> Fingerprint:
+def fingerprint(path: Path, root: Path | None = None) -> Fingerprint:
     """Read a whole recording and identify its content. It blocks: call it in a thread.
 
     Args:
         path: the recording.
+        root: its watch folder; no symbolic link below it is followed. None: its own folder.
 
     Raises:
         Unreadable: it can't be opened or read, or is no regular file.
         SourceChanged: it was written, replaced or cut while it was read.
     """
-    with open_recording(path) as descriptor:
+    with open_recording(path, root) as descriptor:
         before = os.fstat(descriptor)
         digest = hashlib.sha256()
         read = 0
@@ -53,10 +53,14 @@ def fingerprint(path: Path) -> Fingerprint:
 
 
 @contextlib.contextmanager
-def open_recording(path: Path) -> Iterator[int]:
+def open_recording(path: Path, root: Path | None = None) -> Iterator[int]:
     """Open a regular file for reading, without ever waiting for one that is something else.
 
     A named pipe would block an ordinary open until somebody writes to it.
+
+    Args:
+        path: the file.
+        root: a folder above it, below which no symbolic link is followed; None: its own folder.
 
     Yields:
         Its descriptor.
@@ -65,7 +69,7 @@ def open_recording(path: Path) -> Iterator[int]:
         Unreadable: it can't be opened, or is no regular file.
     """
     try:
-        descriptor = os.open(path, _FLAGS | _NO_FOLLOW)
+        descriptor = open_below(root or path.parent, path)
     except OSError as error:
         raise unreadable(path, error) from None
     try:

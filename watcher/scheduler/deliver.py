@@ -186,7 +186,7 @@ class Deliverer:
             return False
         if not stat.S_ISREG(found.st_mode):
             return True
-        return fingerprint(entry.path).sha256 != entry.fingerprint.sha256
+        return fingerprint(entry.path, entry.root).sha256 != entry.fingerprint.sha256
 
     def _write(self, entry: Entry, originals: dict[OutputFormat, bytes], claimed: list[Path]) -> tuple[Output, ...]:
         place = self._place_of(entry)

@@ -16,7 +16,6 @@ from watcher.scheduler.retry import TRIED_AGAIN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from watcher.folders import Settled
     from watcher.media import Prober
@@ -44,7 +43,7 @@ async def examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | N
 
 async def _examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | None]:
     probed = await prober.probe_all([settled.path for settled in batch])
-    digests = await asyncio.to_thread(lambda: [_identify(settled.path) for settled in batch])
+    digests = await asyncio.to_thread(lambda: [_identify(settled) for settled in batch])
     found: list[NewEntry | None] = []
     for settled, media, digest in zip(batch, probed, digests, strict=True):
         if digest is None:
@@ -56,10 +55,11 @@ async def _examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | 
     return found
 
 
-def _identify(path: Path) -> Fingerprint | Unreadable | None:
+def _identify(settled: Settled) -> Fingerprint | Unreadable | None:
     """Take the fingerprint of a recording, or say why that can't be; None if it is gone, or being written. Blocking."""
+    path = settled.path
     try:
-        return fingerprint(path)
+        return fingerprint(path, settled.folder.path)
     except Unreadable as error:
         return error if exists(path) else None
     except SourceChanged as error:

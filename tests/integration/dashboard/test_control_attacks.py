@@ -314,6 +314,21 @@ def test_what_took_a_recordings_place_is_not_sent(running, attacker, tmp_path):
     assert attacker.send("GET", audio, attacker.bearer).status == 410
 
 
+@pytest.mark.skipif(os.name != "posix", reason="symbolic links need rights on Windows")
+def test_what_took_the_place_of_its_folder_is_not_sent(running, attacker, tmp_path):
+    (running.plant.folder / "below").mkdir()
+    entry = running.do(running.plant.found("below/talk.wav"))
+    audio = f"/api/entries/{entry.uid}/audio"
+    assert attacker.send("GET", audio, attacker.bearer).status == 200
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "talk.wav").write_bytes(b"s" * entry.fingerprint.size)
+    os.utime(secrets / "talk.wav", ns=(entry.fingerprint.mtime_ns, entry.fingerprint.mtime_ns))
+    entry.path.parent.rename(tmp_path / "was")
+    entry.path.parent.symlink_to(secrets)
+    assert attacker.send("GET", audio, attacker.bearer).status == 410
+
+
 def test_a_recording_is_never_sent_as_a_page(running, attacker):
     entry = running.do(running.plant.found("page.html"))
     answer = attacker.send("GET", f"/api/entries/{entry.uid}/audio", attacker.bearer)

@@ -38,6 +38,7 @@ SURFACE = {
     "watcher.logs": {"get_logger"},
     "watcher.media": {"Prober"},
     "watcher.models": {"Engine", "Entry", "EntryState", "Existing", "OutputFormat", "PAUSE", "WatchFolder"},
+    "watcher.nofollow": {"IsALink", "open_below", "path_of_descriptor"},
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
     "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},
     "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
