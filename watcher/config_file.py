@@ -11,7 +11,7 @@ from watcher.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_config_text"]
+__all__ = ["decode_config", "read_config_text"]
 
 _LARGEST: Final = 1 << 20
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -44,19 +44,27 @@ def read_config_text(file: Path) -> str:
         raise ConfigError(f"can't be read: {error.strerror}.", file=file) from None
     if len(content) > _LARGEST:
         raise ConfigError(f"this is larger than {_LARGEST >> 20} MiB, so it is hardly a config.", file=file)
-    return _decode(content, file)
+    return decode_config(content, file)
 
 
-def _decode(content: bytes, file: Path) -> str:
+def decode_config(content: bytes, file: Path) -> str:
+    """Decode a config: UTF-8, with or without a byte order mark.
+
+    Raises:
+        ConfigError: it is of another encoding; names it, and says what to do.
+    """
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         if content.startswith(_UTF16):
-            raise ConfigError("this text is UTF-16 (also called “Unicode”), not UTF-8.", file=file, fix=_SAVE) from None
+            raise ConfigError(
+                "this text is UTF-16 (also called “Unicode”), not UTF-8.", file=file, line=1, fix=_SAVE
+            ) from None
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start : error.start + 1]
         like = f"the byte 0x{byte.hex()} would be {byte.decode('cp1252', 'replace')!r} in Windows-1252 or Latin-1"
         raise ConfigError(f"this text is not UTF-8: {like}.", file=file, line=line, fix=_SAVE) from None
     if "\0" in text:
-        raise ConfigError("this holds zero bytes: it is UTF-16, or no text at all.", file=file, fix=_SAVE)
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise ConfigError("this holds zero bytes: it is UTF-16, or no text at all.", file=file, line=line, fix=_SAVE)
     return text

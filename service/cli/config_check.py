@@ -214,8 +214,7 @@ def _numbers(reader: TableReader, table: dict[str, Any], path: tuple[str | int, 
 
 def _folder_files(config: Config) -> Iterator[Finding]:
     """Look at the `.dropscribe.toml` files in the watched folders, in the first folders of each tree."""
-    from watcher.config_file import read_config_text  # noqa: PLC0415 - light start
-    from watcher.folders.marks import parse_overrides  # noqa: PLC0415 - same
+    from watcher.folders.marks import parse_overrides, read_overrides  # noqa: PLC0415 - light start
     from watcher.tables import TableReader  # noqa: PLC0415 - same
 
     for folder in config.watch_folders():
@@ -229,7 +228,7 @@ def _folder_files(config: Config) -> Iterator[Finding]:
             if _OVERRIDES not in names:
                 continue
             try:
-                text = read_config_text(file)
+                text = read_overrides(file)
                 parse_overrides(text, file=file)
             except (ConfigError, OSError) as error:
                 yield Finding("error", str(error))

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from watcher.config_file import decode_config
 from watcher.errors import ConfigError
 from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.models import OutputFormat  # noqa: TC001 - msgspec needs it at run time
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from watcher.models import WatchFolder
 
-__all__ = ["Marks", "Overrides", "parse_overrides"]
+__all__ = ["Marks", "Overrides", "parse_overrides", "read_overrides"]
 
 _WAIT = "Recordings below it wait."
 _FIELDS: dict[str, Any] = {
@@ -209,7 +210,7 @@ class Marks:
 
 def _load(file: Path) -> Overrides | ConfigError:
     try:
-        return parse_overrides(_text(file), file=file)
+        return parse_overrides(read_overrides(file), file=file)
     except ConfigError as error:
         error.fix = f"{error.fix} {_WAIT}".strip()
         return error
@@ -219,8 +220,13 @@ def _load(file: Path) -> Overrides | ConfigError:
         return ConfigError(f"can't be used: {type(error).__name__}: {str(error)[:200]}.", file=file, fix=_WAIT)
 
 
-def _text(file: Path) -> str:
-    """Read a small regular file; never a link, which could lead anywhere, nor a pipe, which could wait forever."""
+def read_overrides(file: Path) -> str:
+    """Read a small regular file; never a link, which could lead anywhere, nor a pipe, which could wait forever.
+
+    Raises:
+        ConfigError: it is no such file, or not UTF-8.
+        OSError: it can't be read.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     if not stat.S_ISREG(file.lstat().st_mode):
         raise ConfigError("it is not a file of settings, but a folder, a link or a device.", file=file)
@@ -230,8 +236,4 @@ def _text(file: Path) -> str:
         content = opened.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ConfigError(f"it is larger than {LARGEST >> 20} MiB.", file=file)
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ConfigError("it is not UTF-8 text.", file=file, line=line, fix="Save it as UTF-8.") from None
+    return decode_config(content, file)

@@ -114,6 +114,14 @@ def test_the_settings_that_travel_with_a_folder_are_checked_too(check):
     assert ".dropscribe.toml, line 1: unknown key 'languag'" in said
 
 
+def test_settings_that_are_a_link_are_refused_as_the_daemon_does(check, tmp_path):
+    (tmp_path / "elsewhere.toml").write_text('language = "de"\n')
+    (check.folder / ".dropscribe.toml").symlink_to(tmp_path / "elsewhere.toml")
+    status, said = check(ONE)
+    assert status == 78
+    assert "a folder, a link or a device" in said
+
+
 class Refusing(BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.headers_seen.append(dict(self.headers))

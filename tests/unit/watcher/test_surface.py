@@ -16,7 +16,6 @@ SURFACE = {
         "Config", "ConfigPart", "DashboardConfig", "FolderConfig", "LocalConfig", "NotificationsConfig",
         "SpeechmaticsConfig", "expand", "folders_dir", "load_config", "merge_parts", "parse_config", "read_parts",
     },
-    "watcher.config_file": {"read_config_text"},
     "watcher.control": {"Control"},
     "watcher.daemon": {"Daemon"},
     "watcher.describe": {
@@ -29,7 +28,7 @@ SURFACE = {
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
-    "watcher.folders.marks": {"parse_overrides"},
+    "watcher.folders.marks": {"parse_overrides", "read_overrides"},
     "watcher.interpreter": {"WORKING_DIRECTORY", "child_environment", "python_command"},
     "watcher.ledger": {
         "Ledger", "LedgerReader", "check_integrity", "connect_readonly", "open_ledger", "open_readonly",
