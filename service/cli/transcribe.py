@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import tempfile
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +37,11 @@ _TICK = 1.0
     ("dropscribe transcribe talk.mp3", "Write talk.txt beside it."),
     ("dropscribe transcribe -f txt,srt -o subtitles *.mp4", "Text and subtitles of films, into a folder."),
     ("dropscribe transcribe --engine speechmatics --language de rede.wav", "With the cloud, in German."),
-    exits={1: "One of them was not transcribed, which was said.", 78: "The config can't be used."},
+    exits={
+        1: "At least one recording was not transcribed; the reason was printed.",
+        78: "The config can't be used.",
+        143: "It was stopped by SIGTERM (129: by SIGHUP, 130: by Ctrl-C). No copy of a recording stays behind.",
+    },
     environment={"SPEECHMATICS_API_KEY": "The API key, with `--engine speechmatics`."},
     see=("run", "login"),
 )
@@ -54,7 +57,8 @@ def transcribe(
 ) -> int:
     """Transcribe recordings now, without a watch folder.
 
-    The paths of what was written are printed, one a line. Nothing that exists is overwritten.
+    Prints the path of each transcript that was written, one per line. Nothing that exists is overwritten. Progress is
+    shown on standard error.
     """
     wanted = parse_formats(formats)
     settings = settings_of(context)
@@ -105,6 +109,7 @@ async def _transcribe(config: Config, engine: Engine, request: _Request) -> int:
 
 async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> int:
     from service.cli.progress import open_display  # noqa: PLC0415 - heavy, and `--help` doesn't need it
+    from service.cli.workfolder import work_folder  # noqa: PLC0415
     from watcher import logs  # noqa: PLC0415
     from watcher.describe import about_it  # noqa: PLC0415
     from watcher.media import Prober  # noqa: PLC0415
@@ -114,7 +119,7 @@ async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> 
     logs.configure(stream=live_stderr())
     bad = 0
     async with AsyncExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="dropscribe-")))
+        work = stack.enter_context(work_folder())
         account = await _open_account(config, engine, work, stack)
         prober = await stack.enter_async_context(Prober())
         display = stack.enter_context(open_display())
