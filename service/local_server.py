@@ -29,6 +29,7 @@ _log = get_logger("local server")
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 _SAY = 65536
+_LOG_BYTES = 5_000_000
 
 
 class LocalServer:
@@ -112,6 +113,7 @@ class LocalServer:
         command = python_command("-m", "service.batch_server", "--data-dir", str(self._data_dir.absolute()))
         command += ["--port", "0", "--model", _absolute(self._config.model), "--threads", str(self._config.threads)]
         command += ["--idle-release", str(self._config.idle_release), "--exit-with-parent", "--preload"]
+        _rotate(self._data_dir / "server.log")
         log = os.open(self._data_dir / "server.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -154,3 +156,10 @@ def _absolute(model: str) -> str:
     """Make a folder's path absolute, because the server has another working directory; a model's name stays one."""
     is_path = os.sep in model or "/" in model
     return os.path.abspath(model) if is_path and Path(model).is_dir() else model  # noqa: PTH100 - links stay
+
+
+def _rotate(log: Path) -> None:
+    """Put a long log aside, as `NAME.1`; only between two runs of the server."""
+    with suppress(OSError):
+        if log.stat().st_size > _LOG_BYTES:
+            log.replace(log.with_name(f"{log.name}.1"))

@@ -6,6 +6,7 @@ Pure, and light to import: the command line answers from here without loading th
 from __future__ import annotations
 
 import os
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.attention import entry_needs_attention
@@ -97,9 +98,18 @@ def next_step(
         case EntryState.DONE:
             return "Nothing: its transcript is there."
         case EntryState.HELD:
-            return "Nothing, until you decide."
+            return _while_held(entry)
         case _:
             return "Nothing, unless you ask: dropscribe retry FILE"
+
+
+def _while_held(entry: Entry) -> str:
+    if entry.next_attempt_at:
+        again = datetime.fromtimestamp(entry.next_attempt_at).astimezone()
+        return f"It is tried again with the next start of Dropscribe, at {again:%H:%M} at the latest."
+    if not entry.fingerprint.sha256:
+        return "It is tried again with the next start of Dropscribe, and at growing intervals until then."
+    return "Nothing, until you decide."
 
 
 def doing(

@@ -198,7 +198,7 @@ class WorkerExecutor(Executor):
             if self._process is None:
                 # Neither -P nor a working directory of ours lets a file in the user's folder run as code.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "service.batch_server.worker"],
+                    [sys.executable, "-P", "-X", "faulthandler", "-m", "service.batch_server.worker"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,

@@ -65,7 +65,7 @@ class Child:
         Raises:
             ChildNotStarted: it couldn't be started.
         """
-        command = python_command(str(script), str(memory))
+        command = python_command("-X", "faulthandler", str(script), str(memory))
         flags = getattr(subprocess, "CREATE_NO_WINDOW", 0)
         try:
             process = await asyncio.create_subprocess_exec(

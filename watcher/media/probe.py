@@ -173,7 +173,7 @@ def death_of(path: Path, death: ChildDied) -> LimitExceeded | InternalError:
         how = "was killed, most likely because memory ran out"
     else:
         how = f"ended with {signal.Signals(number).name if number > 0 else f'exit status {death.status}'}"
-    said = f": {death.last_words}" if death.last_words else ""
+    said = f": {death.last_words}" if death.last_words and number <= 0 else ""
     return _internal(path, f"the process that reads it {how}{said}")
 
 

@@ -276,7 +276,7 @@ class Tracker:
             entry,
             EntryState.HELD,
             now=now,
-            reason=f"The server itself failed on {entry.path}: {why}",
+            reason=why,
             fix=TRIED_AGAIN if is_ours else "When it works again: dropscribe retry FILE",
             job_over=True,
             next_attempt_at=now + fault_delay(entry.attempts, self._timings.retry) if is_ours else 0.0,

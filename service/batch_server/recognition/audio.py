@@ -93,7 +93,7 @@ def _open(path: Path) -> InputContainer:
         raise AudioUnusable("The file is empty (zero bytes)")
     try:
         container: InputContainer = av.open(str(path), mode="r", options=_OPTIONS, **_ANY_TAGS)
-    except (av.error.FFmpegError, ValueError, OSError) as error:
+    except av.error.FFmpegError as error:  # all else is a fault of ours or of the disk, not of the recording
         raise AudioUnusable(
             f"The file can't be opened as audio or video ({_reason(error)}); it may be cut short, damaged or "
             "of another kind than its name says"
