@@ -28,7 +28,8 @@ _FILE = os.O_RDONLY
 for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY", "O_NOCTTY"):
     _FILE |= getattr(os, _flag, 0)
 _FOLDER = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
-_FOLDER |= os.O_PATH if sys.platform == "linux" else os.O_RDONLY  # O_PATH needs no permission to list the folder
+if sys.platform == "linux":
+    _FOLDER |= os.O_PATH  # needs no permission to list the folder
 _BY_DESCRIPTOR = "/proc/self/fd"
 
 
@@ -55,13 +56,14 @@ def open_below(root: Path, path: Path) -> int:
     """
     if sys.platform == "win32":
         return _open_checked(root, path)
-    with _descend(root, path.parent) as folder:
-        try:
-            return os.open(path.name, _FILE, dir_fd=folder)
-        except OSError as error:
-            if error.errno in {errno.ELOOP, errno.EMLINK}:  # FreeBSD says EMLINK
-                raise IsALink(path) from None
-            raise
+    else:  # noqa: RET505 - for mypy, which checks each branch on its own platform
+        with _descend(root, path.parent) as folder:
+            try:
+                return os.open(path.name, _FILE, dir_fd=folder)
+            except OSError as error:
+                if error.errno in {errno.ELOOP, errno.EMLINK}:  # FreeBSD says EMLINK
+                    raise IsALink(path) from None
+                raise
 
 
 @contextlib.contextmanager
@@ -82,16 +84,16 @@ def folder_below(root: Path, folder: Path, *, mkdir: Callable[[Path], None] | No
     if sys.platform == "win32":
         _check(root, folder, mkdir)
         yield folder
-        return
-    with _descend(root, folder, mkdir) as descriptor:
-        yield path_of_descriptor(descriptor) or folder
+    else:
+        with _descend(root, folder, mkdir) as descriptor:
+            yield path_of_descriptor(descriptor) or folder
 
 
 def path_of_descriptor(descriptor: int) -> Path | None:
     """The path by which an open file or folder can be opened again, whatever is at its name now; None if none does."""
-    if sys.platform != "linux" or not os.path.isdir(_BY_DESCRIPTOR):  # noqa: PTH112 - no Path for each call
-        return None
-    return Path(_BY_DESCRIPTOR, str(descriptor))
+    if sys.platform == "linux" and os.path.isdir(_BY_DESCRIPTOR):  # noqa: PTH112 - no Path for each call
+        return Path(_BY_DESCRIPTOR, str(descriptor))
+    return None
 
 
 def _parts(root: Path, path: Path) -> tuple[str, ...]:
