@@ -10,6 +10,7 @@ import errno
 import hashlib
 from typing import TYPE_CHECKING
 
+from watcher.scheduler.open_recording import same_file
 from watcher.scheduler.presence import exists
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from watcher.transcripts.files import Files
 
-__all__ = ["NO_RENAME", "aside_name", "put_back", "set_aside"]
+__all__ = ["NO_RENAME", "aside_name", "is_second_name", "put_back", "set_aside"]
 
 NO_RENAME = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP})
 """What a file system says that has no rename which never replaces."""
@@ -62,6 +63,12 @@ def put_back(files: Files, aside: Path, path: Path) -> Path:
     raise FileExistsError(errno.EEXIST, "every name for it is taken", str(path))
 
 
+def is_second_name(files: Files, one: Path, other: Path) -> bool:
+    """Whether two names are hard links to one file."""
+    found = files.lstat(one)
+    return found.st_nlink > 1 and same_file(found, files.lstat(other))
+
+
 def _names(path: Path) -> Iterator[Path]:
     yield path
     for number in range(2, 1000):
@@ -69,7 +76,12 @@ def _names(path: Path) -> Iterator[Path]:
 
 
 def _rename(files: Files, source: Path, target: Path) -> None:
-    """Rename without ever replacing, in the best way that the file system has."""
+    """Rename without replacing anything, in the best way that the file system has.
+
+    A file system with neither of the first two ways leaves only a look before the rename. A reserved name would
+    protect no better there: who opens it writes into a file that the rename then removes. And after a crash, the
+    empty reservation would stand where the recording belongs.
+    """
     try:
         files.rename_noreplace(source, target)
     except OSError as error:
@@ -79,24 +91,10 @@ def _rename(files: Files, source: Path, target: Path) -> None:
         return
     try:
         files.link(source, target)
-    except FileExistsError:
-        raise
     except OSError:
-        _reserve_and_rename(files, source, target)
-    else:
-        files.unlink(source)
-
-
-def _reserve_and_rename(files: Files, source: Path, target: Path) -> None:
-    """Reserve the name with an empty file, which fails if it is taken; then rename over just that."""
-    if exists(target):
-        raise FileExistsError(errno.EEXIST, "taken", str(target))
-    files.close(files.create(target))
-    if files.lstat(target).st_size:
-        raise FileExistsError(errno.EEXIST, "taken since it was reserved", str(target))
-    try:
-        files.replace(source, target)
-    except OSError:
-        if not files.lstat(target).st_size:
-            files.unlink(target)
-        raise
+        if not exists(target):
+            files.replace(source, target)
+            return
+        if not is_second_name(files, source, target):  # network file systems may make a link and fail all the same
+            raise FileExistsError(errno.EEXIST, "taken", str(target)) from None
+    files.unlink(source)

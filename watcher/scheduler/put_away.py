@@ -22,7 +22,7 @@ import send2trash
 from watcher.errors import NotWritable, RecordingError, SourceChanged
 from watcher.folders.writers import open_for_writing
 from watcher.nofollow import folder_below
-from watcher.scheduler.aside import NO_RENAME, aside_name, put_back, set_aside
+from watcher.scheduler.aside import NO_RENAME, aside_name, is_second_name, put_back, set_aside
 from watcher.scheduler.open_recording import same_file, verified
 from watcher.scheduler.presence import exists
 from watcher.transcripts.publish import publish, release_reserved
@@ -105,12 +105,10 @@ def restore(path: Path, *, files: Files) -> str:
         OSError: it can't be put back now.
     """
     aside = path.with_name(aside_name(path.name))
-    try:
-        left = files.lstat(aside)
-    except (FileNotFoundError, NotADirectoryError):
+    if not exists(aside):
         return ""
-    if exists(path) and (not left.st_size or os.path.samestat(left, files.lstat(path))):
-        files.unlink(aside)  # a name that was only reserved, or a second one of the same file
+    if exists(path) and is_second_name(files, aside, path):
+        files.unlink(aside)
         return ""
     place = put_back(files, aside, path)
     if place == path:
@@ -145,20 +143,25 @@ def _trash(work: _Work) -> str:
 
 def _set_aside_and_finish(work: _Work, place: Path) -> None:
     path = place / work.entry.path.name
-    aside = path.with_name(aside_name(path.name))
     try:
-        set_aside(work.files, path, aside)
-        _check_aside(aside, work.status, work.files)
         if work.target:
-            _move(work, aside, work.target)
+            _move(work, path, work.target)
         else:
-            work.files.unlink(aside)
+            work.files.unlink(_set_aside(work, path))
             work.files.fsync_folder(place)
     except Exception as error:
         note = restore(path, files=work.files)
         if note and isinstance(error, RecordingError):
             raise type(error)(f"{error.message} Besides, {note}") from error
         raise
+
+
+def _set_aside(work: _Work, path: Path) -> Path:
+    """Set what stands at a path aside, and check that it is the recording."""
+    aside = path.with_name(aside_name(path.name))
+    set_aside(work.files, path, aside)
+    _check_aside(aside, work.status, work.files)
+    return aside
 
 
 def _check_aside(aside: Path, status: os.stat_result, files: Files) -> None:
@@ -187,30 +190,53 @@ def _is_same(entry: Entry, path: Path, files: Files) -> bool:
     return (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns)
 
 
-def _move(work: _Work, aside: Path, target: Path) -> None:
-    """Move what was set aside; across file systems by a copy that is whole and on the disk before it counts.
+def _move(work: _Work, path: Path, target: Path) -> None:
+    """Move a recording; across file systems by a copy that is whole and on the disk before it counts.
+
+    A copy is made while the recording is still at its place: it is aside only for moments.
 
     Raises:
         RecordingError: something else stands at the target, or the recording is not what it was.
         OSError: it can't be moved now.
     """
-    entry, files = work.entry, work.files
+    files = work.files
     with _opened_target(work, target) as place:
         new = place / target.name
-        try:
-            files.rename_noreplace(aside, new)
-        except OSError as error:
-            if not isinstance(error, FileExistsError) and error.errno not in _COPY_INSTEAD:
-                raise
-            is_copied = _is_copied(entry, new, target, files)
+        is_copied = _is_copied(work.entry, new, target, files)
+        if is_copied or not _is_renamed(work, path, new, target):
             clean_stale(files, place, files.listdir(place))
             if not is_copied:
-                _copy(entry, aside, new, files)
-            if not same_file(files.lstat(aside), work.status):
-                raise SourceChanged(f"it changed while it was copied; what it was is at {target}.") from None
+                _copy(work, path, new)
+            try:
+                aside = _set_aside(work, path)
+            except SourceChanged as error:
+                raise SourceChanged(f"{error.message} What was transcribed is at {target}.") from error
             files.unlink(aside)
         files.fsync_folder(place)
-        files.fsync_folder(aside.parent)
+        files.fsync_folder(path.parent)
+
+
+def _is_renamed(work: _Work, path: Path, new: Path, target: Path) -> bool:
+    """Rename a recording to its new place; returns False, with the recording at its old one, if it must be copied."""
+    files = work.files
+    if new.parent.stat().st_dev != work.status.st_dev:
+        return False
+    aside = _set_aside(work, path)
+    try:
+        files.rename_noreplace(aside, new)
+    except FileExistsError as error:
+        raise _taken(target) from error
+    except OSError as error:
+        if error.errno not in _COPY_INSTEAD:
+            raise
+        if note := restore(path, files=files):
+            raise SourceChanged(note) from error
+        return False
+    return True
+
+
+def _taken(target: Path) -> RecordingError:
+    return RecordingError(f"something stands at {target} already.")
 
 
 def _opened_target(work: _Work, target: Path) -> AbstractContextManager[Path]:
@@ -227,35 +253,30 @@ def _is_copied(entry: Entry, new: Path, target: Path, files: Files) -> bool:
     if not exists(new) or release_reserved(files, new):
         return False
     if not _is_same(entry, new, files) or _digest(new) != entry.fingerprint.sha256:
-        raise RecordingError(f"something stands at {target} already.")
+        raise _taken(target)
     return True
 
 
-def _copy(entry: Entry, aside: Path, new: Path, files: Files) -> None:
-    digest = hashlib.sha256()
+def _copy(work: _Work, path: Path, new: Path) -> None:
+    files, digest = work.files, hashlib.sha256()
+    descriptor = files.open(path)
 
     def pieces() -> Iterator[bytes]:
-        for piece in _pieces(aside):
+        while piece := os.read(descriptor, _PIECE):
             digest.update(piece)
             yield piece
 
-    mode = files.lstat(aside).st_mode & 0o777
-    with TempFile(files, new.parent, pieces(), mode=mode) as temp:
-        if digest.hexdigest() != entry.fingerprint.sha256:
-            raise SourceChanged("it changed after it was transcribed.")
-        shutil.copystat(aside, temp.path)
-        publish(files, temp, new)
-        files.fsync_folder(new.parent)
-
-
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
+    try:
+        with TempFile(files, new.parent, pieces(), mode=work.status.st_mode & 0o777) as temp:
+            if digest.hexdigest() != work.entry.fingerprint.sha256:
+                raise SourceChanged("it changed after it was transcribed.")
+            shutil.copystat(path, temp.path)
+            publish(files, temp, new)
+            files.fsync_folder(new.parent)
+    finally:
+        files.close(descriptor)
 
 
 def _digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    for piece in _pieces(path):
-        digest.update(piece)
-    return digest.hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -142,12 +142,12 @@ def test_a_folder_that_is_not_there_says_nothing(folder, tmp_path):
 def test_what_changes_during_a_long_copy_is_not_removed(folder, monkeypatch):
     real = module._copy
 
-    def slow_copy(entry, aside, new, files):
-        real(entry, aside, new, files)
-        aside.write_bytes(b"a new take")
+    def slow_copy(work, path, new):
+        real(work, path, new)
+        (folder / "sub" / "a.wav").write_bytes(b"a new take")
 
     monkeypatch.setattr(module, "_copy", slow_copy)
-    with pytest.raises(SourceChanged):
+    with pytest.raises(SourceChanged, match="What was transcribed is at"):
         put(folder, "move:done", files=FaultyFiles(no_rename=True))
     assert (folder / "sub" / "a.wav").read_bytes() == b"a new take"
     assert places(folder) == [folder / "done" / "sub" / "a.wav"]
@@ -185,6 +185,48 @@ def test_wherever_a_deletion_fails_it_is_whole_or_gone_and_never_hidden_for_long
         assert [path.name for path in (root / "sub").iterdir()] == ["a.txt"], f"after step {number}, {files.steps}"
         number += 1
     assert number >= 3
+
+
+def put_until_killed(root, after, step, kind):
+    """Put the recording away in a process that is killed after a step; returns whether there was that step."""
+    files = FaultyFiles(at(step, Fault(None, after=True)), **FILE_SYSTEMS[kind])
+    with contextlib.suppress(Killed, OSError):
+        put(root, after, files=files)
+    return len(files.steps) > step
+
+
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("after", ["delete", "move:done"])
+def test_killed_twice_it_never_shows_anything_else_at_its_old_place(tmp_path, kind, after):
+    """The second kill strikes while the next run puts back what the first one left aside."""
+    first, struck_first = 0, True
+    while struck_first:
+        second, struck_second = 0, True
+        while struck_second:
+            root = record(tmp_path / f"{first} {second}")
+            source = root / "sub" / "a.wav"
+            struck_first = put_until_killed(root, after, first, kind)
+            struck_second = put_until_killed(root, after, second, kind)
+            assert not source.exists() or source.read_bytes() == CONTENT, f"after steps {first} and {second}"
+            put(root, after, files=FaultyFiles(**FILE_SYSTEMS[kind]))
+            left = sorted(path.name for path in (root / "sub").iterdir())
+            assert left == ["a.txt"], f"after steps {first} and {second}"
+            assert places(root) == ([root / "done" / "sub" / "a.wav"] if "move" in after else [])
+            second += 1
+        first += 1
+    assert first >= 5
+
+
+def test_it_is_at_its_place_while_it_is_copied_to_another_file_system(folder):
+    seen = []
+
+    def before(_number, step):
+        if step in {"write", "fsync"}:
+            seen.append(places(folder))
+
+    put(folder, "move:done", files=FaultyFiles(before=before, no_rename=True, no_links=True))
+    assert seen
+    assert all(found == [folder / "sub" / "a.wav"] for found in seen), seen
 
 
 def replace_it(source, content):
