@@ -12,6 +12,7 @@ from service.accounts import CloudConnector
 from watcher.config import Config, SpeechmaticsConfig
 from watcher.scheduler.retry import StopAccount, decide
 from watcher.speechmatics import ConfigurationError
+from watcher.timings import RetryDelays
 
 pytestmark = pytest.mark.anyio
 
@@ -80,7 +81,7 @@ async def test_a_locked_keyring_is_asked_ever_more_rarely(locked, connector):
 
 
 async def test_the_message_says_that_it_is_locked_and_what_to_do(locked, connector):
-    decision = decide(await refused(connector), attempts=1, now=0.0, chance=0.0)
+    decision = decide(await refused(connector), attempts=1, now=0.0, chance=0.0, delays=RetryDelays())
     assert isinstance(decision, StopAccount)
     assert "keyring" in decision.reason
     assert "locked" in decision.reason
