@@ -23,6 +23,7 @@ __all__ = ["Pages", "answer_refusal", "answer_unknown"]
 _STATIC = {
     "active.js": "text/javascript; charset=utf-8",
     "common.js": "text/javascript; charset=utf-8",
+    "connection.js": "text/javascript; charset=utf-8",
     "overview.js": "text/javascript; charset=utf-8",
     "recording.js": "text/javascript; charset=utf-8",
     "style.css": "text/css; charset=utf-8",

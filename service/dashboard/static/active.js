@@ -2,6 +2,7 @@
 // tells, else by the time they take.
 
 import { $, STATES, duration, el, nameOf, reconcile, show, size } from "./common.js";
+import { isConnected } from "./connection.js";
 
 let active = [];
 
@@ -56,6 +57,7 @@ function doneOf(entry) {
 }
 
 setInterval(() => {
+  if (!isConnected()) return;
   for (const entry of active) {
     const node = entry.state === "SUBMITTED" && $("active").querySelector(`[data-key="${CSS.escape(entry.uid)}"]`);
     if (node) show(node.querySelector(".note"), note(entry));

@@ -60,13 +60,9 @@ export async function ask(path, body) {
   return told;
 }
 
-/** Show a problem until something works again; a session that is over stays on show. */
+/** Show a problem until something works again; without a connection, the page says so already. */
 export function trouble(problem) {
-  const locked = problem instanceof Problem && problem.status === 401;
-  const text = locked
-    ? "Dropscribe was restarted. Open this page anew from the tray icon, or with: dropscribe open"
-    : problem.message;
-  show($("problem"), text);
+  if (!document.body.dataset.connection) show($("problem"), problem.message);
 }
 
 /** Carry out an order that a button stands for; it can't be given twice at once. */
@@ -167,54 +163,4 @@ export function seldom(work, pause) {
       return work();
     }).catch(trouble);
   };
-}
-
-const KINDS = ["entry", "progress", "transcript", "hold", "folder", "config"];
-
-/**
- * Listen to the daemon while the page is in view: `heard` gets each event, `anew` is called when some were missed.
- * A page that nobody sees lets go, as a browser opens only six connections to a host, for all of its tabs.
- */
-export function listen(heard, anew) {
-  let source = null;
-  let missed = true; // also what happened between the page's first question and the stream's beginning
-  let version;
-
-  function open() {
-    source = new EventSource("/api/events");
-    for (const kind of KINDS) source.addEventListener(kind, (message) => heard(JSON.parse(message.data)));
-    source.addEventListener("resync", anew);
-    source.addEventListener("hello", greeted);
-    source.addEventListener("error", lost);
-  }
-
-  function greeted(message) {
-    const now = JSON.parse(message.data).data.version;
-    if (version && version !== now) location.reload(); // the program was updated: so is the page
-    version = now;
-    show($("problem"), "");
-    if (missed) anew();
-    missed = false;
-  }
-
-  function lost() {
-    missed = true;
-    if (source?.readyState === EventSource.CLOSED) {
-      source = null;
-      ask("/api/folders").then(() => setTimeout(again, 2000), trouble); // its answer tells why we were refused
-    } else trouble(new Problem(0, "The connection to Dropscribe is lost.", "This page tries again by itself."));
-  }
-
-  function again() {
-    if (!document.hidden && !source) open();
-  }
-
-  document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      source?.close();
-      source = null;
-      missed = true;
-    } else again();
-  });
-  again();
 }

@@ -1,9 +1,10 @@
 // The overview: what Dropscribe is doing, what needs a person, every recording, the folders.
 
 import {
-  $, STATES, ask, duration, el, listen, nameOf, order, put, reconcile, say, seldom, show, trouble, whenText,
+  $, STATES, ask, duration, el, nameOf, order, put, reconcile, say, seldom, show, trouble, whenText,
 } from "./common.js";
 import { showActive, progressed } from "./active.js";
+import { listen } from "./connection.js";
 
 const PAGE = 50;
 const MANY = 20; // entries that change at once, from which on the list is read anew
@@ -20,11 +21,10 @@ const statusSoon = seldom(readStatus, 500);
 
 function showStatus(status) {
   const waiting = status.counts.WAITING;
-  const paused = status.state === "paused";
-  $("state").dataset.state = status.state;
+  const { paused } = status;
+  const also = paused && status.state !== "paused" ? ", paused" : "";
   const until = status.paused_until ? ` until ${whenText(status.paused_until)}` : "";
-  show($("state"), WORDS[status.state] + until);
-  document.title = status.state === "idle" ? "Dropscribe" : `${WORDS[status.state]} – Dropscribe`;
+  showState(status.state, `${WORDS[status.state]}${also}${until}`);
   $("resume").hidden = !paused;
   $("pause").hidden = paused;
   show($("version"), `Dropscribe ${status.version}, running since ${whenText(status.started_at)}`);
@@ -33,50 +33,60 @@ function showStatus(status) {
   showFolders(status.folders);
 }
 
-function showAttention(status) {
-  const cards = status.holds.map((hold) => ({ key: `hold ${hold.name}`, ...hold, button: hold.name }));
-  if (status.config_problem) {
-    cards.push({ key: "config", reason: status.config_problem });
-  }
-  for (const folder of status.folders.filter(({ state }) => state === "unavailable")) {
-    cards.push({ key: `folder ${folder.path}`, reason: `${folder.path}: ${folder.reason}`, fix: folder.fix });
-  }
-  for (const account of status.accounts.filter(({ paused_until: until }) => until)) {
-    const again = `It is tried again at ${whenText(account.paused_until)}.`;
-    cards.push({ key: `account ${account.name}`, reason: account.reason, fix: again });
-  }
-  if (status.counts.HELD) {
-    const many = status.counts.HELD === 1 ? "One recording needs" : `${status.counts.HELD} recordings need`;
-    cards.push({ key: "held", reason: `${many} your decision.`, choice: "HELD", look: them(status.counts.HELD) });
-  }
-  const failed = status.counts.FAILED;
-  $("failed").hidden = !failed;
-  show($("failed-show"), them(failed));
-  show($("failed-text"), failed === 1 ? "1 recording failed." : `${failed} recordings failed.`);
-  reconcile($("holds"), cards, (card) => card.key, makeCard, updateCard);
-  $("attention").hidden = !cards.length;
+function showState(state, words) {
+  $("state").dataset.state = state;
+  show($("state"), words);
+  document.title = state === "idle" ? "Dropscribe" : `${words} – Dropscribe`;
 }
 
-const them = (number) => (number === 1 ? "Show it" : "Show them");
+/** Without a connection nothing here is known to be true any more, and no order can be given. */
+function showLost(words) {
+  showState("down", words);
+  $("resume").hidden = true;
+  $("pause").hidden = true;
+}
 
-function makeCard(card) {
-  const button = card.button === undefined ? null : el("button", {
-    type: "button",
-    className: "main",
-    onclick: () => lift(button, card.button),
-  }, card.button === "pause" ? "Resume" : "Try again now");
-  const look = card.choice === undefined ? null : el("button", {
-    type: "button",
-    className: "look",
-    onclick: () => choose(card.choice),
+// What the page says in place of the terminal's commands
+const ADVICE = {
+  held: "Transcribing may cost again; giving up doesn't.",
+  failed: "Try again, or dismiss what you don't need: it stays in the list.",
+};
+
+function showAttention({ attention }) {
+  reconcile($("holds"), attention, (item) => `${item.kind} ${item.name}`, makeCard, updateCard);
+  $("attention").hidden = !attention.length;
+}
+
+const CARD_BUTTONS = {
+  hold: ({ name }) => [button("Try again now", (node) => lift(node, name), "main")],
+  held: () => [button("", () => choose("HELD"), "look")],
+  failed: () => [button("", () => choose("attention"), "look"), button("", dismissAll, "dismiss")],
+};
+
+function makeCard(item) {
+  const orders = CARD_BUTTONS[item.kind]?.(item) ?? [];
+  return el("li", {}, el("p", { className: "reason" }), el("p", { className: "fix" }), ...orders);
+}
+
+function button(text, work, className) {
+  const node = el("button", { type: "button", className, onclick: () => work(node) }, text);
+  return node;
+}
+
+function updateCard(node, { kind, reason, fix, count }) {
+  show(node.querySelector(".reason"), reason);
+  show(node.querySelector(".fix"), ADVICE[kind] ?? fix);
+  const [look, dismiss] = [node.querySelector(".look"), node.querySelector(".dismiss")];
+  if (look) show(look, count === 1 ? "Show it" : "Show them");
+  if (dismiss) show(dismiss, count === 1 ? "Dismiss it" : "Dismiss all");
+}
+
+function dismissAll(node) {
+  return order(node, "/api/dismiss", {}, async ({ entries }) => {
+    say(entries.length === 1 ? "1 failed recording dismissed." : `${entries.length} failed recordings dismissed.`);
+    await readAll();
+    $("recordings").focus({ preventScroll: true });
   });
-  return el("li", {}, el("p", { className: "reason" }), el("p", { className: "fix" }), button, look);
-}
-
-function updateCard(node, card) {
-  show(node.querySelector(".reason"), card.reason);
-  show(node.querySelector(".fix"), card.fix ?? "");
-  if (card.look) show(node.querySelector(".look"), card.look);
 }
 
 function lift(button, name) {
@@ -88,12 +98,16 @@ function lift(button, name) {
 }
 
 function showNow(status, waiting) {
-  const queue = waiting === 1 ? "1 recording waits." : `${waiting} recordings wait.`;
+  const queue = waiting === 1 ? "1 recording waiting." : `${waiting} recordings waiting.`;
   const nothing = status.folders.length
     ? "Drop a recording into a watch folder."
     : "No folder is watched yet. Add one in a terminal: dropscribe folders add ~/Recordings";
   show($("now-text"), waiting ? queue : status.active.length ? "" : `Nothing to do. ${nothing}`);
   showActive(status.active);
+  const retries = status.accounts.filter(({ paused_until: until }) => until);
+  reconcile($("retries"), retries, ({ name }) => name, () => el("li"), (node, account) => {
+    show(node, `${account.reason} Next try at ${whenText(account.paused_until)}.`);
+  });
 }
 
 function showFolders(folders) {
@@ -150,7 +164,7 @@ async function readMore() {
 function showCount() {
   const number = $("entries").childElementCount;
   const filtered = $("q").value || $("choice").value;
-  const nothing = filtered ? "No recording is like that." : "No recording was found yet.";
+  const nothing = filtered ? "No recordings match." : "No recordings yet.";
   show($("count"), next ? `The latest ${number}; more below.` : number ? `${number} in all.` : nothing);
   $("more").hidden = !next;
   below.unobserve($("more")); // it may be in view still, or anew: then there is room for the next page
@@ -176,36 +190,45 @@ function updateRow(node, entry) {
   state.dataset.state = entry.state;
   show(state, STATES[entry.state]);
   show(node.querySelector(".name"), entry.name);
-  const facts = [whenText(entry.changed_at), duration(entry.duration), entry.reason];
+  const dismissed = entry.dismissed_at ? `dismissed ${whenText(entry.dismissed_at)}` : "";
+  const facts = [whenText(entry.changed_at), duration(entry.duration), dismissed, entry.reason];
   show(node.querySelector(".note"), facts.filter(Boolean).join(" · "));
   show(node.querySelector(".fix"), entry.fix);
   const side = node.querySelector(".side");
-  if (side.dataset.of === entry.state) return;
-  side.dataset.of = entry.state;
+  const of = `${entry.state} ${entry.needs_attention}`;
+  if (side.dataset.of === of) return;
+  side.dataset.of = of;
   side.replaceChildren(state, ...buttons(entry));
 }
 
 function buttons(entry) {
-  const held = { retry: "Transcribe it", cancel: "Give it up" };
-  const known = { HELD: held, FAILED: { retry: "Try again" }, WAITING: { cancel: "Cancel" } }[entry.state] ?? {};
-  return Object.entries(known).map(([what, text]) => {
-    const button = el("button", {
+  return Object.entries(ordersOf(entry)).map(([what, text]) => {
+    const node = el("button", {
       type: "button",
       aria: { label: `${text}: ${entry.name}` },
-      onclick: () => order(button, `/api/entries/${encodeURIComponent(entry.uid)}/${what}`, {}, (told) => {
+      onclick: () => order(node, `/api/entries/${encodeURIComponent(entry.uid)}/${what}`, {}, (told) => {
         changedNow(told);
-        say(`${told.name}: ${STATES[told.state]}.`);
+        statusSoon();
+        say(`${told.name}: ${what === "dismiss" ? "dismissed" : STATES[told.state]}.`);
+        if (what === "dismiss") (rowOf(told.uid)?.querySelector(".name") ?? $("recordings")).focus();
       }),
     }, text);
-    return button;
+    return node;
   });
+}
+
+function ordersOf(entry) {
+  const failed = entry.needs_attention ? { retry: "Try again", dismiss: "Dismiss" } : { retry: "Try again" };
+  const held = { retry: "Transcribe it", cancel: "Give it up" };
+  return { HELD: held, FAILED: failed, WAITING: { cancel: "Cancel" } }[entry.state] ?? {};
 }
 
 /** Show one entry that changed, in its place: on top, if it belongs into what is shown. */
 function changedNow(entry) {
   const text = $("q").value.toLowerCase();
   const choice = $("choice").value;
-  const belongs = (!choice || entry.state === choice) && entry.name.toLowerCase().includes(text);
+  const chosen = choice === "attention" ? entry.needs_attention : !choice || entry.state === choice;
+  const belongs = chosen && entry.name.toLowerCase().includes(text);
   const row = rowOf(entry.uid);
   if (!belongs) row?.remove();
   else if (row) {
@@ -234,6 +257,7 @@ function heard({ kind, data }) {
     changed.add(data.uid);
     readChanged();
   }
+  if (kind === "attention" && !data.uid) readAll(); // all were dismissed at once
   if (kind === "transcript") say(`${data.name}: the transcript is there.`);
   if (kind === "entry" && ["FAILED", "HELD"].includes(data.state)) {
     say(`${data.name}: ${STATES[data.state]}. ${data.reason}`);
@@ -292,12 +316,11 @@ $("resume").addEventListener("click", () => order($("resume"), "/api/resume", {}
 }));
 $("search").addEventListener("submit", (event) => event.preventDefault());
 $("search").addEventListener("input", searched);
-$("failed-show").addEventListener("click", () => choose("FAILED"));
 $("more").addEventListener("click", () => readMore().catch(trouble));
 
 const given = new URLSearchParams(location.search);
 $("q").value = given.get("q") ?? "";
 $("choice").value = given.get("state") ?? "";
 if ($("choice").selectedIndex < 0) $("choice").value = ""; // an address that was typed
-listen(heard, readAll);
+listen(heard, readAll, showLost);
 await readAll();

@@ -1,6 +1,7 @@
 // One recording: its transcript, which follows the audio, and everything that happened to it.
 
-import { $, STATES, ask, duration, el, listen, order, say, seldom, show, size, trouble, when } from "./common.js";
+import { $, STATES, ask, duration, el, order, reconcile, say, seldom, show, size, trouble, when, whenText } from "./common.js";
+import { listen } from "./connection.js";
 
 const uid = decodeURIComponent(location.pathname.split("/")[2]);
 const api = `/api/entries/${encodeURIComponent(uid)}`;
@@ -10,7 +11,7 @@ const MOST = 480; // more at once would be felt by a person who scrolls
 const SUFFIX = { "json-v2": "json" };
 const ORDERS = {
   HELD: { retry: "Transcribe it", cancel: "Give it up" },
-  FAILED: { retry: "Try again" },
+  FAILED: { retry: "Try again", dismiss: "Dismiss" },
   SKIPPED: { retry: "Transcribe it all the same" },
   CANCELLED: { retry: "Transcribe it after all" },
   WAITING: { cancel: "Cancel" },
@@ -31,15 +32,16 @@ function showEntry(entry) {
   $("state").dataset.state = entry.state;
   show($("state"), STATES[entry.state]);
   show($("reason"), entry.reason);
+  show($("dismissed"), entry.dismissed_at ? `You dismissed it: ${whenText(entry.dismissed_at)}.` : "");
   show($("fix"), entry.fix);
   show($("next"), entry.state === "DONE" ? "" : `What happens next: ${entry.next}`);
   showFacts(entry);
   $("history").replaceChildren(...entry.history.map((move) => el("li", {},
     when(move.at, "medium"), ` ${STATES[move.to]}`, move.reason ? ` – ${move.reason}` : "")));
+  showOrders(entry);
   if (shownState === entry.state) return;
   if (shownState !== null) say(`${entry.name}: ${STATES[entry.state]}.`);
   shownState = entry.state;
-  showOrders(entry);
   showTranscript(entry).catch(trouble);
 }
 
@@ -60,11 +62,12 @@ function showFacts(entry) {
 }
 
 function showOrders(entry) {
-  const known = Object.entries(ORDERS[entry.state] ?? {});
-  $("orders").replaceChildren(...known.map(([what, text]) => {
+  const known = Object.entries(ORDERS[entry.state] ?? {})
+    .filter(([what]) => what !== "dismiss" || entry.needs_attention);
+  reconcile($("orders"), known, ([what, text]) => `${what} ${text}`, ([what, text]) => {
     const button = el("button", { type: "button", onclick: () => order(button, `${api}/${what}`, {}, read) }, text);
     return button;
-  }));
+  }, () => {});
 }
 
 // The transcript
@@ -191,8 +194,8 @@ $("audio").addEventListener("error", async () => {
 });
 
 const readSoon = seldom(read, 300);
-listen(({ data }) => {
-  if (data.uid === uid) readSoon();
+listen(({ kind, data }) => {
+  if (data.uid === uid || (kind === "attention" && !data.uid)) readSoon(); // without an id, all were dismissed
 }, readSoon);
 await read().catch((problem) => {
   trouble(problem);

@@ -30,11 +30,11 @@ def row(page, name):
 def test_the_whole_story_of_a_recording_without_a_reload(page, running, plant):
     page.evaluate("window.notReloaded = true")
     expect(page.locator("#now-text")).to_contain_text("Nothing to do.")
-    expect(page.locator("#count")).to_have_text("No recording was found yet.")
+    expect(page.locator("#count")).to_have_text("No recordings yet.")
 
     entry = running.do(plant.found("meeting.wav", seconds=12))
     expect(row(page, "meeting.wav").locator(".state")).to_have_text("Waiting")
-    expect(page.locator("#now-text")).to_have_text("1 recording waits.")
+    expect(page.locator("#now-text")).to_have_text("1 recording waiting.")
 
     entry = running.do(plant.submitting())
     active = page.locator("#active li")
@@ -84,13 +84,58 @@ def test_a_failure_says_what_to_do_and_is_tried_again(page, running, plant):
     failed = row(page, "noise.wav")
     expect(failed.locator(".note").first).to_contain_text("There is no sound in it.")
     expect(failed.locator(".fix")).to_have_text("Look at it.")
-    expect(page.locator("#failed-text")).to_have_text("1 recording failed.")
+    expect(page.locator("#state")).to_have_text("Needs your attention")
+    expect(page.locator("#holds .reason")).to_have_text("1 recording failed.")
     page.get_by_role("button", name="Show it").click()
-    expect(page.locator("#choice")).to_have_value("FAILED")
+    expect(page.locator("#choice")).to_have_value("attention")
     failed.get_by_role("button", name="Try again").click()
     expect(failed).to_have_count(0)
     page.locator("#choice").select_option("")
     expect(row(page, "noise.wav").locator(".state")).to_have_text("Waiting")
+    expect(page.locator("#attention")).to_be_hidden()
+
+
+def test_a_dismissed_failure_stays_in_the_list_and_needs_no_attention(page, running, plant, client):
+    for name in ("one.wav", "two.wav", "three.wav"):
+        running.do(plant.found(name, state=EntryState.FAILED, reason="There is no sound in it."))
+    expect(page.locator("#holds .reason")).to_have_text("3 recordings failed.")
+    expect(page).to_have_title(re.compile("^Needs your attention "))
+    page.get_by_role("button", name="Dismiss: one.wav").click()
+    expect(page.locator("#holds .reason")).to_have_text("2 recordings failed.")
+    expect(row(page, "one.wav").locator(".note").first).to_contain_text("dismissed")
+    expect(row(page, "one.wav").locator(".state")).to_have_text("Failed")
+    expect(row(page, "one.wav").get_by_role("link")).to_be_focused()
+    page.locator("#choice").select_option("attention")
+    expect(page.locator("#entries li")).to_have_count(2)
+    page.get_by_role("button", name="Dismiss all").click()
+    expect(page.locator("#entries li")).to_have_count(0)
+    expect(page.locator("#attention")).to_be_hidden()
+    expect(page.locator("#state")).to_have_text("Idle")
+    expect(page.get_by_role("status").filter(has_text="2 failed recordings dismissed.")).to_be_attached()
+    page.locator("#choice").select_option("FAILED")
+    expect(page.locator("#entries li")).to_have_count(3)
+    assert client.status()["attention"] == []
+
+
+def test_what_is_dismissed_elsewhere_disappears_here(page, running, plant, client):
+    entry = running.do(plant.found("one.wav", state=EntryState.FAILED, reason="There is no sound in it."))
+    page.goto(client.open_code(entry.uid))
+    dismiss = page.get_by_role("button", name="Dismiss")
+    expect(dismiss).to_be_visible()
+    client.dismiss_all()
+    expect(dismiss).to_have_count(0)
+    expect(page.locator("#dismissed")).to_contain_text("You dismissed it")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.locator("#state")).to_have_text("Waiting")
+    expect(page.locator("#dismissed")).to_be_hidden()
+
+
+def test_a_pause_does_not_hide_what_needs_attention(page, running, plant, client):
+    client.pause()
+    running.do(plant.found("noise.wav", state=EntryState.FAILED, reason="There is no sound in it."))
+    expect(page.locator("#state")).to_have_text("Needs your attention, paused")
+    page.locator(".orders").get_by_role("button", name="Resume").click()
+    expect(page.locator("#state")).to_have_text("Needs your attention")
 
 
 def test_a_hold_is_lifted_by_its_button(page, running, plant, client):
@@ -142,7 +187,7 @@ def test_search_finds_by_name_and_state_and_survives_a_reload(page, running, pla
     expect(page.get_by_label("Search by name")).to_have_value("budget")
     expect(page.locator("#entries li")).to_have_count(3)
     page.get_by_label("Show").select_option("DONE")
-    expect(page.locator("#count")).to_have_text("No recording is like that.")
+    expect(page.locator("#count")).to_have_text("No recordings match.")
     page.get_by_label("Search by name").fill("")
     page.get_by_label("Show").select_option("")
     expect(page.locator("#entries li")).to_have_count(5)
@@ -323,7 +368,7 @@ def test_a_burst_is_read_as_a_whole_and_nothing_is_missing(page, running, plant,
 
     running.do(burst())
     expect(page.locator("#entries .name").first).to_have_text("119.wav")
-    expect(page.locator("#now-text")).to_have_text("120 recordings wait.")
+    expect(page.locator("#now-text")).to_have_text("120 recordings waiting.")
     assert len(trouble.asked) < 120
     deadline = time.monotonic() + 60
     while page.locator("#count").text_content() != "120 in all." and time.monotonic() < deadline:
@@ -379,7 +424,7 @@ def test_nothing_that_happens_while_the_page_opens_is_missed(context, running, p
     held = []
     page.route("**/api/events", lambda route: held.append(route))  # noqa: PLW0108 - it takes no built-in
     page.goto(client.open_code())
-    expect(page.locator("#count")).to_have_text("No recording was found yet.")
+    expect(page.locator("#count")).to_have_text("No recordings yet.")
     running.do(plant.found("in between.wav"))
     held[0].continue_()
     expect(page.locator("#entries .name")).to_have_text("in between.wav")
@@ -401,17 +446,48 @@ def test_without_the_daemon_the_page_says_so_and_comes_back_with_it(context, tmp
         page.goto(ControlClient.from_state(running.paths).open_code())
         expect(page.locator("#state")).to_have_text("Idle")
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("The connection to Dropscribe is lost.")
+    expect(alert).to_contain_text("Dropscribe is not running. What you see is from")
+    expect(page.locator("#state")).to_have_text("Not running")
+    expect(page).to_have_title(re.compile("^Not running "))
+    expect(page.locator("main")).to_have_css("opacity", "0.7")
+    expect(page.locator("#pause")).to_be_hidden()
     page.set_viewport_size({"width": 360, "height": 300})
     page.get_by_role("heading", name="Watch folders").scroll_into_view_if_needed()
     expect(alert).to_be_in_viewport()  # where an order that fails far down is told, too
     with Running.start(tmp_path, port=running.port) as again:
         # Another start has other sessions: the page can only say how to get in.
-        expect(alert).to_contain_text("dropscribe open", timeout=15_000)
-        page.goto(ControlClient.from_state(again.paths).open_code())
+        expect(alert).to_contain_text("Dropscribe was restarted.")
+        expect(page.locator("#state")).to_have_text("Not connected")
+        second = context.new_page()  # one browser has one session, in whichever tab it was opened
+        second.goto(ControlClient.from_state(again.paths).open_code())
         expect(page.locator("#state")).to_have_text("Idle")
         expect(alert).to_be_hidden()
+        expect(page.locator("main")).to_have_css("opacity", "1")
+        again.do(again.plant.found("after the restart.wav"))
+        expect(row(page, "after the restart.wav")).to_be_visible()
     page.close()
+
+
+def test_a_daemon_that_hangs_or_fails_for_a_moment_is_noticed_and_found_again(page, trouble):
+    page.clock.install()
+    page.reload()
+    expect(page.locator("#state")).to_have_text("Idle")
+    page.route("**/api/folders", lambda route: route.abort())
+    page.clock.fast_forward(16_000)  # its stream stays open
+    expect(page.locator("#state")).to_have_text("Not running")
+    page.unroute("**/api/folders")
+    page.clock.fast_forward(3_000)
+    expect(page.locator("#state")).to_have_text("Idle")
+    expect(page.get_by_role("alert")).to_have_count(0)
+    held = []
+    page.route("**/api/folders", lambda route: held.append(route))  # noqa: PLW0108 - it takes no built-in
+    page.clock.fast_forward(16_000)
+    expect(page.locator("#state")).to_have_text("Not answering")
+    assert [text for text in trouble if "ERR_FAILED" not in text] == []
+    trouble.clear()
+    page.unroute("**/api/folders")
+    page.clock.fast_forward(3_000)
+    expect(page.locator("#state")).to_have_text("Idle")
 
 
 def test_a_long_transcript_is_shown_bit_by_bit_and_followed(page, running, plant, client):

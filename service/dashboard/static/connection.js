@@ -1,0 +1,120 @@
+// The connection to the daemon: its events while the page is in view, and what the page says while there is none.
+
+import { $, show, whenText } from "./common.js";
+
+const KINDS = ["entry", "progress", "transcript", "hold", "folder", "config", "attention"];
+const PULSE = 15_000; // ms between two checks while all is well: a daemon that hangs closes no stream
+const ANSWER = 10_000; // ms that an answer may take
+const AGAIN = { gone: 2_000, silent: 2_000, locked: 5_000 }; // ms until the next try
+
+const WORDS = { gone: "Not running", silent: "Not answering", locked: "Not connected" };
+const FACT = {
+  gone: "Dropscribe is not running.",
+  silent: "Dropscribe does not answer.",
+  locked: "Dropscribe was restarted.",
+};
+const ADVICE = {
+  gone: "Start it: dropscribe service start (or: dropscribe run). This page reconnects by itself. "
+    + "If Dropscribe is running, its address has changed: dropscribe open",
+  silent: "Check it: dropscribe service status. This page reconnects by itself.",
+  locked: "Open this page again from the tray icon, or with: dropscribe open",
+};
+
+let lastKnown = Date.now();
+
+/** Whether there is a connection; without one, the page shows what it knew last. */
+export const isConnected = () => !document.body.dataset.connection;
+
+/** Check that the daemon answers; returns what is wrong, or an empty string. */
+async function trouble() {
+  try {
+    const answer = await fetch("/api/folders", { credentials: "same-origin", signal: AbortSignal.timeout(ANSWER) });
+    await answer.arrayBuffer();
+    return answer.status === 401 ? "locked" : "";
+  } catch (error) {
+    return error.name === "TimeoutError" ? "silent" : "gone";
+  }
+}
+
+function connected() {
+  lastKnown = Date.now();
+  if (isConnected()) return;
+  delete document.body.dataset.connection;
+  show($("connection"), "");
+}
+
+function disconnected(why, onLost) {
+  if (document.body.dataset.connection === why) return;
+  document.body.dataset.connection = why;
+  show($("problem"), "");
+  show($("connection"), `${FACT[why]} What you see is from ${whenText(lastKnown / 1000, "medium")}. ${ADVICE[why]}`);
+  onLost(WORDS[why]);
+}
+
+/**
+ * Listen to the daemon while the page is in view. A page out of view closes its stream, as a browser opens only six
+ * connections to a host, for all of its tabs.
+ *
+ * `heard` gets each event, `anew` is called when some were missed, `onLost` gets the word for a lost connection.
+ */
+export function listen(heard, anew, onLost = () => {}) {
+  let source = null;
+  let missed = true; // also what happened between the page's first question and the stream's beginning
+  let version;
+  let check; // the timer of the next check
+  let checks = 0; // numbers the checks: one that was overtaken is dropped
+
+  function open() {
+    source = new EventSource("/api/events");
+    for (const kind of KINDS) source.addEventListener(kind, ({ data }) => heard(JSON.parse(data)));
+    source.addEventListener("resync", anew);
+    source.addEventListener("hello", greeted);
+    source.addEventListener("error", lost);
+  }
+
+  function close() {
+    source?.close();
+    source = null;
+    missed = true;
+  }
+
+  function greeted(message) {
+    const now = JSON.parse(message.data).data.version;
+    if (version && version !== now) location.reload(); // the program was updated: so is the page
+    version = now;
+    connected();
+    if (missed) anew();
+    missed = false;
+  }
+
+  function lost() {
+    close(); // browsers differ in whether they try again
+    look();
+  }
+
+  async function look() {
+    clearTimeout(check);
+    const mine = ++checks;
+    const why = await trouble();
+    if (mine !== checks || document.hidden) return;
+    if (why) {
+      close();
+      disconnected(why, onLost);
+    } else {
+      lastKnown = Date.now();
+      if (!source) open();
+    }
+    check = setTimeout(look, why ? AGAIN[why] : PULSE);
+  }
+
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) {
+      clearTimeout(check);
+      checks += 1;
+      close();
+    } else look();
+  });
+  if (document.hidden) return;
+  open();
+  check = setTimeout(look, PULSE);
+}
