@@ -324,7 +324,7 @@ def test_text_can_be_read_in_light_and_dark(page, running, plant, scheme):
     page.emulate_media(color_scheme=scheme)
     running.do(plant.found("x.wav", state=EntryState.FAILED, reason="It failed.", fix="Do this."))
     running.do(plant.holds("disk", "The disk is full.", "Free some space."))
-    expect(page.locator("#holds li")).to_be_visible()
+    expect(page.locator("#holds li")).to_have_count(2)
     expect(page.locator("#entries li")).to_be_visible()
     weak = page.evaluate(
         """() => {
