@@ -4,7 +4,7 @@ import {
   $, STATES, ask, duration, el, nameOf, order, put, reconcile, say, seldom, show, trouble, whenText,
 } from "./common.js";
 import { showActive, progressed } from "./active.js";
-import { listen } from "./connection.js";
+import { isConnected, listen } from "./connection.js";
 
 const PAGE = 50;
 const MANY = 20; // entries that change at once, from which on the list is read anew
@@ -20,6 +20,7 @@ async function readStatus() {
 const statusSoon = seldom(readStatus, 500);
 
 function showStatus(status) {
+  if (!isConnected()) return; // an answer from before the connection was lost
   const waiting = status.counts.WAITING;
   const { paused } = status;
   const also = paused && status.state !== "paused" ? ", paused" : "";
