@@ -8,7 +8,7 @@ import os
 import threading
 import zlib
 from contextlib import AsyncExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,12 +35,20 @@ if TYPE_CHECKING:
 FORMATS = (OutputFormat.TXT, OutputFormat.JSON_V2)
 
 
+class QuietHolds:
+    """Takes the order to ask stopped accounts again at once; there is nothing to ask."""
+
+    def ask_now(self) -> None:
+        """A person asked."""
+
+
 @dataclass
 class QuietScheduler:
     """Takes the orders that Control gives to the scheduler, and remembers them."""
 
     bus: EventBus
     woken: int = 0
+    holds: QuietHolds = field(default_factory=QuietHolds)
 
     async def refresh_holds(self) -> None:
         """Holds may have changed."""
