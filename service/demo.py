@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.cli.context import say
-from watcher.describe import about_it
 from watcher.errors import DropscribeError, LedgerError, sentences
 from watcher.ledger import open_readonly
 from watcher.models import EntryState
 from watcher.paths import StatePaths
+from watcher.wording import about_it
 
 if TYPE_CHECKING:
     from types import FrameType

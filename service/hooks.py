@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from watcher.describe import shown
 from watcher.errors import DropscribeError
 from watcher.logs import get_logger
 from watcher.models import EntryState
+from watcher.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence

@@ -19,7 +19,7 @@ from watcher.config_file import read_config_text
 from watcher.errors import ConfigError
 from watcher.models import Engine, Existing, OutputFormat, WatchFolder
 from watcher.paths import default_state_dir
-from watcher.tables import TableReader
+from watcher.toml import TableReader
 from watcher.transcription_settings import TRANSCRIPTION_KEYS
 
 if TYPE_CHECKING:

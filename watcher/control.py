@@ -11,7 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from watcher.attention import attention, is_paused, overall_state
-from watcher.describe import (
+from watcher.errors import ConfigError, UsageError
+from watcher.events import Event
+from watcher.files import exists
+from watcher.folders import Phase
+from watcher.folders.marks import Marks
+from watcher.ledger import Ledger, config_key, display_name
+from watcher.models import PAUSE, Engine, EntryState
+from watcher.wording import (
     describe_done,
     describe_entry,
     describe_hold,
@@ -21,13 +28,6 @@ from watcher.describe import (
     next_step,
     shown,
 )
-from watcher.errors import ConfigError, UsageError
-from watcher.events import Event
-from watcher.folders import Phase
-from watcher.folders.marks import Marks
-from watcher.ledger import Ledger, config_key, display_name
-from watcher.models import PAUSE, Engine, EntryState
-from watcher.scheduler.presence import exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from watcher.clock import Clock, SystemClock
 from watcher.control import Control
-from watcher.describe import about_it, shown
 from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch, Patience, Sighting
 from watcher.ledger import Ledger, LedgerWorker, display_name, open_ledger
@@ -26,6 +25,7 @@ from watcher.paths import StatePaths
 from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler, keep_going
 from watcher.timings import DEFAULT
 from watcher.transcripts import Place, TranscriptStore, TranscriptWriter, target_folder
+from watcher.wording import about_it, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, Final
 
-from watcher.tables import closest
+from watcher.toml import closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

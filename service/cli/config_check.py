@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from watcher.config import ConfigPart, FolderConfig
-    from watcher.tables import TableReader
+    from watcher.toml import TableReader
 
 __all__ = ["Finding", "examine"]
 
@@ -215,7 +215,7 @@ def _numbers(reader: TableReader, table: dict[str, Any], path: tuple[str | int, 
 def _folder_files(config: Config) -> Iterator[Finding]:
     """Look at the `.dropscribe.toml` files in the watched folders, in the first folders of each tree."""
     from watcher.folders.marks import parse_overrides, read_overrides  # noqa: PLC0415 - light start
-    from watcher.tables import TableReader  # noqa: PLC0415 - same
+    from watcher.toml import TableReader  # noqa: PLC0415 - same
 
     for folder in config.watch_folders():
         for number, (here, below, names) in enumerate(os.walk(folder.path)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from watcher.errors import UsageError
 from watcher.models import OutputFormat
-from watcher.tables import closest
+from watcher.toml import closest
 
 __all__ = ["parse_formats"]
 

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from service.cli.context import one_line, say
-from watcher.describe import minutes
+from watcher.wording import minutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

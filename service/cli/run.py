@@ -115,7 +115,7 @@ def _greet(config: Config, *, terminal: bool) -> None:
 
 def _report(paths: StatePaths, config: Config, began: float) -> int:
     """Say what a `run --once` did since `began` (unix time); returns the exit status."""
-    from watcher.describe import about_it  # noqa: PLC0415 - heavy, and `--help` doesn't need it
+    from watcher.wording import about_it  # noqa: PLC0415 - heavy, and `--help` doesn't need it
 
     left = [state for state in EntryState if state.is_active]
     ledger = open_readonly(paths.ledger)

@@ -203,7 +203,7 @@ class LedgerSource:
         if self._ledger is None:
             needs = attention({}, config_problem=self._trouble)
             return {"state": DOWN, "counts": {}, "holds": [], "attention": needs, "paused": False, "recent": []}
-        from watcher.describe import describe_hold  # noqa: PLC0415 - see above
+        from watcher.wording import describe_hold  # noqa: PLC0415 - see above
 
         counts = {state.value: number for state, number in self._ledger.counts().items()}
         holds = [describe_hold(hold) for hold in self._ledger.holds(time.time())]
@@ -218,7 +218,7 @@ class LedgerSource:
         }
 
     def _recent(self, ledger: LedgerReader) -> list[dict[str, Any]]:
-        from watcher.describe import describe_done  # noqa: PLC0415 - see above
+        from watcher.wording import describe_done  # noqa: PLC0415 - see above
 
         return [describe_done(e, ledger.outputs(e.id)) for e in ledger.entries(state=EntryState.DONE, limit=_RECENT)]
 
@@ -228,14 +228,14 @@ class LedgerSource:
         """Recordings, latest change first."""
         if self._ledger is None:
             return []
-        from watcher.describe import describe_entry  # noqa: PLC0415 - see above
+        from watcher.wording import describe_entry  # noqa: PLC0415 - see above
 
         found = self._ledger.entries(state=state, attention=attention, search=search, limit=limit)
         return [describe_entry(entry) for entry in found]
 
     def explain(self, path: Path) -> dict[str, Any]:
         """What the ledger knows of a path."""
-        from watcher.describe import describe_entry, describe_output, hindrances, next_step, shown  # noqa: PLC0415 - see above
+        from watcher.wording import describe_entry, describe_output, hindrances, next_step, shown  # noqa: PLC0415 - see above
 
         entry = self._ledger.at_path(path) if self._ledger else None
         if self._ledger is None or entry is None:
@@ -269,7 +269,7 @@ class LedgerSource:
 
     def dismiss(self, uid: str) -> dict[str, Any]:
         """Stop asking for attention for a failed recording."""
-        from watcher.describe import describe_entry, next_step  # noqa: PLC0415 - see above
+        from watcher.wording import describe_entry, next_step  # noqa: PLC0415 - see above
 
         ledger = self._writable()
         entry = ledger.find(uid)
@@ -281,7 +281,7 @@ class LedgerSource:
 
     def dismiss_all(self) -> list[dict[str, Any]]:
         """Stop asking for attention for all failed recordings."""
-        from watcher.describe import describe_entry  # noqa: PLC0415 - see above
+        from watcher.wording import describe_entry  # noqa: PLC0415 - see above
 
         if self._ledger is None:
             return []

@@ -111,10 +111,10 @@ async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> 
     from service.cli.progress import open_display  # noqa: PLC0415 - heavy, and `--help` doesn't need it
     from service.cli.workfolder import work_folder  # noqa: PLC0415
     from watcher import logs  # noqa: PLC0415
-    from watcher.describe import about_it  # noqa: PLC0415
     from watcher.media import Prober  # noqa: PLC0415
     from watcher.scheduler import Preparer  # noqa: PLC0415
     from watcher.transcripts import TranscriptWriter  # noqa: PLC0415
+    from watcher.wording import about_it  # noqa: PLC0415
 
     logs.configure(stream=live_stderr())
     bad = 0
@@ -259,8 +259,8 @@ class _Row:
 
 
 async def _show_progress(client: AsyncClient, job_id: str, row: _Row, duration: float | None) -> None:
-    from watcher.describe import so_far  # noqa: PLC0415
     from watcher.scheduler import read_progress  # noqa: PLC0415
+    from watcher.wording import so_far  # noqa: PLC0415
 
     while True:
         found = await read_progress(client, job_id)

@@ -10,8 +10,8 @@ import errno
 import hashlib
 from typing import TYPE_CHECKING
 
+from watcher.files import exists
 from watcher.scheduler.open_recording import same_file
-from watcher.scheduler.presence import exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,11 +13,11 @@ from watcher.errors import (
     RecordingError,
     describe_os_error,
 )
+from watcher.files import has_left, is_empty
 from watcher.folders import fingerprint
 from watcher.ledger import IllegalMove, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
-from watcher.scheduler.presence import has_left, is_empty
 from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from watcher.errors import InternalError, NotARecording, RecordingError, SourceChanged, Unreadable, sentences
+from watcher.files import exists
 from watcher.folders import Filter, fingerprint
 from watcher.ledger import NewEntry
 from watcher.logs import get_logger
 from watcher.models import EntryState, Existing, Fingerprint, MediaInfo
-from watcher.scheduler.presence import exists
 from watcher.scheduler.retry import TRIED_AGAIN
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.errors import LedgerDamaged, OutputError, RecordingError
+from watcher.files import exists, has_left, went_to
 from watcher.folders import Moved
 from watcher.ledger import IllegalMove, Ledger, NewEntry, config_key
 from watcher.logs import get_logger
 from watcher.models import EntryState
 from watcher.scheduler.examine import examine
 from watcher.scheduler.loops import keep_going
-from watcher.scheduler.presence import exists, has_left, went_to
 from watcher.scheduler.retry import fault_delay
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from watcher.describe import about_it, describe_entry, doing, hindrances, minutes, next_step
 from watcher.errors import sentences
 from watcher.ledger import Change, Hold
 from watcher.models import Engine, Entry, EntryState, Fingerprint, JobProgress, MediaInfo, OutputFormat
+from watcher.wording import about_it, describe_entry, doing, hindrances, minutes, next_step
 
 
 def entry(state, *, duration=1860.0, **more):

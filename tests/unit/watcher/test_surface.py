@@ -18,7 +18,7 @@ SURFACE = {
     },
     "watcher.control": {"Control"},
     "watcher.daemon": {"Daemon"},
-    "watcher.describe": {
+    "watcher.wording": {
         "about_it", "describe_done", "describe_entry", "describe_hold", "describe_output", "hindrances", "minutes",
         "next_step", "shown", "so_far",
     },
@@ -41,7 +41,7 @@ SURFACE = {
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
     "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},
     "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
-    "watcher.tables": {"TableReader", "closest"},
+    "watcher.toml": {"TableReader", "closest"},
     "watcher.transcription_settings": {"problems_of"},
     "watcher.timings": {"DEFAULT", "Timings"},
     "watcher.transcripts": {"TranscriptWriter", "jsonv2", "needed_originals", "render"},
