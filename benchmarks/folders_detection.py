@@ -23,7 +23,7 @@ import psutil
 
 from watcher.clock import SystemClock
 from watcher.folders import FolderWatch, Settled
-from watcher.folders.filters import Filter
+from watcher.folders.rules.filters import Filter
 from watcher.folders.scan import Scan
 from watcher.ledger import Ledger, LedgerWorker, open_ledger
 from watcher.media import Prober

@@ -15,7 +15,7 @@ from watcher.errors import ConfigError, UsageError
 from watcher.events import Event
 from watcher.files import exists
 from watcher.folders import Phase
-from watcher.folders.marks import Marks
+from watcher.folders.rules.overrides import Marks
 from watcher.ledger import Ledger, config_key, display_name
 from watcher.models import PAUSE, Engine, EntryState
 from watcher.wording import (

@@ -1,7 +1,7 @@
 """All pauses and patience of the daemon, in one value that is passed in.
 
 The defaults are what a running daemon uses; tests pass shorter ones. What a person may set is in the config instead,
-and how long a file must be quiet is in `watcher.folders.settle`.
+and how long a file must be quiet is in `watcher.folders.stability.decide`.
 """
 
 from __future__ import annotations

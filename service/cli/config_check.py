@@ -214,7 +214,7 @@ def _numbers(reader: TableReader, table: dict[str, Any], path: tuple[str | int, 
 
 def _folder_files(config: Config) -> Iterator[Finding]:
     """Look at the `.dropscribe.toml` files in the watched folders, in the first folders of each tree."""
-    from watcher.folders.marks import parse_overrides, read_overrides  # noqa: PLC0415 - light start
+    from watcher.folders.rules.overrides import parse_overrides, read_overrides  # noqa: PLC0415 - light start
     from watcher.toml import TableReader  # noqa: PLC0415 - same
 
     for folder in config.watch_folders():

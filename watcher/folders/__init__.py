@@ -3,18 +3,10 @@
 Read `watch.py` first.
 """
 
-from watcher.folders.filters import Filter, Verdict
 from watcher.folders.fingerprint import fingerprint
-from watcher.folders.settle import Patience
-from watcher.folders.sightings import (
-    Explanation,
-    FolderStatus,
-    Moved,
-    Phase,
-    Settled,
-    Sighting,
-    Watching,
-)
+from watcher.folders.model import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
+from watcher.folders.rules.filters import Filter, Verdict
+from watcher.folders.stability.decide import Patience
 from watcher.folders.watch import FolderWatch
 
 __all__ = [

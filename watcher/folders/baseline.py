@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watcher.folders.settle import Candidate
-    from watcher.folders.sightings import Sighting
+    from watcher.folders.model import Sighting
+    from watcher.folders.stability.decide import Candidate
 
 __all__ = ["Baseline"]
 

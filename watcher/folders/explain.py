@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from watcher.folders.sightings import Explanation, Phase, Sighting, Watching
+from watcher.folders.model import Explanation, Phase, Sighting, Watching
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -9,7 +9,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from watcher.errors import SourceChanged, Unreadable
-from watcher.folders.sightings import kind_of
+from watcher.folders.model import kind_of
 from watcher.models import Fingerprint
 from watcher.nofollow import open_below
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from watcher.folders.baseline import Baseline
 from watcher.folders.filesystems import filesystem_of, is_remote, mounts_below
-from watcher.folders.filters import Filter, Verdict
-from watcher.folders.marks import Marks
-from watcher.folders.settle import Patience, Settler
-from watcher.folders.sightings import FolderStatus, Watching, kind_of
+from watcher.folders.model import FolderStatus, Watching, kind_of
+from watcher.folders.rules.filters import Filter, Verdict
+from watcher.folders.rules.overrides import Marks
+from watcher.folders.stability.decide import Patience, Settler
 from watcher.models import Existing
 
 if TYPE_CHECKING:

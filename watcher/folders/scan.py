@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
-from watcher.folders.sightings import Sighting
+from watcher.folders.model import Sighting
+from watcher.folders.rules.filters import IGNORE_FILE, OVERRIDES_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from watcher.folders.filters import Filter
+    from watcher.folders.rules.filters import Filter
 
 __all__ = ["Scan"]
 

@@ -11,15 +11,15 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from watcher.folders.delivery import Delivery
+from watcher.folders.events.dispatch import Hearing
+from watcher.folders.events.observer import Watcher
 from watcher.folders.explain import explain
-from watcher.folders.hearing import Hearing
-from watcher.folders.keeper import Keeper
-from watcher.folders.observer import Watcher
+from watcher.folders.model import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
+from watcher.folders.outbox import Delivery
 from watcher.folders.root import Root
-from watcher.folders.settle import Patience
-from watcher.folders.settling import Settling
-from watcher.folders.sightings import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
+from watcher.folders.settle_task import Settling
+from watcher.folders.stability.decide import Patience
+from watcher.folders.watch_task import Keeper
 from watcher.timings import DEFAULT
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
-    from watcher.folders.settle import Candidate
+    from watcher.folders.stability.decide import Candidate
     from watcher.models import WatchFolder
     from watcher.timings import FolderTimings
 

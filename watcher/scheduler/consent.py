@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.folders import Filter
-from watcher.folders.marks import Marks
+from watcher.folders.rules.overrides import Marks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

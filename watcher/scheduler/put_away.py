@@ -21,7 +21,7 @@ import send2trash
 
 from watcher.errors import NotWritable, RecordingError, SourceChanged
 from watcher.files import exists
-from watcher.folders.writers import open_for_writing
+from watcher.folders.stability.open_files import open_for_writing
 from watcher.nofollow import folder_below
 from watcher.scheduler.aside import NO_RENAME, aside_name, is_second_name, put_back, set_aside
 from watcher.scheduler.open_recording import same_file, verified

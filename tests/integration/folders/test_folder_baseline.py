@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.folders.conftest import wav
 from tests.support.aging import aged
-from watcher.folders import keeper
+from watcher.folders import watch_task
 from watcher.folders.scan import Scan
 from watcher.models import Existing, WatchFolder
 
@@ -25,7 +25,7 @@ def gate(monkeypatch):
             assert is_open.wait(60)
             yield from super().batches(start)
 
-    monkeypatch.setattr(keeper, "Scan", Held)
+    monkeypatch.setattr(watch_task, "Scan", Held)
     yield is_open
     is_open.set()
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.folders.conftest import wav
 from watcher.folders import Phase, Watching
-from watcher.folders.inspection import inspect_all
+from watcher.folders.stability.observe import inspect_all
 from watcher.models import WatchFolder
 from watcher.timings import FolderTimings
 
@@ -166,7 +166,7 @@ async def test_a_share_that_dies_while_a_file_settles_holds_up_only_itself(desk,
             dead.set()
         return seen
 
-    monkeypatch.setattr("watcher.folders.settling.inspect_all", inspect_and_die)
+    monkeypatch.setattr("watcher.folders.settle_task.inspect_all", inspect_and_die)
     share = WatchFolder(root, polling="always", settle=0.0)
     async with desk(share, WatchFolder(other, settle=0.1), how=None, timings=FolderTimings(poll=0.1)) as d:
         await d.until(lambda: len(d.watch.status()) == 2 and all(status.last_scan for status in d.watch.status()))

@@ -28,7 +28,7 @@ SURFACE = {
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
-    "watcher.folders.marks": {"parse_overrides", "read_overrides"},
+    "watcher.folders.rules.overrides": {"parse_overrides", "read_overrides"},
     "watcher.interpreter": {"WORKING_DIRECTORY", "child_environment", "python_command"},
     "watcher.ledger": {
         "Ledger", "LedgerReader", "check_integrity", "connect_readonly", "open_ledger", "open_readonly",

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.sounds import encode, noise, silence, tone, wav
-from watcher.folders.completeness import is_complete
+from watcher.folders.stability.containers import is_complete
 
 
 class Pipe(io.BytesIO):

@@ -8,7 +8,7 @@ ROOT = Path(__file__).parents[4]
 
 def test_every_rule_is_documented():
     page = (ROOT / "docs/detection.md").read_text(encoding="utf-8")
-    sources = [ROOT / "watcher/folders/filters.py", ROOT / "watcher/folders/root.py"]
+    sources = [ROOT / "watcher/folders/rules/filters.py", ROOT / "watcher/folders/root.py"]
     text = "".join(source.read_text(encoding="utf-8") for source in sources)
     rules = set(re.findall(r'(?:_no\(\s*|rule=)"([a-z_ ]+)"', text)) - {"accepted"}
     assert len(rules) > 12

@@ -10,8 +10,8 @@ import pytest
 
 from watcher.errors import SourceChanged, Unreadable
 from watcher.folders.fingerprint import fingerprint, unreadable
-from watcher.folders.inspection import inspect
-from watcher.folders.writers import open_for_writing
+from watcher.folders.stability.observe import inspect
+from watcher.folders.stability.open_files import open_for_writing
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
 

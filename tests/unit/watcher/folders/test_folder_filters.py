@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from watcher.folders.extensions import AUDIO, OURS, RECORDINGS, VIDEO
-from watcher.folders.filters import Filter
-from watcher.folders.globs import matches
+from watcher.folders.rules.extensions import AUDIO, OURS, RECORDINGS, VIDEO
+from watcher.folders.rules.filters import Filter
+from watcher.folders.rules.globs import matches
 from watcher.models import WatchFolder
 
 ROOT = Path("/recordings")

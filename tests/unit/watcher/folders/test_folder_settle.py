@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from watcher.folders.settle import Observation, Outcome, Patience, Settler
-from watcher.folders.sightings import Sighting
+from watcher.folders.model import Sighting
+from watcher.folders.stability.decide import Observation, Outcome, Patience, Settler
 
 PATH = Path("/r/a.wav")
 WALL = 1_700_000_000.25  # not a whole second: those are special

@@ -8,8 +8,8 @@ import pytest
 
 from watcher.errors import ConfigError
 from watcher.folders.filesystems import filesystem_of, is_remote, mounts_in, parse_mountinfo
-from watcher.folders.filters import Filter
-from watcher.folders.marks import Marks, parse_overrides
+from watcher.folders.rules.filters import Filter
+from watcher.folders.rules.overrides import Marks, parse_overrides
 from watcher.folders.scan import Scan
 from watcher.models import OutputFormat, WatchFolder
 

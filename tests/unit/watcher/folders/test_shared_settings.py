@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.errors import ConfigError
-from watcher.folders.marks import Marks
+from watcher.folders.rules.overrides import Marks
 from watcher.ledger import config_key
 from watcher.models import Engine, WatchFolder
 

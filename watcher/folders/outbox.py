@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from watcher.folders.sightings import Moved, Settled, Sighting
+from watcher.folders.model import Moved, Settled, Sighting
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

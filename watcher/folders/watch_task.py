@@ -5,18 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from watcher.folders.observer import Watcher, WatchLimit
+from watcher.folders.events.observer import Watcher, WatchLimit
+from watcher.folders.model import Watching
 from watcher.folders.scan import Scan
-from watcher.folders.sightings import Watching
 from watcher.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from watcher.folders.delivery import Delivery
+    from watcher.folders.model import Sighting
+    from watcher.folders.outbox import Delivery
     from watcher.folders.root import Root
-    from watcher.folders.sightings import Sighting
     from watcher.timings import FolderTimings
 
 __all__ = ["Keeper"]

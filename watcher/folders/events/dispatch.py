@@ -8,9 +8,9 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
-from watcher.folders.observer import Hint, HintKind
-from watcher.folders.sightings import Moved
+from watcher.folders.events.observer import Hint, HintKind
+from watcher.folders.model import Moved
+from watcher.folders.rules.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.logs import get_logger
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
-    from watcher.folders.delivery import Delivery
+    from watcher.folders.outbox import Delivery
     from watcher.folders.root import Root
 
 __all__ = ["Hearing"]

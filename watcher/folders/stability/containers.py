@@ -22,12 +22,12 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from watcher.folders.endings import flac, mp3, ogg
+from watcher.folders.stability.frames import flac, mp3, ogg
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from watcher.folders.endings import Read
+    from watcher.folders.stability.frames import Read
 
 __all__ = ["is_complete"]
 

@@ -26,7 +26,7 @@ import msgspec
 
 from watcher.config_file import decode_config
 from watcher.errors import ConfigError
-from watcher.folders.filters import IGNORE_FILE, OVERRIDES_FILE
+from watcher.folders.rules.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.models import OutputFormat  # noqa: TC001 - msgspec needs it at run time
 from watcher.toml import TableReader
 from watcher.toml_limits import LARGEST

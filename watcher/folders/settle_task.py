@@ -6,18 +6,18 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from watcher.errors import ConfigError
-from watcher.folders.inspection import inspect_all
-from watcher.folders.settle import Candidate, Outcome
-from watcher.folders.sightings import Settled, Sighting
+from watcher.folders.model import Settled, Sighting
+from watcher.folders.stability.decide import Candidate, Outcome
+from watcher.folders.stability.observe import inspect_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from watcher.folders.delivery import Delivery
-    from watcher.folders.marks import Marks
+    from watcher.folders.outbox import Delivery
     from watcher.folders.root import Root
-    from watcher.folders.settle import Observation
+    from watcher.folders.rules.overrides import Marks
+    from watcher.folders.stability.decide import Observation
 
 __all__ = ["Settling"]
 

@@ -263,7 +263,7 @@ def _sysctl(name: str, enough: int) -> str:
 
 
 if sys.platform == "linux":
-    from watcher.folders.inotify import InotifyReports, new_observer, reports_of
+    from watcher.folders.events.inotify import InotifyReports, new_observer, reports_of
 
     def _new_observer() -> BaseObserver:
         return new_observer()

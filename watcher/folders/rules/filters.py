@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.config import expand
-from watcher.folders.extensions import OURS, RECORDINGS, TEMPORARY
-from watcher.folders.globs import matches
+from watcher.folders.rules.extensions import OURS, RECORDINGS, TEMPORARY
+from watcher.folders.rules.globs import matches
 
 if TYPE_CHECKING:
     from pathlib import PurePath

@@ -7,11 +7,11 @@ import stat
 from typing import TYPE_CHECKING
 
 from watcher.errors import Unreadable
-from watcher.folders.completeness import is_complete
 from watcher.folders.fingerprint import open_recording, unreadable
-from watcher.folders.settle import Observation
-from watcher.folders.sightings import Sighting
-from watcher.folders.writers import open_for_writing
+from watcher.folders.model import Sighting
+from watcher.folders.stability.containers import is_complete
+from watcher.folders.stability.decide import Observation
+from watcher.folders.stability.open_files import open_for_writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watcher.folders.sightings import Sighting
+    from watcher.folders.model import Sighting
 
 __all__ = ["Candidate", "Decision", "Observation", "Outcome", "Patience", "Settler"]
 

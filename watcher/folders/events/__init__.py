@@ -1,0 +1,1 @@
+"""What the operating system says about files: watchdog, inotify, and where each event goes."""

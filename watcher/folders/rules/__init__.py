@@ -1,0 +1,1 @@
+"""Which files count as recordings: endings, patterns, and the settings that a folder overrides."""
