@@ -11,9 +11,9 @@ from watcher.scheduler.account import Account, Connector, RateLimits
 from watcher.scheduler.deliver import Deliverer
 from watcher.scheduler.intake import Intake
 from watcher.scheduler.job_progress import read_progress
-from watcher.scheduler.loops import keep_going
-from watcher.scheduler.preparation import Preparer
+from watcher.scheduler.loop import keep_going
 from watcher.scheduler.scheduler import Scheduler
+from watcher.scheduler.upload_source import Preparer
 
 __all__ = [
     "Account",

@@ -18,8 +18,8 @@ from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine
 from watcher.scheduler.account import KEY_BACK
-from watcher.scheduler.loops import wait_for
-from watcher.scheduler.put_away import put_away, restore
+from watcher.scheduler.dispose import put_away, restore
+from watcher.scheduler.loop import wait_for
 from watcher.scheduler.retry import backoff
 from watcher.transcripts.files import Files
 

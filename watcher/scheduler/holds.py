@@ -11,7 +11,7 @@ from watcher.events import Event
 from watcher.ledger import Ledger
 from watcher.models import PAUSE
 from watcher.scheduler.account import HOLD_PREFIX
-from watcher.scheduler.loops import wait_for
+from watcher.scheduler.loop import wait_for
 from watcher.scheduler.retry import backoff
 
 if TYPE_CHECKING:

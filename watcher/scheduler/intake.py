@@ -16,8 +16,8 @@ from watcher.folders import Moved
 from watcher.ledger import IllegalMove, Ledger, NewEntry, config_key
 from watcher.logs import get_logger
 from watcher.models import EntryState
-from watcher.scheduler.examine import examine
-from watcher.scheduler.loops import keep_going
+from watcher.scheduler.classify import examine
+from watcher.scheduler.loop import keep_going
 from watcher.scheduler.retry import fault_delay
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from watcher.errors import EngineUnavailable
 from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
-from watcher.scheduler.loops import wait_for
+from watcher.scheduler.loop import wait_for
 from watcher.scheduler.reconcile import RETENTION, Reconciler
 from watcher.speechmatics import SpeechmaticsError
 

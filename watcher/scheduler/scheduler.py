@@ -10,12 +10,12 @@ from watcher.errors import LedgerDamaged, OutputError
 from watcher.ledger import Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
+from watcher.scheduler.adopt import FormerJobs
 from watcher.scheduler.cleanup import Cleaner
 from watcher.scheduler.consent import Consent
-from watcher.scheduler.former import FormerJobs
 from watcher.scheduler.holds import Holds
 from watcher.scheduler.job_progress import ProgressWatch
-from watcher.scheduler.loops import keep_going, wait_for
+from watcher.scheduler.loop import keep_going, wait_for
 from watcher.scheduler.recovery import Recovery
 from watcher.scheduler.submit import Gate, Submitter
 from watcher.scheduler.track import Tracker
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from watcher.models import Attempt, Entry, WatchFolder
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
-    from watcher.scheduler.preparation import Preparer
+    from watcher.scheduler.upload_source import Preparer
     from watcher.timings import Timings
     from watcher.transcripts import Place, TranscriptStore, TranscriptWriter
 

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
     from watcher.ledger import LedgerWorker
     from watcher.models import Attempt, Entry
     from watcher.scheduler.account import Account
-    from watcher.scheduler.former import FormerJobs
+    from watcher.scheduler.adopt import FormerJobs
     from watcher.scheduler.holds import Holds
-    from watcher.scheduler.preparation import Preparer
+    from watcher.scheduler.upload_source import Preparer
     from watcher.scheduler.uploads import Uploads
     from watcher.speechmatics import UploadReceipt
     from watcher.timings import RetryDelays

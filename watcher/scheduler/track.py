@@ -12,7 +12,7 @@ from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.account import KEY_BACK
-from watcher.scheduler.loops import keep_going, wait_for
+from watcher.scheduler.loop import keep_going, wait_for
 from watcher.scheduler.retry import TRIED_AGAIN, backoff, fault_delay, fix_of_key
 
 if TYPE_CHECKING:

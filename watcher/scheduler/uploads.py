@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from watcher.errors import DropscribeError, EngineUnavailable
 from watcher.models import EntryState
 from watcher.scheduler.consent import Refusal
-from watcher.scheduler.loops import wait_for
+from watcher.scheduler.loop import wait_for
 from watcher.speechmatics import ConfigurationError, SpeechmaticsError
 
 if TYPE_CHECKING:

@@ -88,12 +88,12 @@ async def test_a_recording_that_needs_preparation_is_read_by_the_descriptor_that
     bench, tmp_path, monkeypatch
 ):
     """The path is swapped for a link between the check and the child that extracts the sound."""
-    from watcher.scheduler import preparation
+    from watcher.scheduler import upload_source
 
     async with bench(account={"upload_limit": 100_000}) as it:
         path = write_recording(it.inbox / "a.wav", "speech", samples=80_000)
         private = write_recording(tmp_path / "private.wav", "private", samples=160_000)
-        real = preparation.prepare
+        real = upload_source.prepare
         sizes = []
 
         async def swapped(source, target, **more):
@@ -108,7 +108,7 @@ async def test_a_recording_that_needs_preparation_is_read_by_the_descriptor_that
             sizes.append(prepared.duration)
             return prepared
 
-        monkeypatch.setattr(preparation, "prepare", swapped)
+        monkeypatch.setattr(upload_source, "prepare", swapped)
         async with it.running():
             await until(lambda: sizes)
         assert sizes[0] == pytest.approx(5.0, abs=0.1), "the private file is twice as long"

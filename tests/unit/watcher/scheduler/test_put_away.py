@@ -12,9 +12,9 @@ import pytest
 from tests.support.faulty_files import Fault, FaultyFiles, Killed, at
 from watcher.errors import NotWritable, RecordingError, SourceChanged
 from watcher.models import Engine, Entry, EntryState, Fingerprint, Output, OutputFormat, WatchFolder
-from watcher.scheduler import put_away as module
+from watcher.scheduler import dispose as module
 from watcher.scheduler.aside import aside_name
-from watcher.scheduler.put_away import put_away
+from watcher.scheduler.dispose import put_away
 from watcher.transcripts.files import Files
 
 CONTENT = b"a recording" * 1000
