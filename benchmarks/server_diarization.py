@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks._server import client
 from service.batch_server.recognition import diarization
-from service.batch_server.recognition.task import Task, Turn
+from service.batch_server.recognition.messages import Task, Turn
 from tests.support.conversation import conversation, decode, write_wav
 from tests.support.embedded_server import embedded_server
 

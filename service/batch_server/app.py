@@ -17,18 +17,18 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.batch_server.access import Gate
-from service.batch_server.database import Database
-from service.batch_server.dispatcher import Dispatcher
-from service.batch_server.endpoints import Endpoints, json_response
-from service.batch_server.expiry import keep_expiring
-from service.batch_server.problems import Problem, ServerFault
+from service.batch_server.api.auth import Gate
+from service.batch_server.api.endpoints import Endpoints, json_response
+from service.batch_server.dispatch.dispatcher import Dispatcher
+from service.batch_server.dispatch.job_events import Waiters
+from service.batch_server.dispatch.retention import keep_expiring
+from service.batch_server.errors import Problem, ServerFault
 from service.batch_server.settings import ServerSettings
-from service.batch_server.slots import Slot
-from service.batch_server.waiting import Waiters
+from service.batch_server.store.async_store import Database
+from service.batch_server.workers.backends import Slot
 
 if TYPE_CHECKING:
-    from service.batch_server.messenger import Messenger
+    from service.batch_server.outbound.webhooks import Messenger
 
 _log = structlog.stdlib.get_logger("batch_server")
 
@@ -96,8 +96,8 @@ def _route(path: str, **by_method: Callable[[Request], Awaitable[Response]]) -> 
 def _messenger(settings: ServerSettings, database: Database) -> "Messenger | None":
     if not (settings.fetching or settings.notifying):
         return None
-    from service.batch_server.messenger import Messenger  # noqa: PLC0415 - an HTTP client is only loaded if used
-    from service.batch_server.outbound import Outbound  # noqa: PLC0415 - as above
+    from service.batch_server.outbound.client import Outbound  # noqa: PLC0415 - as above
+    from service.batch_server.outbound.webhooks import Messenger  # noqa: PLC0415 - an HTTP client is only loaded if used
 
     return Messenger(database, Outbound(settings.allowed_hosts), most_bytes=settings.limits.upload_bytes)
 

@@ -6,15 +6,16 @@ summary) is reported where the API has a place for it, in the transcript's ``met
 
 from typing import Any, Final
 
-from service.batch_server import addresses, languages
-from service.batch_server.jobconfig import (
+from service.batch_server.errors import BadConfig
+from service.batch_server.job_config import (
     MAX_NOTIFICATIONS,
     JobConfig,
     LanguageIdentification,
     SpeakerDiarization,
     TranscriptionConfig,
 )
-from service.batch_server.problems import BadConfig
+from service.batch_server.outbound import ssrf
+from service.batch_server.transcript import languages
 
 _LOCAL: Final = "this server runs speech recognition only"
 
@@ -87,10 +88,10 @@ def _check_addresses(config: JobConfig) -> None:
         if item is None:
             continue
         try:
-            addresses.split(item.url)
+            ssrf.split(item.url)
             for line in item.auth_headers:
-                addresses.split_header(line)
-        except (addresses.ForbiddenAddress, ValueError) as error:
+                ssrf.split_header(line)
+        except (ssrf.ForbiddenAddress, ValueError) as error:
             raise BadConfig(f"{field}: {error}") from error
 
 

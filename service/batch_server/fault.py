@@ -3,7 +3,7 @@
 import signal
 from typing import Final, Literal
 
-from service.batch_server.executor import WorkerDied
+from service.batch_server.workers.process import WorkerDied
 
 Kind = Literal["internal", "worker"]
 

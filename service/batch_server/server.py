@@ -18,13 +18,14 @@ from typing import Final
 import structlog
 import uvicorn
 
-from service.batch_server import access, app
-from service.batch_server.connection import StoreUnusable
-from service.batch_server.database import Database
-from service.batch_server.recognition.task import ModelSource
+from service.batch_server import app
+from service.batch_server.api import auth
+from service.batch_server.dispatch.job_events import Waiters
+from service.batch_server.recognition.messages import ModelSource
 from service.batch_server.settings import ServerSettings
-from service.batch_server.slots import ClusterUnavailable, open_slots
-from service.batch_server.waiting import Waiters
+from service.batch_server.store.async_store import Database
+from service.batch_server.store.connection import StoreUnusable
+from service.batch_server.workers.backends import ClusterUnavailable, open_slots
 from service.http1 import PunctualProtocol
 
 _GRACE_SECONDS: Final = 2
@@ -40,7 +41,7 @@ _log = structlog.stdlib.get_logger("batch_server")
 
 def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = None) -> int:
     """Serve until told to stop; see ``service.batch_server.serve``."""
-    access.check_settings(settings.host, settings.key)
+    auth.check_settings(settings.host, settings.key)
     configure_logs()
     try:
         _check_tls(settings)

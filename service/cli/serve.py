@@ -142,7 +142,7 @@ def _kept_key(data_dir: Path) -> str:
 
 def _welcome(url: str, server: ServerSettings, made_key: str | None) -> str:
     """Say what a person with a program for Speechmatics needs next."""
-    from service.batch_server.access import is_loopback  # noqa: PLC0415 - `--help` stays quick
+    from service.batch_server.api.auth import is_loopback  # noqa: PLC0415 - `--help` stays quick
 
     key = made_key or f"${KEY_VARIABLE}"
     where = f"{made_key}   (kept in {server.data_dir / 'key'})" if made_key else "the one you gave"

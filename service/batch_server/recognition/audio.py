@@ -13,7 +13,7 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 
-from service.batch_server.recognition.task import AudioUnusable
+from service.batch_server.recognition.messages import AudioUnusable
 
 SAMPLE_RATE: Final = 16_000
 MAX_CHANNELS: Final = 8

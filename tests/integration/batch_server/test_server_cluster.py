@@ -75,7 +75,7 @@ def recognisers(process):
     found = {}
     for child in psutil.Process(process.pid).children(recursive=True):
         with contextlib.suppress(psutil.Error):
-            if "service.batch_server.worker" in child.cmdline():
+            if "service.batch_server.workers.worker" in child.cmdline():
                 found[child.parent()] = child
     return found
 

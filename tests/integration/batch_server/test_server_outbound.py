@@ -8,9 +8,9 @@ import threading
 import httpcore
 import pytest
 
-from service.batch_server import fetching
-from service.batch_server.jobconfig import Fetch
-from service.batch_server.outbound import CallFailed, Outbound
+from service.batch_server.job_config import Fetch
+from service.batch_server.outbound import fetch
+from service.batch_server.outbound.client import CallFailed, Outbound
 from tests.support.certificates import tls_pair
 
 pytestmark = pytest.mark.anyio
@@ -182,7 +182,7 @@ def drip(handler):
 async def fetched(site, path, **options):
     names = Names(audio_example=[["127.0.0.1"]])
     outbound = Outbound(["audio.example"], resolve=names)
-    await fetching.fetch(outbound, Fetch(url=f"http://audio.example:{site.port}/a"), path, **options)
+    await fetch.fetch(outbound, Fetch(url=f"http://audio.example:{site.port}/a"), path, **options)
 
 
 async def test_an_endless_answer_is_cut_at_the_limit(tmp_path):

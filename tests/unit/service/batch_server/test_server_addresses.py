@@ -1,14 +1,15 @@
 import pytest
 
-from service.batch_server import addresses, filenames, notices
-from service.batch_server.jobconfig import Notification
+from service.batch_server.api import filenames
+from service.batch_server.job_config import Notification
+from service.batch_server.outbound import notices, ssrf
 
 
 @pytest.mark.parametrize(
     "address", ["8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 )
 def test_public_addresses(address):
-    assert addresses.is_public(address)
+    assert ssrf.is_public(address)
 
 
 @pytest.mark.parametrize(
@@ -23,15 +24,15 @@ def test_public_addresses(address):
     ],
 )  # fmt: skip
 def test_everything_else_is_not_public(address):
-    assert not addresses.is_public(address)
+    assert not ssrf.is_public(address)
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse():
-    with pytest.raises(addresses.ForbiddenAddress, match=r"10\.0\.0\.1"):
-        addresses.check_public("example.org", ["8.8.8.8", "10.0.0.1"])
-    with pytest.raises(addresses.ForbiddenAddress, match="no address"):
-        addresses.check_public("example.org", [])
-    addresses.check_public("example.org", ["8.8.8.8"])
+    with pytest.raises(ssrf.ForbiddenAddress, match=r"10\.0\.0\.1"):
+        ssrf.check_public("example.org", ["8.8.8.8", "10.0.0.1"])
+    with pytest.raises(ssrf.ForbiddenAddress, match="no address"):
+        ssrf.check_public("example.org", [])
+    ssrf.check_public("example.org", ["8.8.8.8"])
 
 
 @pytest.mark.parametrize(
@@ -40,23 +41,23 @@ def test_one_private_address_among_public_ones_is_enough_to_refuse():
      "http://user@example.org", "http://example.org:99999/", "gopher://x", "http://[::1/", "http://x:0/"],
 )  # fmt: skip
 def test_only_http_urls_without_credentials_are_called(url):
-    with pytest.raises(addresses.ForbiddenAddress):
-        addresses.split(url)
+    with pytest.raises(ssrf.ForbiddenAddress):
+        ssrf.split(url)
 
 
 def test_hosts_are_allowed_by_name_with_or_without_port():
-    parts = addresses.split("http://nas:8080/x")
-    assert addresses.is_allowed_by_name(parts, {"nas"})
-    assert addresses.is_allowed_by_name(parts, {"nas:8080"})
-    assert not addresses.is_allowed_by_name(parts, {"nas:80"})
-    assert addresses.port_of(addresses.split("https://example.org")) == 443
+    parts = ssrf.split("http://nas:8080/x")
+    assert ssrf.is_allowed_by_name(parts, {"nas"})
+    assert ssrf.is_allowed_by_name(parts, {"nas:8080"})
+    assert not ssrf.is_allowed_by_name(parts, {"nas:80"})
+    assert ssrf.port_of(ssrf.split("https://example.org")) == 443
 
 
 def test_auth_headers():
-    assert addresses.split_header("Authorization: Bearer a:b") == ("Authorization", "Bearer a:b")
+    assert ssrf.split_header("Authorization: Bearer a:b") == ("Authorization", "Bearer a:b")
     for wrong in ("", "x", ": y", "A b: c", "A: b\r\nX: y", "A: ü"):
         with pytest.raises(ValueError, match="Name: value"):
-            addresses.split_header(wrong)
+            ssrf.split_header(wrong)
 
 
 def test_names_are_never_paths():

@@ -3,13 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from service.batch_server import capabilities, jobconfig, transcribe
-from service.batch_server.problems import BadConfig
+from service.batch_server import capabilities, job_config
+from service.batch_server.dispatch import transcription as transcribe
+from service.batch_server.errors import BadConfig
 from tests.support import spec
 
 
 def parse(**transcription):
-    return jobconfig.parse(
+    return job_config.parse(
         json.dumps({"type": "transcription", "transcription_config": {"language": "en", **transcription}}).encode()
     )
 
@@ -57,7 +58,7 @@ EVERYTHING = {
 
 def test_every_documented_field_is_known():
     spec.assert_valid(EVERYTHING, "JobConfig")
-    config = jobconfig.parse(json.dumps(EVERYTHING).encode())
+    config = job_config.parse(json.dumps(EVERYTHING).encode())
     assert config.reference == "r"
     assert config.transcription_config.additional_vocab[0].sounds_like == ("nyohki",)
 
@@ -70,11 +71,11 @@ def test_the_models_have_exactly_the_documented_fields():
     def fields(model):
         return set(model.__struct_encode_fields__)
 
-    assert fields(jobconfig.JobConfig) == properties("JobConfig")
-    assert fields(jobconfig.TranscriptionConfig) == properties("TranscriptionConfig")
-    assert fields(jobconfig.Tracking) == properties("TrackingData")
-    assert fields(jobconfig.Notification) == properties("NotificationConfig")
-    assert fields(jobconfig.Fetch) == properties("DataFetchConfig")
+    assert fields(job_config.JobConfig) == properties("JobConfig")
+    assert fields(job_config.TranscriptionConfig) == properties("TranscriptionConfig")
+    assert fields(job_config.Tracking) == properties("TrackingData")
+    assert fields(job_config.Notification) == properties("NotificationConfig")
+    assert fields(job_config.Fetch) == properties("DataFetchConfig")
 
 
 @pytest.mark.parametrize(
@@ -96,7 +97,7 @@ def test_the_models_have_exactly_the_documented_fields():
 )
 def test_what_is_no_documented_config_is_refused_with_its_place(raw, named):
     with pytest.raises(BadConfig, match=named):
-        jobconfig.parse(raw)
+        job_config.parse(raw)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_null_stands_for_not_given_but_not_for_what_is_needed():
     )
     assert config.transcription_config.additional_vocab == ()
     assert capabilities.notes(config) == []
-    assert jobconfig.parse(json.dumps(EVERYTHING).encode()).tracking.details == {"deep": [1, {"x": None}]}
+    assert job_config.parse(json.dumps(EVERYTHING).encode()).tracking.details == {"deep": [1, {"x": None}]}
     with pytest.raises(BadConfig, match="language"):
         parse(language=None)
 
@@ -180,7 +181,7 @@ def test_a_language_that_the_model_does_not_know_is_refused_with_a_way_out():
 )
 def test_what_the_server_can_not_do_is_refused_by_field(change, named):
     base = {"type": "transcription", "transcription_config": {"language": "en"}}
-    config = jobconfig.parse(json.dumps(base | change).encode())
+    config = job_config.parse(json.dumps(base | change).encode())
     with pytest.raises(BadConfig, match=named):
         capabilities.check(config, model="tiny.en")
 
@@ -213,7 +214,7 @@ def test_the_worker_is_asked_for_speakers_only_if_the_client_asks():
 
 
 def test_what_is_not_added_is_reported_where_the_api_has_a_place_for_it():
-    config = jobconfig.parse(json.dumps(EVERYTHING).encode())
+    config = job_config.parse(json.dumps(EVERYTHING).encode())
     errors = capabilities.missing_products(config)
     assert set(errors) == {
         "translation_errors",
@@ -227,7 +228,7 @@ def test_what_is_not_added_is_reported_where_the_api_has_a_place_for_it():
 
 
 def test_every_setting_without_effect_is_noted():
-    config = jobconfig.parse(json.dumps(EVERYTHING).encode())
+    config = job_config.parse(json.dumps(EVERYTHING).encode())
     said = " ".join(capabilities.notes(config))
     for field in (
         "translation", "summary", "sentiment", "topics", "chapters", "audio_events_config", "domain", "model",

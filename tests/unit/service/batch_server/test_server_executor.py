@@ -9,10 +9,10 @@ from concurrent.futures import CancelledError
 import psutil
 import pytest
 
-from service.batch_server import reports
-from service.batch_server.executor import WorkerDied, WorkerExecutor
 from service.batch_server.recognition import weights
-from service.batch_server.recognition.task import ModelUnavailable
+from service.batch_server.recognition.messages import ModelUnavailable
+from service.batch_server.workers import reports
+from service.batch_server.workers.process import WorkerDied, WorkerExecutor
 from tests.support.waiting import has_ended, until
 
 
@@ -124,7 +124,7 @@ def test_after_shutdown_nothing_is_taken(executor):
 def test_a_worker_does_not_outlive_a_killed_parent_even_while_it_is_busy():
     program = (
         "import os, time\n"
-        "from service.batch_server.executor import WorkerExecutor\n"
+        "from service.batch_server.workers.process import WorkerExecutor\n"
         "executor = WorkerExecutor()\n"
         "print(executor.submit(os.getpid).result(), flush=True)\n"
         "executor.submit(time.sleep, 60).result()\n"

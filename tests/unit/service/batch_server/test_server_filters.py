@@ -1,5 +1,5 @@
-from service.batch_server.output import filters, items
-from service.batch_server.recognition.task import Word
+from service.batch_server.recognition.messages import Word
+from service.batch_server.transcript import filters, items
 
 
 def spoken(text):

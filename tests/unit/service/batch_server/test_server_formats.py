@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batch_server.output import items, json_v2, srt, txt
-from service.batch_server.recognition.task import Word
+from service.batch_server.recognition.messages import Word
+from service.batch_server.transcript import items, json_v2, srt, txt
 from tests.support import spec
 
 JOB = {"created_at": "2026-01-01T00:00:00.000000Z", "data_name": "a.wav", "duration": 3, "id": "a1b2c3d4e5"}

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batch_server.output import items
-from service.batch_server.recognition.task import Word
+from service.batch_server.recognition.messages import Word
+from service.batch_server.transcript import items
 
 
 def parts(text):

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batch_server import capabilities, jobconfig, jobs, transcribe
-from service.batch_server.problems import BadConfig
+from service.batch_server import capabilities, job_config
+from service.batch_server import job as jobs
+from service.batch_server.dispatch import transcription
+from service.batch_server.errors import BadConfig
 from service.batch_server.recognition import engine
-from service.batch_server.recognition.identification import SURE, choose, likeliest
-from service.batch_server.recognition.speech import Batch, Piece
-from service.batch_server.recognition.task import Identification, LanguageUnknown, Recognition, Task
+from service.batch_server.recognition.language_id import SURE, choose, likeliest
+from service.batch_server.recognition.messages import Identification, LanguageUnknown, Recognition, Task
+from service.batch_server.recognition.segments import Batch, Piece
 from service.batch_server.recognition.windows import Span
 
 SURELY_GERMAN = [("en", 0.1), ("de", 0.8), ("zh", 0.1)]
@@ -26,7 +28,7 @@ def config(**identification):
         "transcription_config": {"language": "auto"},
         "language_identification_config": identification,
     }
-    return jobconfig.parse(json.dumps(given).encode())
+    return job_config.parse(json.dumps(given).encode())
 
 
 def test_the_likeliest_language_is_taken():
@@ -109,7 +111,7 @@ def test_the_config_reaches_the_worker_in_whispers_codes():
     wanted = config(
         expected_languages=["cmn", "en"], low_confidence_action="use_default_language", default_language="cmn"
     )
-    task = transcribe.task(wanted, Path("a"), longest=60)
+    task = transcription.task(wanted, Path("a"), longest=60)
     assert task.language is None
     assert task.identification == Identification(
         expected=("zh", "en"), when_unsure="use_default_language", default="zh"
@@ -123,7 +125,7 @@ def test_the_config_reaches_the_worker_in_whispers_codes():
 def test_the_transcript_says_how_the_language_was_found(heard, language, error):
     found = Recognition(duration=3.0, speech=2.0, channels=((),), language=language, heard=heard)
     job = jobs.Job(id="a", owner="o", created=0, data_name="a.wav", config=b"", status="running")
-    made = json.loads(transcribe.transcript(job, config(), found))
+    made = json.loads(transcription.transcript(job, config(), found))
     told = made["metadata"]["language_identification"]
     assert told.get("error") == error
     if heard:

@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from service.batch_server.rates import RateLimit
+from service.batch_server.api.rate_limit import RateLimit
 from service.batch_server.usage import Sum, report
 from tests.support import spec
 

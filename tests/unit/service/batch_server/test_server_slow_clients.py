@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from service.batch_server.problems import Stalled
+from service.batch_server.api.upload import receive
+from service.batch_server.errors import Stalled
 from service.batch_server.settings import Limits
-from service.batch_server.upload import receive
 from service.http1 import PunctualProtocol
 from tests.support.waiting import reached
 

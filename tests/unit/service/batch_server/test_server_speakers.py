@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batch_server.output import items, speakers
-from service.batch_server.recognition.task import Turn, Word
+from service.batch_server.recognition.messages import Turn, Word
+from service.batch_server.transcript import items, speakers
 
 
 def said(text, *, start=0.0, each=0.4):

@@ -4,16 +4,16 @@ import time
 
 import pytest
 
-from service.batch_server.executor import WorkerDied
-from service.batch_server.recognition import stoppable
+from service.batch_server.workers import cancellable
+from service.batch_server.workers.process import WorkerDied
 from tests.support.waiting import until
 
 
 @pytest.fixture
 def child(monkeypatch):
     """The child for words: a new one, ended with the test."""
-    executor = stoppable.WorkerExecutor()
-    monkeypatch.setattr(stoppable, "_child", lambda _: executor)
+    executor = cancellable.WorkerExecutor()
+    monkeypatch.setattr(cancellable, "_child", lambda _: executor)
     yield executor
     executor.shutdown(wait=False, cancel_futures=True)
     executor.kill()
@@ -21,10 +21,10 @@ def child(monkeypatch):
 
 
 def test_a_call_is_made_in_the_child_and_its_error_is_raised(child, tmp_path):
-    assert stoppable.run("words", tmp_path, divmod, 7, 2) == (3, 1)
+    assert cancellable.run("words", tmp_path, divmod, 7, 2) == (3, 1)
     assert child.pid is not None
     with pytest.raises(ZeroDivisionError):
-        stoppable.run("words", tmp_path, divmod, 7, 0)
+        cancellable.run("words", tmp_path, divmod, 7, 0)
 
 
 def test_a_call_whose_result_is_no_longer_wanted_ends_with_its_child(child, tmp_path):
@@ -33,8 +33,8 @@ def test_a_call_whose_result_is_no_longer_wanted_ends_with_its_child(child, tmp_
     caught = []
 
     def call():
-        with pytest.raises(stoppable.NoLongerWanted) as raised:
-            stoppable.run("words", wanted, time.sleep, 600)
+        with pytest.raises(cancellable.NoLongerWanted) as raised:
+            cancellable.run("words", wanted, time.sleep, 600)
         caught.append(raised)
 
     thread = threading.Thread(target=call)
@@ -44,12 +44,12 @@ def test_a_call_whose_result_is_no_longer_wanted_ends_with_its_child(child, tmp_
     thread.join(60)
     assert caught
     until(lambda: child.pid is None)
-    assert stoppable.run("words", tmp_path, divmod, 7, 2) == (3, 1)  # by a new child
+    assert cancellable.run("words", tmp_path, divmod, 7, 2) == (3, 1)  # by a new child
 
 
 def test_what_nobody_wants_is_not_begun(child, tmp_path):
-    with pytest.raises(stoppable.NoLongerWanted):
-        stoppable.run("words", tmp_path / "gone", divmod, 7, 2)
+    with pytest.raises(cancellable.NoLongerWanted):
+        cancellable.run("words", tmp_path / "gone", divmod, 7, 2)
     assert child.pid is None
 
 

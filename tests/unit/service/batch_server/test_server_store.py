@@ -4,10 +4,10 @@ import sqlite3
 
 import pytest
 
-from service.batch_server.connection import StoreTooNew, StoreUnusable
-from service.batch_server.jobs import JobError, creation_time, timestamp
-from service.batch_server.queries import created_before
-from service.batch_server.store import Store
+from service.batch_server.api.params import created_before
+from service.batch_server.job import JobError, creation_time, timestamp
+from service.batch_server.store.connection import StoreTooNew, StoreUnusable
+from service.batch_server.store.store import Store
 from tests.support.small_disks import fill, mounted
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batch_server.turns import Turns
+from service.batch_server.dispatch.fair_queue import Turns
 
 
 def taken(turns):

@@ -1,0 +1,1 @@
+"""Where recognition runs: worker processes on this machine, or a Dask cluster."""
