@@ -9,7 +9,7 @@ import typer
 
 from service.background import logview
 from service.background.steps import Command, ServiceError
-from service.cli.context import say
+from service.cli.settings import say
 from watcher.errors import DropscribeError
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.context import Settings, one_line, say, settings_of, shown
-from service.cli.manual import LazyGroup, manual, new_group
+from service.cli.help import LazyGroup, manual, new_group
+from service.cli.settings import Settings, one_line, say, settings_of, shown
 from watcher.errors import DropscribeError
 from watcher.paths import default_config_file, default_state_dir
 
@@ -29,21 +29,21 @@ class _Commands(LazyGroup):
         "run": "service.cli.run:run",
         "transcribe": "service.cli.transcribe:transcribe",
         "folders": "service.cli.folders:app",
-        "status": "service.cli.jobs:status",
-        "explain": "service.cli.jobs:explain",
-        "jobs": "service.cli.jobs:jobs",
-        "show": "service.cli.jobs:show",
-        "open": "service.cli.desktop:open_page",
+        "status": "service.cli.status:status",
+        "explain": "service.cli.status:explain",
+        "jobs": "service.cli.status:jobs",
+        "show": "service.cli.status:show",
+        "open": "service.cli.open:open_page",
         "doctor": "service.cli.doctor:doctor",
-        "retry": "service.cli.orders:retry",
-        "cancel": "service.cli.orders:cancel",
-        "dismiss": "service.cli.orders:dismiss",
-        "pause": "service.cli.orders:pause",
-        "resume": "service.cli.orders:resume",
-        "service": "service.background.cli:app",
-        "tray": "service.tray.cli:tray",
-        "login": "service.cli.keys:login",
-        "logout": "service.cli.keys:logout",
+        "retry": "service.cli.control:retry",
+        "cancel": "service.cli.control:cancel",
+        "dismiss": "service.cli.control:dismiss",
+        "pause": "service.cli.control:pause",
+        "resume": "service.cli.control:resume",
+        "service": "service.cli.os_service:app",
+        "tray": "service.cli.tray:tray",
+        "login": "service.cli.auth:login",
+        "logout": "service.cli.auth:logout",
         "config": "service.cli.config:app",
         "serve": "service.cli.serve:serve",
     }

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import print_json, say, settings_of
-from service.cli.manual import manual
+from service.cli.help import manual
+from service.cli.settings import print_json, say, settings_of
 from watcher.config import DashboardConfig
 from watcher.errors import DropscribeError, LedgerDamaged, LedgerLost, NoLedger, sentences
 from watcher.models import Engine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
     from watcher.config import Config
     from watcher.models import WatchFolder
 

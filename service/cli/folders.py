@@ -16,16 +16,16 @@ import msgspec
 import tomli_w
 import typer
 
-from service.cli.context import print_json, say, settings_of, shown
 from service.cli.formats import parse_formats
-from service.cli.manual import Command, manual, new_group
+from service.cli.help import Command, manual, new_group
+from service.cli.settings import print_json, say, settings_of, shown
 from watcher.config import FolderConfig, expand, folders_dir, parse_config
 from watcher.errors import UsageError
 from watcher.models import Engine, Existing
 from watcher.paths import default_config_file
 
 if TYPE_CHECKING:
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
 
 __all__ = ["app"]
 

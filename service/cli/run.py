@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
-from service.cli.context import live_stderr, one_line, say, settings_of, shown
-from service.cli.manual import manual
+from service.cli.help import manual
+from service.cli.settings import live_stderr, one_line, say, settings_of, shown
 from watcher.config import Config, FolderConfig, expand
 from watcher.errors import UsageError, sentences
 from watcher.ledger import open_readonly
 from watcher.models import EntryState
 
 if TYPE_CHECKING:
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
     from watcher.paths import StatePaths
 
 __all__ = ["run"]

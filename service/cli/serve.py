@@ -12,15 +12,15 @@ import typer
 from service.batch_server import KEY_VARIABLE
 from service.batch_server.options import OPTIONS, Option
 from service.batch_server.options import settings as settings_from
-from service.cli.context import say, settings_of
-from service.cli.manual import manual
+from service.cli.help import manual
+from service.cli.settings import say, settings_of
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from service.batch_server import ServerSettings
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
 
 __all__ = ["serve"]
 

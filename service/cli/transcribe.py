@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import live_stderr, one_line, say, settings_of, shown
 from service.cli.formats import parse_formats
-from service.cli.manual import manual
+from service.cli.help import manual
+from service.cli.settings import live_stderr, one_line, say, settings_of, shown
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError
 from watcher.models import Engine, OutputFormat
@@ -109,7 +109,7 @@ async def _transcribe(config: Config, engine: Engine, request: _Request) -> int:
 
 async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> int:
     from service.cli.progress import open_display  # noqa: PLC0415 - heavy, and `--help` doesn't need it
-    from service.cli.workfolder import work_folder  # noqa: PLC0415
+    from service.cli.work_folder import work_folder  # noqa: PLC0415
     from watcher import logs  # noqa: PLC0415
     from watcher.media import Prober  # noqa: PLC0415
     from watcher.scheduler import Preparer  # noqa: PLC0415

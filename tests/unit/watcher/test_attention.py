@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from service.background.notify import status_line
-from service.cli.jobs import _status_lines
+from service.cli.status import _status_lines
 from service.notifications import Grouper, in_the_way
 from service.tray.menu import view
 from service.tray.pictures import IconState

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from service.cli.app import app
-from service.cli.manual import Group
+from service.cli.help import Group
 
 ROOT = typer.main.get_command(app)
 

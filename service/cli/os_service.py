@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import print_json, say, settings_of
-from service.cli.manual import Command, manual, new_group
+from service.cli.help import Command, manual, new_group
+from service.cli.settings import print_json, say, settings_of
 from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:
     from service.background.base import Background, UnitState
     from service.background.spec import ServiceSpec
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
 
 # What only one of these commands needs is imported there: `--help` is for people who wait for it.
 

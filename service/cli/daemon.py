@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.cli.context import say
+from service.cli.settings import say
 from watcher.attention import ATTENTION, attention, is_paused
 from watcher.errors import AlreadyRunning, DropscribeError, NoLedger
 from watcher.models import PAUSE, EntryState
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
     from service.dashboard.client import ControlClient
     from watcher.ledger import Ledger, LedgerReader
 

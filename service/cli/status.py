@@ -9,9 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from service.cli.context import one_line, print_json, say, settings_of, shown
-from service.cli.manual import manual
-from service.cli.source import DOWN, open_source
+from service.cli.daemon import DOWN, open_source
+from service.cli.help import manual
+from service.cli.settings import one_line, print_json, say, settings_of, shown
 from watcher.attention import ATTENTION
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError, sentences

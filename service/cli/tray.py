@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import say, settings_of
-from service.cli.manual import manual
+from service.cli.help import manual
+from service.cli.settings import say, settings_of
 
 if TYPE_CHECKING:
     from service.background.base import Background
     from service.background.spec import ServiceSpec
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
 
 __all__ = ["tray"]
 
@@ -48,7 +48,7 @@ def tray(
 def _service(settings: Settings) -> tuple[Background | None, ServiceSpec | None]:
     """Find what `Start at login` needs; without it the menu goes without that line."""
     from service.background.base import background_of_this_machine  # noqa: PLC0415
-    from service.background.cli import spec_of  # noqa: PLC0415
+    from service.cli.os_service import spec_of  # noqa: PLC0415
     from watcher.errors import DropscribeError  # noqa: PLC0415
 
     try:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.context import one_line, print_json, say, settings_of, shown
-from service.cli.manual import manual
-from service.cli.source import Source, open_source
+from service.cli.daemon import Source, open_source
+from service.cli.help import manual
+from service.cli.settings import one_line, print_json, say, settings_of, shown
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError, sentences
 

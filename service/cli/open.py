@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from service.cli.context import say, settings_of
-from service.cli.manual import manual
-from service.cli.source import NotRunning
+from service.cli.daemon import NotRunning
+from service.cli.help import manual
+from service.cli.settings import say, settings_of
 
 __all__ = ["open_page"]
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.context import say, settings_of
-from service.cli.manual import manual
+from service.cli.help import manual
+from service.cli.settings import say, settings_of
 from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:
-    from service.cli.context import Settings
+    from service.cli.settings import Settings
 
 __all__ = ["login", "logout"]
 
