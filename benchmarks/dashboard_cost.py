@@ -22,10 +22,10 @@ import service.host, service.notifications
 
 memory = lambda: psutil.Process().memory_info().rss / 1e6
 daemon = memory()
-from service.dashboard.server import serve_dashboard
+from service.control.server import serve_dashboard
 import uvicorn.protocols.http.h11_impl
 loaded = memory() - daemon
-from service.dashboard.client import ControlClient
+from service.control.client import ControlClient
 from tests.support.dashboard import Plant
 
 async def wakes(seconds):
@@ -68,7 +68,7 @@ asyncio.run(main(Path(sys.argv[1])))
 
 _ASK = """
 from pathlib import Path
-from service.dashboard.client import ControlClient
+from service.control.client import ControlClient
 from watcher.paths import StatePaths
 client = ControlClient.from_state(StatePaths(Path({root!r})))
 assert client.status()["pid"]

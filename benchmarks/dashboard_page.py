@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.dashboard.client import ControlClient
+from service.control.client import ControlClient
 from tests.support.dashboard import FORMATS, Running
 from watcher.ledger import Ledger
 from watcher.ledger.rows import NewEntry

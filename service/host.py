@@ -133,7 +133,7 @@ class Host:
         control = await daemon.ready()
         async with AsyncExitStack() as stack:
             if self._serve_control:
-                from service.dashboard.server import serve_dashboard  # noqa: PLC0415 - `run --once` needs no server
+                from service.control.server import serve_dashboard  # noqa: PLC0415 - `run --once` needs no server
 
                 await stack.enter_async_context(serve_dashboard(control, self.paths, self._config.dashboard.port))
             async with asyncio.TaskGroup() as group:

@@ -67,7 +67,7 @@ def _keep(key: str, context: typer.Context, *, in_file: bool) -> None:
 
 def _tell_daemon(settings: Settings) -> None:
     """A running daemon that a refused key has stopped goes on at once, not at its next look."""
-    from service.dashboard.client import ControlClient  # noqa: PLC0415 - same
+    from service.control.client import ControlClient  # noqa: PLC0415 - same
 
     client = ControlClient.from_state(settings.paths)
     for hold in client.status()["holds"] if client else ():

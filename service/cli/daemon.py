@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.cli.settings import Settings
-    from service.dashboard.client import ControlClient
+    from service.control.client import ControlClient
     from watcher.ledger import Ledger, LedgerReader
 
 __all__ = ["DOWN", "LedgerSource", "NotRunning", "Source", "open_source"]
@@ -84,7 +84,7 @@ def open_source(settings: Settings, *, orders: bool = False, ledger_writes: bool
         AlreadyRunning: another process keeps the ledger to itself, but takes no orders.
         LedgerError: there is no daemon, and the ledger can't be read.
     """
-    from service.dashboard.client import ControlClient  # noqa: PLC0415 - only where a daemon is asked
+    from service.control.client import ControlClient  # noqa: PLC0415 - only where a daemon is asked
 
     client = ControlClient.from_state(settings.paths)
     if trouble := settings.config_trouble:

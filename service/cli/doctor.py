@@ -149,7 +149,7 @@ def _mend_ledger(ledger: Path, backups: Path) -> str:
 
 
 def _daemon(settings: Settings) -> Iterator[Finding]:
-    from service.dashboard.client import ControlClient  # noqa: PLC0415 - light start
+    from service.control.client import ControlClient  # noqa: PLC0415 - light start
 
     client = ControlClient.from_state(settings.paths)
     if client is None:
@@ -258,7 +258,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 
 
 def _page(settings: Settings) -> Finding:
-    from service.dashboard.client import ControlClient  # noqa: PLC0415 - light start
+    from service.control.client import ControlClient  # noqa: PLC0415 - light start
 
     client = ControlClient.from_state(settings.paths)
     if client is not None:

@@ -97,7 +97,7 @@ def add(
 
 
 def _next_step(settings: Settings, *, cloud: bool, language: str | None) -> str:
-    from service.dashboard.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
+    from service.control.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
     from service.keys import KeyringUnavailable, find_key  # noqa: PLC0415 - same
 
     try:

@@ -27,7 +27,7 @@ def open_page(
     ] = False,
 ) -> None:
     """Open the status page in the browser."""
-    from service.dashboard.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
+    from service.control.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
 
     paths = settings_of(context).paths
     client = ControlClient.from_state(paths)

@@ -163,7 +163,7 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Say whether the service is installed and runs."""
-    from service.dashboard.client import ControlClient  # noqa: PLC0415
+    from service.control.client import ControlClient  # noqa: PLC0415
 
     settings = settings_of(context)
     background = _background(settings)
@@ -236,7 +236,7 @@ def _require_installed(state: UnitState) -> None:
 
 def _refuse_second_daemon(settings: Settings, background: Background) -> None:
     """A daemon that somebody started by hand holds the ledger; the service would end with status 78."""
-    from service.dashboard.client import ControlClient  # noqa: PLC0415
+    from service.control.client import ControlClient  # noqa: PLC0415
 
     daemon = ControlClient.from_state(settings.paths)
     if daemon is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from service.dashboard.client import ControlClient, ControlError, DaemonGone
+from service.control.client import ControlClient, ControlError, DaemonGone
 from service.tray.snapshot import Snapshot
 from watcher.logs import get_logger
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from service.dashboard.server import serve_dashboard
+from service.control.server import serve_dashboard
 from tests.support.sounds import silence, write_wav
 from tests.support.waiting import PATIENCE
 from watcher.clock import SystemClock

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from service.dashboard.client import DaemonGone
+from service.control.client import DaemonGone
 from service.tray.link import DaemonLink
 from tests.support.control_server import ControlServer, snapshot
 from watcher.paths import StatePaths

@@ -5,7 +5,7 @@ import shutil
 import pytest
 from playwright.sync_api import expect
 
-from service.dashboard.client import ControlClient
+from service.control.client import ControlClient
 from tests.support.daemon import DATA, Command
 from tests.support.words import assert_reads
 from watcher.paths import StatePaths

@@ -6,7 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
-from service.dashboard.stream import EventStreams
+from service.control.sse import EventStreams
 from watcher.events import Event, EventBus
 
 pytestmark = pytest.mark.anyio

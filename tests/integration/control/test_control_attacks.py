@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from service.dashboard.app import create_app
-from service.dashboard.guard import HEADERS
-from service.dashboard.server import ConnectionLimits
+from service.control.app import create_app
+from service.control.security import HEADERS
+from service.control.server import ConnectionLimits
 from tests.support.dashboard import Running, json_v2
 from watcher.models import OutputFormat
 

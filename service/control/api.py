@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from service.dashboard import recordings
-from service.dashboard.answers import ApiError, Json
-from service.dashboard.queries import Query, json_body
+from service.control import media
+from service.control.params import Query, json_body
+from service.control.responses import ApiError, Json
 from watcher.models import OutputFormat
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from service.dashboard.access import Access
-    from service.dashboard.stream import EventStreams
+    from service.control.auth import Access
+    from service.control.sse import EventStreams
     from watcher.control import Control
     from watcher.models import Entry
 
@@ -129,15 +129,15 @@ class Api:
             originals = await self._control.transcript(uid)
         except KeyError:
             raise ApiError(404, _NO_SUCH, _LOOK) from None
-        return Json({**told, "available": recordings.available(originals)})
+        return Json({**told, "available": media.available(originals)})
 
     async def transcript(self, request: Request) -> Response:
         """A transcript as a file: the service's own bytes, or made from them."""
         form = Query(request).format("format", OutputFormat.TXT)
         entry, originals = await self._originals(request)
-        data = await asyncio.to_thread(recordings.make, form, originals, title=entry.path.stem)
+        data = await asyncio.to_thread(media.make, form, originals, title=entry.path.stem)
         answer = Response(data)
-        answer.headers["Content-Type"] = recordings.MEDIA_TYPES[form]
+        answer.headers["Content-Type"] = media.MEDIA_TYPES[form]
         return answer
 
     async def phrases(self, request: Request) -> Response:
@@ -145,12 +145,12 @@ class Api:
         _, originals = await self._originals(request)
         if OutputFormat.JSON_V2.value not in originals:
             raise ApiError(404, "The service was not asked for the times of the words.", "Add json-v2 to `formats`.")
-        return Json(await asyncio.to_thread(recordings.phrases, originals[OutputFormat.JSON_V2.value]))
+        return Json(await asyncio.to_thread(media.phrases, originals[OutputFormat.JSON_V2.value]))
 
     async def audio(self, request: Request) -> Response:
         """The recording itself, whole or in ranges."""
         entry = await self._model(request.path_params["uid"])
-        return await recordings.audio(entry)
+        return await media.audio(entry)
 
     # Orders
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.dashboard.access import CODE_SECONDS, Access, new_token
+from service.control.auth import CODE_SECONDS, Access, new_token
 
 
 class Time:

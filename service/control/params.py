@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from service.dashboard.answers import ApiError
+from service.control.responses import ApiError
 from watcher.attention import ATTENTION
 from watcher.models import EntryState, OutputFormat
 

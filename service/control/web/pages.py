@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from service.dashboard.answers import ApiError, Json, on_http_error
+from service.control.responses import ApiError, Json, on_http_error
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.types import Receive, Scope, Send
 
-    from service.dashboard.access import Access
-    from service.dashboard.guard import Refusal
+    from service.control.auth import Access
+    from service.control.security import Refusal
 
 __all__ = ["Pages", "answer_refusal", "answer_unknown"]
 
 _STATIC = {
-    "active.js": "text/javascript; charset=utf-8",
+    "in_progress.js": "text/javascript; charset=utf-8",
     "common.js": "text/javascript; charset=utf-8",
     "connection.js": "text/javascript; charset=utf-8",
     "overview.js": "text/javascript; charset=utf-8",

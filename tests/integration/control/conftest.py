@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.dashboard.client import ControlClient
+from service.control.client import ControlClient
 from tests.support.dashboard import Running
 
 

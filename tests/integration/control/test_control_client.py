@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from service.dashboard.client import ControlClient, ControlError, DaemonGone
+from service.control.client import ControlClient, ControlError, DaemonGone
 from tests.support.dashboard import Running, json_v2
 from tests.support.waiting import until
 from watcher.models import EntryState, OutputFormat

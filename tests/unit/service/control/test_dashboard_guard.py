@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from service.dashboard.access import Access
-from service.dashboard.guard import Rules
+from service.control.auth import Access
+from service.control.security import Rules
 
 PORT = 7373
 HOST = f"127.0.0.1:{PORT}"

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from service.dashboard.access import new_token
-from service.dashboard.app import create_app
+from service.control.app import create_app
+from service.control.auth import new_token
 from service.http1 import PunctualProtocol
 from watcher.logs import get_logger
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from service.dashboard.answers import ApiError
-from service.dashboard.recordings import MEDIA_TYPES, available, make, phrases
+from service.control.media import MEDIA_TYPES, available, make, phrases
+from service.control.responses import ApiError
 from tests.support.dashboard import json_v2
 from watcher.errors import DropscribeError
 from watcher.models import OutputFormat

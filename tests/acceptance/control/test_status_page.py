@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import expect
 
-from service.dashboard.client import ControlClient
+from service.control.client import ControlClient
 from tests.support.dashboard import Running, json_v2
 from watcher.events import Event, EventBus
 from watcher.models import EntryState, OutputFormat

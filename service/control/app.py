@@ -10,12 +10,12 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from service.dashboard.access import Access
-from service.dashboard.answers import ApiError, on_api_error, on_bug, on_dropscribe_error
-from service.dashboard.api import Api
-from service.dashboard.guard import Guard, Rules
-from service.dashboard.page import Pages, answer_refusal, answer_unknown
-from service.dashboard.stream import EventStreams
+from service.control.api import Api
+from service.control.auth import Access
+from service.control.responses import ApiError, on_api_error, on_bug, on_dropscribe_error
+from service.control.security import Guard, Rules
+from service.control.sse import EventStreams
+from service.control.web.pages import Pages, answer_refusal, answer_unknown
 from watcher.errors import DropscribeError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 import {
   $, STATES, ask, duration, el, nameOf, order, put, reconcile, say, seldom, show, trouble, whenText,
 } from "./common.js";
-import { showActive, progressed } from "./active.js";
+import { showActive, progressed } from "./in_progress.js";
 import { isConnected, listen } from "./connection.js";
 
 const PAGE = 50;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from service.dashboard.answers import encode
+from service.control.responses import encode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

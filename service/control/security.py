@@ -23,7 +23,7 @@ from starlette.datastructures import Headers, MutableHeaders
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from service.dashboard.access import Access
+    from service.control.auth import Access
 
 __all__ = ["HEADERS", "Guard", "Refusal", "Rules"]
 

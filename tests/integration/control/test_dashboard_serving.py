@@ -10,8 +10,8 @@ from contextlib import AsyncExitStack, closing
 
 import pytest
 
-from service.dashboard.client import ControlClient
-from service.dashboard.server import serve_dashboard
+from service.control.client import ControlClient
+from service.control.server import serve_dashboard
 from tests.support.dashboard import Plant
 from tests.support.waiting import reached
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import FileResponse
 
-from service.dashboard.answers import ApiError
+from service.control.responses import ApiError
 from watcher.models import OutputFormat
 from watcher.nofollow import IsALink, open_below, path_of_descriptor
 from watcher.transcripts import jsonv2, needed_originals, render
