@@ -26,7 +26,7 @@ from service.batch_server.settings import ServerSettings
 from service.batch_server.store.async_store import Database
 from service.batch_server.store.connection import StoreUnusable
 from service.batch_server.workers.backends import ClusterUnavailable, open_slots
-from service.http1 import PunctualProtocol
+from service.httpd.protocol import PunctualProtocol
 
 _GRACE_SECONDS: Final = 2
 _BACKLOG: Final = 512

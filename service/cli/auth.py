@@ -52,16 +52,16 @@ def login(
 
 
 def _keep(key: str, context: typer.Context, *, in_file: bool) -> None:
-    from service import keys  # noqa: PLC0415 - same
+    from service.engines import credentials  # noqa: PLC0415 - same
 
     config = settings_of(context).config.speechmatics
     if in_file:
-        path = keys.write_key_file(key)
+        path = credentials.write_key_file(key)
         say(f"The key works and is kept in {path}, which only you may read.")
         if config.api_key_file:
             say(f"The config names {config.api_key_file}, which wins: take api_key_file out of it.")
         return
-    keys.keep(key, config.url)
+    credentials.keep(key, config.url)
     say('The key works and is kept in your keyring. A folder uses it with: engine = "speechmatics"')
 
 
@@ -78,12 +78,12 @@ def _tell_daemon(settings: Settings) -> None:
 @manual(("dropscribe logout", "Forget the key."), exits={78: "The config can't be used."}, see=("login",))
 def logout(context: typer.Context) -> None:
     """Forget the API key that `dropscribe login` kept."""
-    from service import keys  # noqa: PLC0415 - `--help` stays quick
+    from service.engines import credentials  # noqa: PLC0415 - `--help` stays quick
 
-    forgotten = keys.forget(settings_of(context).config.speechmatics.url)
+    forgotten = credentials.forget(settings_of(context).config.speechmatics.url)
     say("Forgotten: " + ", ".join(forgotten) if forgotten else "No key was kept.")
-    if os.environ.get(keys.ENVIRONMENT):
-        say(f"{keys.ENVIRONMENT} is still set in this environment; it wins over a kept key.")
+    if os.environ.get(credentials.ENVIRONMENT):
+        say(f"{credentials.ENVIRONMENT} is still set in this environment; it wins over a kept key.")
 
 
 def _ask() -> str:

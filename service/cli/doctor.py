@@ -211,7 +211,7 @@ def _asks_who_speaks(folder: WatchFolder) -> bool:
 
 
 def _cloud(config: Config) -> Iterator[Finding]:
-    from service.keys import find_key  # noqa: PLC0415 - light start
+    from service.engines.credentials import find_key  # noqa: PLC0415 - light start
 
     uses = [f.path for f in config.watch_folders() if f.engine is Engine.SPEECHMATICS]
     try:

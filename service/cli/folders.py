@@ -98,7 +98,7 @@ def add(
 
 def _next_step(settings: Settings, *, cloud: bool, language: str | None) -> str:
     from service.control.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
-    from service.keys import KeyringUnavailable, find_key  # noqa: PLC0415 - same
+    from service.engines.credentials import KeyringUnavailable, find_key  # noqa: PLC0415 - same
 
     try:
         if cloud and not find_key(settings.config.speechmatics):

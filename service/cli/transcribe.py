@@ -139,8 +139,8 @@ async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> 
 
 
 async def _open_account(config: Config, engine: Engine, work: Path, stack: AsyncExitStack) -> Account:
-    from service.accounts import CloudConnector, cloud_account, local_account  # noqa: PLC0415
-    from service.local_server import LocalServer  # noqa: PLC0415
+    from service.engines.accounts import CloudConnector, cloud_account, local_account  # noqa: PLC0415
+    from service.engines.local import LocalServer  # noqa: PLC0415
     from watcher.clock import SystemClock  # noqa: PLC0415
 
     if engine is Engine.SPEECHMATICS:

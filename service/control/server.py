@@ -18,7 +18,7 @@ import uvicorn
 
 from service.control.app import create_app
 from service.control.auth import new_token
-from service.http1 import PunctualProtocol
+from service.httpd.protocol import PunctualProtocol
 from watcher.logs import get_logger
 
 if TYPE_CHECKING:

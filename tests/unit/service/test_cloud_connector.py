@@ -7,8 +7,8 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from service import keys
-from service.accounts import CloudConnector
+from service.engines import credentials
+from service.engines.accounts import CloudConnector
 from watcher.config import Config, SpeechmaticsConfig
 from watcher.scheduler.retry import StopAccount, decide
 from watcher.speechmatics import ConfigurationError
@@ -43,7 +43,7 @@ class Keyring(keyring.backend.KeyringBackend):
 @pytest.fixture
 def locked(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("XDG_CONFIG_HOME", keys.ENVIRONMENT):
+    for name in ("XDG_CONFIG_HOME", credentials.ENVIRONMENT):
         monkeypatch.delenv(name, raising=False)
     before = keyring.get_keyring()
     keyring.set_keyring(made := Keyring())
@@ -98,7 +98,7 @@ async def test_a_person_who_unlocked_it_need_not_wait(locked, connector):
 
 async def test_a_key_elsewhere_is_taken_although_the_keyring_is_locked(locked, connector):
     await refused(connector)
-    keys.write_key_file("secret")
+    credentials.write_key_file("secret")
     client = await connector.connect()
     assert await connector.connect() is client
     assert locked.asked == 1

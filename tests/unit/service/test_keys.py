@@ -5,7 +5,7 @@ import keyring.backend
 import keyring.errors
 import pytest
 
-from service import keys
+from service.engines import credentials
 from watcher.config import SpeechmaticsConfig
 from watcher.errors import ConfigError
 
@@ -46,7 +46,7 @@ class LockedKeyring(MemoryKeyring):
 @pytest.fixture(autouse=True)
 def own_home(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("XDG_CONFIG_HOME", keys.ENVIRONMENT):
+    for name in ("XDG_CONFIG_HOME", credentials.ENVIRONMENT):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -59,37 +59,37 @@ def use():
 
 def test_a_key_is_kept_found_and_forgotten(use):
     use(MemoryKeyring())
-    assert keys.find_key(CONFIG) is None
-    keys.keep("secret", URL)
-    assert keys.find_key(CONFIG) == "secret"
-    assert keys.find_key(SpeechmaticsConfig(url="https://us1.example/v2")) is None, "a key is for one address"
-    assert keys.forget(URL) == ["the keyring's"]
-    assert keys.find_key(CONFIG) is None
+    assert credentials.find_key(CONFIG) is None
+    credentials.keep("secret", URL)
+    assert credentials.find_key(CONFIG) == "secret"
+    assert credentials.find_key(SpeechmaticsConfig(url="https://us1.example/v2")) is None, "a key is for one address"
+    assert credentials.forget(URL) == ["the keyring's"]
+    assert credentials.find_key(CONFIG) is None
 
 
 def test_without_a_keyring_a_file_is_offered_and_nothing_is_kept(use):
     use(LockedKeyring())
-    with pytest.raises(keys.KeyringLocked, match=r"locked\..*dropscribe resume"):
-        keys.find_key(CONFIG)
-    with pytest.raises(keys.KeyringUnavailable, match="--file"):
-        keys.keep("secret", URL)
-    file = keys.write_key_file("secret")
+    with pytest.raises(credentials.KeyringLocked, match=r"locked\..*dropscribe resume"):
+        credentials.find_key(CONFIG)
+    with pytest.raises(credentials.KeyringUnavailable, match="--file"):
+        credentials.keep("secret", URL)
+    file = credentials.write_key_file("secret")
     assert file.stat().st_mode & 0o777 == 0o600
-    assert keys.find_key(CONFIG) == "secret"
-    assert keys.forget(URL) == [str(file)]
+    assert credentials.find_key(CONFIG) == "secret"
+    assert credentials.forget(URL) == [str(file)]
     assert not file.exists()
 
 
 def test_the_environment_wins_then_the_named_file(use, tmp_path, monkeypatch):
     use(MemoryKeyring())
-    keys.keep("kept", URL)
+    credentials.keep("kept", URL)
     file = tmp_path / "key"
     file.write_text("named\n")
     file.chmod(0o600)
     named = SpeechmaticsConfig(url=URL, api_key_file=str(file))
-    assert keys.find_key(named) == "named"
-    monkeypatch.setenv(keys.ENVIRONMENT, " env ")
-    assert keys.find_key(named) == "env"
+    assert credentials.find_key(named) == "named"
+    monkeypatch.setenv(credentials.ENVIRONMENT, " env ")
+    assert credentials.find_key(named) == "env"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are POSIX'")
@@ -98,7 +98,7 @@ def test_a_key_file_that_others_may_read_is_refused(tmp_path):
     file.write_text("named")
     file.chmod(0o644)
     with pytest.raises(ConfigError, match="chmod 600") as caught:
-        keys.find_key(SpeechmaticsConfig(url=URL, api_key_file=str(file)))
+        credentials.find_key(SpeechmaticsConfig(url=URL, api_key_file=str(file)))
     assert "named" not in str(caught.value)
 
 
@@ -108,5 +108,5 @@ def test_a_missing_or_empty_key_file_is_named(tmp_path, content):
     if content is not None:
         file.touch(mode=0o600)
     with pytest.raises(ConfigError) as caught:
-        keys.find_key(SpeechmaticsConfig(url=URL, api_key_file=str(file)))
+        credentials.find_key(SpeechmaticsConfig(url=URL, api_key_file=str(file)))
     assert str(file) in str(caught.value)

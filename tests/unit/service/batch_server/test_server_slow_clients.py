@@ -13,7 +13,7 @@ from starlette.routing import Route
 from service.batch_server.api.upload import receive
 from service.batch_server.errors import Stalled
 from service.batch_server.settings import Limits
-from service.http1 import PunctualProtocol
+from service.httpd.protocol import PunctualProtocol
 from tests.support.waiting import reached
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from service.keys import KeyringUnavailable, filed_key, keyring_key, named_key
+from service.engines.credentials import KeyringUnavailable, filed_key, keyring_key, named_key
 from watcher.errors import ConfigError
 from watcher.models import Engine
 from watcher.scheduler import Account, RateLimits
@@ -17,7 +17,7 @@ from watcher.speechmatics import AsyncClient, ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from service.local_server import LocalServer
+    from service.engines.local import LocalServer
     from watcher.config import Config
 
 __all__ = ["CloudConnector", "cloud_account", "local_account"]

@@ -1,0 +1,1 @@
+"""The engines that recordings go to: accounts, their keys, and the local server."""

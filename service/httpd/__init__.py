@@ -1,0 +1,1 @@
+"""One quiet HTTP server for everything that this program serves."""
