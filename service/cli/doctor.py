@@ -172,7 +172,7 @@ def _daemon(settings: Settings) -> Iterator[Finding]:
 
 
 def _service(settings: Settings) -> Iterator[Finding]:
-    from service.background.base import background_of_this_machine  # noqa: PLC0415 - light start
+    from service.os_service.manager import background_of_this_machine  # noqa: PLC0415 - light start
 
     try:
         state = background_of_this_machine(settings.paths.root).state()

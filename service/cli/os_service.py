@@ -14,9 +14,9 @@ from service.cli.settings import print_json, say, settings_of
 from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:
-    from service.background.base import Background, UnitState
-    from service.background.spec import ServiceSpec
     from service.cli.settings import Settings
+    from service.os_service.manager import Background, UnitState
+    from service.os_service.spec import ServiceSpec
 
 # What only one of these commands needs is imported there: `--help` is for people who wait for it.
 
@@ -63,7 +63,7 @@ def install(
 
     Install again after you moved Dropscribe or its config; twice is as good as once.
     """
-    from service.background.steps import apply, describe  # noqa: PLC0415
+    from service.os_service.plan import apply, describe  # noqa: PLC0415
 
     settings = settings_of(context)
     folders = settings.config.folders  # a config that can't be used is told now, not by a service that doesn't start
@@ -105,7 +105,7 @@ def uninstall(
 
     Config, ledger and transcripts stay.
     """
-    from service.background.steps import FileChange, apply, describe  # noqa: PLC0415
+    from service.os_service.plan import FileChange, apply, describe  # noqa: PLC0415
 
     settings = settings_of(context)
     steps = _background(settings).plan_uninstall()
@@ -126,7 +126,7 @@ def uninstall(
 @manual(("dropscribe service start", "Start it."), exits=_REFUSED, see=("service stop", "service status"))
 def start(context: typer.Context) -> None:
     """Start the installed daemon."""
-    from service.background.steps import apply  # noqa: PLC0415
+    from service.os_service.plan import apply  # noqa: PLC0415
 
     settings = settings_of(context)
     background = _background(settings)
@@ -143,7 +143,7 @@ def stop(context: typer.Context) -> None:
 
     Nothing is lost: it goes on where it was.
     """
-    from service.background.steps import apply  # noqa: PLC0415
+    from service.os_service.plan import apply  # noqa: PLC0415
 
     background = _background(settings_of(context))
     _require_installed(background.state())
@@ -193,7 +193,7 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are added.")] = False,
 ) -> None:
     """Show the daemon's log."""
-    from service.background.showlog import show_log  # noqa: PLC0415
+    from service.os_service.showlog import show_log  # noqa: PLC0415
 
     show_log(_background(settings_of(context)), lines, follow=follow)
 
@@ -204,7 +204,7 @@ def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
     Raises:
         ServiceError: the `dropscribe` command isn't found.
     """
-    from service.background.spec import ServiceSpec  # noqa: PLC0415
+    from service.os_service.spec import ServiceSpec  # noqa: PLC0415
 
     return ServiceSpec.of_this_machine(
         config=settings.config_option,
@@ -216,7 +216,7 @@ def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
 
 
 def _background(settings: Settings) -> Background:
-    from service.background.base import background_of_this_machine  # noqa: PLC0415
+    from service.os_service.manager import background_of_this_machine  # noqa: PLC0415
 
     return background_of_this_machine(settings.paths.root)
 

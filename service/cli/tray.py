@@ -10,9 +10,9 @@ from service.cli.help import manual
 from service.cli.settings import say, settings_of
 
 if TYPE_CHECKING:
-    from service.background.base import Background
-    from service.background.spec import ServiceSpec
     from service.cli.settings import Settings
+    from service.os_service.manager import Background
+    from service.os_service.spec import ServiceSpec
 
 __all__ = ["tray"]
 
@@ -47,8 +47,8 @@ def tray(
 
 def _service(settings: Settings) -> tuple[Background | None, ServiceSpec | None]:
     """Find what `Start at login` needs; without it the menu goes without that line."""
-    from service.background.base import background_of_this_machine  # noqa: PLC0415
     from service.cli.os_service import spec_of  # noqa: PLC0415
+    from service.os_service.manager import background_of_this_machine  # noqa: PLC0415
     from watcher.errors import DropscribeError  # noqa: PLC0415
 
     try:

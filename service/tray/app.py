@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import filelock
 
-from service.background.steps import apply
+from service.os_service.plan import apply
 from service.tray.desktop import CannotOpen, open_page, open_path
 from service.tray.icon import NoTray, TrayIcon
 from service.tray.link import DaemonLink
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from service.background.base import Background, UnitState
-    from service.background.spec import ServiceSpec
+    from service.os_service.manager import Background, UnitState
+    from service.os_service.spec import ServiceSpec
     from service.tray.snapshot import Snapshot
     from watcher.paths import StatePaths
 

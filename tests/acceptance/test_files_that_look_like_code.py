@@ -14,8 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from service.background.launchd import render_daemon
-from service.background.spec import ServiceSpec, find_program
+from service.os_service.launchd import render_daemon
+from service.os_service.spec import ServiceSpec, find_program
 from tests.support.daemon import DATA, environment
 from tests.support.waiting import PATIENCE, until
 from watcher.media import Prober

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-from service.background.steps import Ran
+from service.os_service.plan import Ran
 from tests.support.waiting import until
 
 _SYSTEMD = Path("/lib/systemd/systemd")

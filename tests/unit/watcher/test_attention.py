@@ -6,9 +6,9 @@ import itertools
 import msgspec
 import pytest
 
-from service.background.notify import status_line
 from service.cli.status import _status_lines
 from service.notifications import Grouper, in_the_way
+from service.os_service.sd_notify import status_line
 from service.tray.menu import view
 from service.tray.pictures import IconState
 from service.tray.snapshot import Snapshot

@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from service.background.notify import Notifier, status_line
+from service.os_service.sd_notify import Notifier, status_line
 from tests.support.control_server import snapshot
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="sd_notify is Linux")

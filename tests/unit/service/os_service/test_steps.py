@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.background.steps import (
+from service.os_service.plan import (
     Command,
     EditedByHand,
     FileChange,

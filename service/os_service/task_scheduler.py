@@ -12,17 +12,17 @@ import subprocess
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
 
-from service.background.base import UnitState
-from service.background.spec import template_text
-from service.background.steps import Command, FileChange, run
+from service.os_service.manager import UnitState
+from service.os_service.plan import Command, FileChange, run
+from service.os_service.spec import template_text
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from service.background.spec import ServiceSpec
-    from service.background.steps import Ran, Step
+    from service.os_service.plan import Ran, Step
+    from service.os_service.spec import ServiceSpec
 
 __all__ = ["DAEMON", "TRAY", "WindowsTasks", "render_task", "this_user"]
 
@@ -103,7 +103,7 @@ class WindowsTasks:
             spec.python,
             "-P",
             "-m",
-            "service.background.supervise",
+            "service.os_service.supervisor",
             "--log",
             str(self._log),
             "--",

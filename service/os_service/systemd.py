@@ -10,15 +10,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.background.base import UnitState, missing_program
-from service.background.spec import fill, template_text
-from service.background.steps import Command, FileChange, ServiceError, hint, read, run, sealed
+from service.os_service.manager import UnitState, missing_program
+from service.os_service.plan import Command, FileChange, ServiceError, hint, read, run, sealed
+from service.os_service.spec import fill, template_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from service.background.spec import ServiceSpec
-    from service.background.steps import Ran, Step
+    from service.os_service.plan import Ran, Step
+    from service.os_service.spec import ServiceSpec
 
 __all__ = ["UNIT", "Systemd", "desktop_exec", "quote", "render_autostart", "render_unit"]
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from service.background.spec import ServiceSpec
-from service.background.systemd import UNIT, render_unit
+from service.os_service.spec import ServiceSpec
+from service.os_service.systemd import UNIT, render_unit
 
 pytestmark = pytest.mark.skipif(
     shutil.which("systemd-analyze") is None, reason="systemd-analyze isn't installed; make test-deps installs it"

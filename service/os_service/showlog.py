@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from service.background import logview
-from service.background.steps import Command, ServiceError
 from service.cli.settings import say
+from service.os_service import tail
+from service.os_service.plan import Command, ServiceError
 from watcher.errors import DropscribeError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from service.background.base import Background
+    from service.os_service.manager import Background
 
 __all__ = ["show_log"]
 
@@ -77,9 +77,9 @@ def _where_the_log_is(background: Background) -> str:
 def _show_file(file: Path, lines: int, *, follow: bool) -> None:
     try:
         if not follow:
-            typer.echo(logview.tail(file, lines), nl=False)
+            typer.echo(tail.tail(file, lines), nl=False)
             return
-        for text in logview.follow(file, lines):
+        for text in tail.follow(file, lines):
             typer.echo(text, nl=False)
     except FileNotFoundError:
         raise DropscribeError(

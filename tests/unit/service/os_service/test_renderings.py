@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from service.background.launchd import Launchd, render_daemon, render_tray
-from service.background.spec import ServiceSpec, fill
-from service.background.steps import Command, FileChange, Ran, apply, was_edited
-from service.background.systemd import Systemd, desktop_exec, quote, render_autostart, render_unit
-from service.background.windows import WindowsTasks, render_task
+from service.os_service.launchd import Launchd, render_daemon, render_tray
+from service.os_service.plan import Command, FileChange, Ran, apply, was_edited
+from service.os_service.spec import ServiceSpec, fill
+from service.os_service.systemd import Systemd, desktop_exec, quote, render_autostart, render_unit
+from service.os_service.task_scheduler import WindowsTasks, render_task
 from watcher.errors import UsageError
 
 WORDS = st.text(alphabet=st.characters(exclude_categories=["Cc", "Cs"]), min_size=1)
@@ -128,7 +128,7 @@ def test_launchd_gets_argv_and_environment_as_they_are():
     agent = plistlib.loads(text.encode())
     assert agent["Label"] == "app.dropscribe.daemon"
     assert agent["ProgramArguments"] == [
-        "/opt/python", "-P", "-m", "service.background.supervise",
+        "/opt/python", "-P", "-m", "service.os_service.supervisor",
         "--log", "/home/u/.local/state/dropscribe/dropscribe.log",
         "--", '/Users/Zoë & "Co" <x>/dropscribe', "--state-dir", "/a]]>b", "run",
     ]  # fmt: skip

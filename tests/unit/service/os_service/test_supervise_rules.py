@@ -1,7 +1,7 @@
 import pytest
 
-from service.background.logview import follow, tail
-from service.background.supervise import main, next_start, rotate
+from service.os_service.supervisor import main, next_start, rotate
+from service.os_service.tail import follow, tail
 
 
 @pytest.mark.parametrize("status", [0, 2, 78])

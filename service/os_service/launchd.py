@@ -11,16 +11,16 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.parsers.expat import ExpatError
 
-from service.background.base import UnitState, missing_program
-from service.background.spec import template_text
-from service.background.steps import Command, FileChange, read, run, sealed
+from service.os_service.manager import UnitState, missing_program
+from service.os_service.plan import Command, FileChange, read, run, sealed
+from service.os_service.spec import template_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from service.background.spec import ServiceSpec
-    from service.background.steps import Ran, Step
+    from service.os_service.plan import Ran, Step
+    from service.os_service.spec import ServiceSpec
 
 __all__ = ["DAEMON", "TRAY", "Launchd", "render_daemon", "render_tray"]
 
@@ -115,7 +115,7 @@ class Launchd:
 def render_daemon(spec: ServiceSpec) -> str:
     """Fill in the daemon's agent."""
     # -P keeps the current folder off the module path: a file in it must not run as code.
-    argv = (spec.python, "-P", "-m", "service.background.supervise", "--log", str(spec.log), "--", *spec.daemon)
+    argv = (spec.python, "-P", "-m", "service.os_service.supervisor", "--log", str(spec.log), "--", *spec.daemon)
     return _render("dropscribe.plist", argv, spec)
 
 

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from service.background.supervise import Supervisor
+from service.os_service.supervisor import Supervisor
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the commands are POSIX")
@@ -44,7 +44,7 @@ def test_sigterm_goes_on_to_the_command_and_ends_both(tmp_path):
     script.write_text('#!/bin/sh\ntrap "echo stopping; exit 0" TERM\necho ready\nwhile :; do sleep 0.05; done\n')
     script.chmod(0o755)
     log = tmp_path / "log"
-    argv = [sys.executable, "-m", "service.background.supervise", "--log", str(log), "--", str(script)]
+    argv = [sys.executable, "-m", "service.os_service.supervisor", "--log", str(log), "--", str(script)]
     process = subprocess.Popen(argv)
     until(lambda: log.exists() and "ready" in log.read_text())
     children = psutil.Process(process.pid).children()

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from service.background import notify
-from service.background.spec import ServiceSpec
-from service.background.steps import FileChange, apply
-from service.background.systemd import UNIT, Systemd
+from service.os_service import sd_notify
+from service.os_service.plan import FileChange, apply
+from service.os_service.spec import ServiceSpec
+from service.os_service.systemd import UNIT, Systemd
 from tests.support.user_manager import NotHere, UserManager
 from tests.support.waiting import until
 
@@ -42,7 +42,7 @@ def installed_program(manager):
     folder = manager.home / "bin $PATH %i"
     folder.mkdir()
     program = folder / "dropscribe"
-    shutil.copy(notify.__file__, folder / "notify.py")
+    shutil.copy(sd_notify.__file__, folder / "notify.py")
     program.write_text(f"#!{manager.python} -B\n{STAND_IN.read_text()}")
     program.chmod(0o755)
     return program

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from service.background.steps import ServiceError
+from service.os_service.plan import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from service.background.spec import ServiceSpec
-    from service.background.steps import Command, Step
+    from service.os_service.plan import Command, Step
+    from service.os_service.spec import ServiceSpec
 
 __all__ = ["Background", "UnitState", "background_of_this_machine", "config_home", "missing_program"]
 
@@ -109,15 +109,15 @@ def background_of_this_machine(state_dir: Path) -> Background:
 def _known(log: Path, scratch: Path) -> Background | None:
     found: Background | None = None
     if sys.platform == "win32":
-        from service.background.windows import WindowsTasks, this_user  # noqa: PLC0415 - only on its platform
+        from service.os_service.task_scheduler import WindowsTasks, this_user  # noqa: PLC0415 - only on its platform
 
         found = WindowsTasks(user=this_user(), scratch=scratch, log=log)
     elif sys.platform == "darwin":
-        from service.background.launchd import Launchd  # noqa: PLC0415 - only on its platform
+        from service.os_service.launchd import Launchd  # noqa: PLC0415 - only on its platform
 
         found = Launchd(agents=Path.home() / "Library" / "LaunchAgents", uid=os.getuid(), log=log)
     elif sys.platform == "linux":
-        from service.background.systemd import Systemd  # noqa: PLC0415 - only on its platform
+        from service.os_service.systemd import Systemd  # noqa: PLC0415 - only on its platform
 
         found = Systemd(config_home=config_home())
     return found

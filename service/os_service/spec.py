@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.background.steps import ServiceError
+from service.os_service.plan import ServiceError
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:

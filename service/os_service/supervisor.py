@@ -1,6 +1,6 @@
 """Keeps the daemon running where the platform doesn't do it well: launchd and Windows' Task Scheduler.
 
-`python -P -m service.background.supervise --log FILE -- dropscribe run` starts the command, writes what it says
+`python -P -m service.os_service.supervisor --log FILE -- dropscribe run` starts the command, writes what it says
 to the log, starts it again when it fails, and ends when the command ends in order or can't be helped by
 another start (exit status 78 or 2). It ends with exit status 0 then, so that launchd takes it for an orderly end.
 """
@@ -131,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run as a program; see the module."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if len(arguments) < 4 or arguments[0] != "--log" or arguments[2] != "--":  # noqa: PLR2004 - --log FILE -- COMMAND
-        sys.stderr.write("usage: python -m service.background.supervise --log FILE -- COMMAND…\n")
+        sys.stderr.write("usage: python -m service.os_service.supervisor --log FILE -- COMMAND…\n")
         return 2
     supervisor = Supervisor(arguments[3:], Path(arguments[1]))
 
