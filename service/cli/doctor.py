@@ -276,7 +276,7 @@ def _page(settings: Settings) -> Finding:
 def _desktop() -> Iterator[Finding]:
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         return  # a server, or over ssh: no panel to show an icon in
-    from service.tray.desktop import menu_hint  # noqa: PLC0415 - light start
+    from service.tray.opener import menu_hint  # noqa: PLC0415 - light start
 
     hint = menu_hint()
     yield Finding("note" if hint else "ok", f"tray icon: it has {'no' if hint else 'a'} menu here", hint)

@@ -80,7 +80,7 @@ def install(
         say(f"Written: {path}")
     say("Dropscribe runs now, and from every login on." if start else "Dropscribe starts at login.")
     if tray and sys.platform.startswith("linux"):
-        from service.tray.desktop import menu_hint  # noqa: PLC0415
+        from service.tray.opener import menu_hint  # noqa: PLC0415
 
         say("The tray icon comes at your next login; `dropscribe tray &` shows it now.")
         if hint := menu_hint():

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import filelock
 
 from service.os_service.plan import apply
-from service.tray.desktop import CannotOpen, open_page, open_path
+from service.tray.daemon_watcher import DaemonLink
 from service.tray.icon import NoTray, TrayIcon
-from service.tray.link import DaemonLink
 from service.tray.menu import Action, Verb, pause_until, view
+from service.tray.opener import CannotOpen, open_page, open_path
 from watcher.errors import DropscribeError
 from watcher.logs import get_logger
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from service.os_service.manager import Background, UnitState
     from service.os_service.spec import ServiceSpec
-    from service.tray.snapshot import Snapshot
+    from service.tray.model import Snapshot
     from watcher.paths import StatePaths
 
 __all__ = ["TrayApp"]

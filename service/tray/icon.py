@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from service.tray import gtk, xorg
+from service.tray import pystray_gtk, pystray_xorg
+from service.tray.icons import IconState, draw
 from service.tray.menu import SEPARATOR, Item, View
-from service.tray.pictures import IconState, draw
 from watcher.errors import DropscribeError
 from watcher.logs import get_logger
 
@@ -55,7 +55,11 @@ class TrayIcon:
     def __init__(self, on_action: Callable[[Action], None], *, folder: Path) -> None:
         self._on_action = on_action
         self._pystray = _import_pystray()
-        mended: dict[str, type] = {"xorg": xorg.OneThread, "gtk": gtk.GtkManners, "appindicator": gtk.GtkManners}
+        mended: dict[str, type] = {
+            "xorg": pystray_xorg.OneThread,
+            "gtk": pystray_gtk.GtkManners,
+            "appindicator": pystray_gtk.GtkManners,
+        }
         bases = (*([mended[self._backend]] if self._backend in mended else []), self._pystray.Icon)
         # Its icons close their display when they are collected, and complain when that is gone.
         own = {"__del__": lambda _: None, "folder": folder}
@@ -210,11 +214,11 @@ class TrayIcon:
         """Whether somebody shows icons; only Linux's desktops let us ask."""
         if self._backend not in {"xorg", "gtk", "appindicator"}:
             return True
-        if self._backend == "appindicator" and gtk.has_notifier_watcher():
+        if self._backend == "appindicator" and pystray_gtk.has_notifier_watcher():
             return True
         try:
-            return xorg.panel_is_there()  # AppIndicator falls back on X11's tray, too
-        except xorg.SessionEnded:
+            return pystray_xorg.panel_is_there()  # AppIndicator falls back on X11's tray, too
+        except pystray_xorg.SessionEnded:
             raise NoTray("The desktop's session has ended.") from None
 
 

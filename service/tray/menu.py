@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.tray.pictures import IconState
+from service.tray.icons import IconState
 
 if TYPE_CHECKING:
-    from service.tray.snapshot import Snapshot
+    from service.tray.model import Snapshot
 
 __all__ = ["SEPARATOR", "Action", "Item", "Verb", "View", "pause_until", "view"]
 

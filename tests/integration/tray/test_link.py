@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from service.control.client import DaemonGone
-from service.tray.link import DaemonLink
+from service.tray.daemon_watcher import DaemonLink
 from tests.support.control_server import ControlServer, snapshot
 from watcher.paths import StatePaths
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from service.tray.pictures import IconState, draw
+from service.tray.icons import IconState, draw
 from tests.support.control_server import ControlServer, snapshot
 from tests.support.panel import NotifierPanel, Panel, missing
 from tests.support.waiting import until

@@ -8,7 +8,7 @@ import sys
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from service.tray.pictures import IconState, draw
+from service.tray.icons import IconState, draw
 from tests.support.control_server import ControlServer, snapshot
 from tests.support.panel import Panel, missing
 from tests.support.waiting import until

@@ -9,9 +9,9 @@ import pytest
 from service.cli.status import _status_lines
 from service.notifications import Grouper, in_the_way
 from service.os_service.sd_notify import status_line
+from service.tray.icons import IconState
 from service.tray.menu import view
-from service.tray.pictures import IconState
-from service.tray.snapshot import Snapshot
+from service.tray.model import Snapshot
 from tests.support.control_server import snapshot
 from tests.support.ledger_tools import added, opened
 from watcher.attention import attention, entry_needs_attention, overall_state

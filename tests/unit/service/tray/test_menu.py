@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.tray.icons import IconState
 from service.tray.menu import SEPARATOR, Action, Verb, pause_until, view
-from service.tray.pictures import IconState
-from service.tray.snapshot import Snapshot
+from service.tray.model import Snapshot
 from tests.support.control_server import snapshot
 
 NOW = dt.datetime(2026, 3, 28, 15, 30).astimezone()

@@ -3,7 +3,7 @@ import itertools
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from service.tray.pictures import IconState, badge_text, draw
+from service.tray.icons import IconState, badge_text, draw
 
 SIZES = (16, 22, 24, 32, 48, 64)
 PANELS = {"light": (240, 240, 240), "dark": (30, 30, 34)}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from service.control.client import ControlClient, ControlError, DaemonGone
-from service.tray.snapshot import Snapshot
+from service.tray.model import Snapshot
 from watcher.logs import get_logger
 
 if TYPE_CHECKING:
