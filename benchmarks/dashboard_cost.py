@@ -18,7 +18,7 @@ import asyncio, json, sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 import psutil
-import service.host, service.notifications
+import service.host, service.desktop_notifications
 
 memory = lambda: psutil.Process().memory_info().rss / 1e6
 daemon = memory()

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from filelock import FileLock, Timeout
 
+from service.desktop_notifications import Notifications
 from service.engines.accounts import CloudConnector, cloud_account, local_account
 from service.engines.local import LocalServer
 from service.hooks import Hooks
-from service.notifications import Notifications
 from service.os_service.sd_notify import Notifier, status_line
 from service.signals import stop_signals
 from watcher.clock import SystemClock

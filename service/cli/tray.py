@@ -60,7 +60,7 @@ def _service(settings: Settings) -> tuple[Background | None, ServiceSpec | None]
 def _complain(message: str) -> None:
     import asyncio  # noqa: PLC0415
 
-    from service.notifications import notify_once  # noqa: PLC0415
+    from service.desktop_notifications import notify_once  # noqa: PLC0415
 
     say(f"dropscribe: {message}", error=True)
     asyncio.run(notify_once("Dropscribe", message))

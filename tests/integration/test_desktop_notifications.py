@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from service.notifications import DesktopSender, Message, notify_once
+from service.desktop_notifications import DesktopSender, Message, notify_once
 
 pytestmark = [
     pytest.mark.anyio,

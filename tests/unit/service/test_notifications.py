@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.notifications import DesktopSender, Grouper, Message, Notifications, in_the_way
+from service.desktop_notifications import DesktopSender, Grouper, Message, Notifications, in_the_way
 from tests.support.control_server import snapshot
 from watcher.config import NotificationsConfig
 from watcher.events import Event, EventBus

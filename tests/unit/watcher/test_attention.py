@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from service.cli.status import _status_lines
-from service.notifications import Grouper, in_the_way
+from service.desktop_notifications import Grouper, in_the_way
 from service.os_service.sd_notify import status_line
 from service.tray.icons import IconState
 from service.tray.menu import view
