@@ -165,6 +165,21 @@ class TableReader:
         return best
 
 
+_TYPES = {
+    "str": "text",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+    "date": "a date",
+    "datetime": "a date",
+    "time": "a time of day",
+}
+"""How a person names the types that msgspec names."""
+
+
 def _cut(text: str) -> str:
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
 
@@ -189,15 +204,22 @@ def _choices(hint: Any) -> list[str]:  # noqa: ANN401 - any type hint
 
 def _plain(error: msgspec.ValidationError) -> str:
     text = str(error).split(" - at `")[0]
-    names = {"`str`": "text", "`bool`": "true or false", "`int`": "a whole number", "`float`": "a number"}
-    names |= {"`array`": "a list", "`object`": "a table", "`null`": "nothing"}
-    names |= {"`date`": "a date", "`datetime`": "a date", "`time`": "a time of day"}
-    for name, plain in names.items():
-        text = text.replace(name, plain)
+    text = re.sub(r"`([a-z]+(?: \| [a-z]+)*)`", _in_words, text)
+    text = re.sub(r"^Object contains unknown field (.*)", r"unknown key \1", text)
+    text = re.sub(r"^Object missing required field (.*)", r"\1 is missing", text)
     text = re.sub(r" >= ([\d.]+)$", r" of \1 or more", re.sub(r" <= ([\d.]+)$", r" of at most \1", text))
     if text.startswith("Invalid enum value"):
         text = text.replace("Invalid enum value", "unknown value")
     return text[:1].lower() + text[1:]
+
+
+def _in_words(types: re.Match[str]) -> str:
+    """Name the types of a value in plain words; `null` is left out, as TOML has none."""
+    names = types[1].split(" | ")
+    if not _TYPES.keys() >= set(names):
+        return types[0]  # a key, not a type
+    wanted = [name for name in names if name != "null"] or names
+    return " or ".join(dict.fromkeys(_TYPES[name] for name in wanted))
 
 
 def closest(text: str, known: Iterable[str]) -> str:

@@ -175,6 +175,24 @@ def test_what_others_may_not_decide_or_is_wrong_is_refused_with_file_and_line(te
         parse_overrides(f"# ours\n{text}\n", file="share/.dropscribe.toml")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("language = 5", "'language': expected text, got a whole number."),
+        ('language = ["en"]', "'language': expected text, got a list."),
+        ('formats = "txt"', "'formats': expected a list, got text."),
+        ("vocabulary = [1]", "'vocabulary': expected text or a table, got a whole number."),
+        ("language = 2026-01-01", "'language': expected text, got a date."),
+        ('vocabulary = [{content = "a", sound = "b"}]', "'vocabulary': unknown key `sound`."),
+        ('vocabulary = [{sounds_like = ["b"]}]', "'vocabulary': `content` is missing."),
+    ],
+)
+def test_a_wrong_type_is_named_in_plain_words(text, words):
+    with pytest.raises(ConfigError) as wrong:
+        parse_overrides(text, file="share/.dropscribe.toml")
+    assert words in str(wrong.value)
+
+
 def test_broken_overrides_stop_what_is_below_until_they_are_mended(tmp_path):
     file = tmp_path / ".dropscribe.toml"
     file.write_text("langage = 'de'")
