@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from filelock import FileLock, Timeout
@@ -25,11 +25,12 @@ from watcher.paths import StatePaths
 from watcher.timings import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
     from watcher.config import Config
     from watcher.control import Control
+    from watcher.folders import Explanation
     from watcher.models import WatchFolder
     from watcher.timings import Timings
 
@@ -70,8 +71,11 @@ class Host:
         self._timings = timings
         self._notifier = Notifier.from_environment()
 
-    async def run(self) -> None:
+    async def run(self) -> Sequence[Explanation]:
         """Run until told to stop by SIGTERM, SIGINT or SIGHUP, or until done with `once`.
+
+        Returns:
+            As `Daemon.run`; nothing if it was told to stop.
 
         Raises:
             AlreadyRunning: another daemon has this state directory.
@@ -95,7 +99,7 @@ class Host:
                 asyncio.create_task(self._follow_config(daemon, cloud), name="config"),
             ]
             try:
-                await self._until_done(main, beside)
+                return await self._until_done(main, beside)
             finally:
                 self._notifier.stopping()
                 for task in beside:
@@ -116,8 +120,10 @@ class Host:
                 "Or name another directory with --state-dir.",
             ) from None
 
-    async def _until_done(self, main: asyncio.Task[None], beside: list[asyncio.Task[None]]) -> None:
-        waiting: set[asyncio.Task[None]] = {main, *beside}
+    async def _until_done(
+        self, main: asyncio.Task[Sequence[Explanation]], beside: list[asyncio.Task[None]]
+    ) -> Sequence[Explanation]:
+        waiting: set[asyncio.Task[Any]] = {main, *beside}
         while main in waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in done - {main}:
@@ -126,7 +132,8 @@ class Host:
                     await asyncio.gather(main, return_exceptions=True)
                     raise error
         with suppress(asyncio.CancelledError):
-            await main
+            return await main
+        return ()
 
     async def _serve(self, daemon: Daemon) -> None:
         """Offer the control API, and let the observers follow."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from watcher.clock import Clock, SystemClock
 from watcher.control import Control
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.config import Config
+    from watcher.folders import Explanation
     from watcher.models import Entry, WatchFolder
     from watcher.scheduler import Account
     from watcher.timings import Timings
@@ -90,8 +91,12 @@ class Daemon:
         self._scheduler: Scheduler | None = None
         self.control: Control
 
-    async def run(self, *, once: bool = False) -> None:
-        """Work until cancelled; with `once`, until everything that is there has come to its end."""
+    async def run(self, *, once: bool = False) -> Sequence[Explanation]:
+        """Work until cancelled; with `once`, until everything that is there has come to its end.
+
+        Returns:
+            With `once`, the recordings that had to wait and folders that can't be read, each with the reason.
+        """
         async with AsyncExitStack() as stack:
             self.paths.create()
             opened = open_ledger(self.paths.ledger, backups=self.paths.backups, checkpoint=self._checkpoint)
@@ -172,8 +177,9 @@ class Daemon:
                 asyncio.create_task(keep_going("baselines", lambda: self._finish_baselines(ledger, watch, intake))),
             ]
             try:
-                await self._until_done(work, watch, intake, scheduler, once=once)
+                left = await self._until_done(work, watch, intake, scheduler, once=once)
                 await self._note_baselines(ledger, watch, intake)
+                return left
             finally:
                 await self._stop(work, scheduler)
 
@@ -202,30 +208,32 @@ class Daemon:
         scheduler: Scheduler,
         *,
         once: bool,
-    ) -> None:
-        waits: list[asyncio.Task[None]] = []
-        if once:
-            waits = [asyncio.create_task(self._quiet(watch, intake, scheduler), name="quiet")]
+    ) -> Sequence[Explanation]:
+        quiet = asyncio.create_task(self._quiet(watch, intake, scheduler), name="quiet") if once else None
         try:
             while True:
-                done, _ = await asyncio.wait([*work, *waits], return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()  # raises what stopped it
-                    if task in waits:
-                        return
-                    work.remove(task)
+                tasks: list[asyncio.Task[Any]] = [*work, quiet] if quiet else [*work]
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in work.copy():
+                    if task in done:
+                        task.result()  # raises what stopped it
+                        work.remove(task)
+                if quiet and quiet in done:
+                    return quiet.result()
         finally:
-            for task in waits:
-                task.cancel()
+            if quiet:
+                quiet.cancel()
 
-    async def _quiet(self, watch: FolderWatch, intake: Intake, scheduler: Scheduler) -> None:
+    async def _quiet(self, watch: FolderWatch, intake: Intake, scheduler: Scheduler) -> Sequence[Explanation]:
         """Wait until there is nothing to do: twice in a row, as work goes from hand to hand."""
         quiet = 0
+        left: Sequence[Explanation] = ()
         while quiet < 2:  # noqa: PLR2004 - twice
-            await watch.scan_complete()
+            left = await watch.scan_complete()
             await intake.drained()
             quiet = quiet + 1 if await scheduler.is_quiet() else 0
             await asyncio.sleep(self._timings.once_quiet)
+        return left
 
     async def _finish_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
         """Once all that was in a folder is in the ledger, what comes later is new. Folders may come later too."""

@@ -20,7 +20,10 @@ from watcher.ledger import open_readonly
 from watcher.models import EntryState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from service.cli.settings import Settings
+    from watcher.folders import Explanation
     from watcher.paths import StatePaths
 
 __all__ = ["run"]
@@ -31,7 +34,7 @@ __all__ = ["run"]
     ("dropscribe run ~/Recordings", "Watch just this folder, with the defaults; no config is needed."),
     ("dropscribe run ~/Recordings --once", "Transcribe what is there, then end; for cron and scripts."),
     exits={
-        1: "With --once: something was not transcribed, or a folder is not there.",
+        1: "With --once: something was not transcribed (see the messages), or a folder is not there.",
         78: "The config or the ledger can't be used.",
     },
     environment={"SPEECHMATICS_API_KEY": "The API key for folders that use the cloud."},
@@ -93,10 +96,10 @@ async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -
     observers = (follow,) if terminal or once else ()
     host = Host(config, config_file=file, once=once, observers=observers)
     began = time.time()
-    await host.run()
+    waiting = await host.run()
     if terminal and not once:
         say("Stopped. What is unfinished goes on with the next start.", error=True)
-    return _report(host.paths, config, began) if once else 0
+    return _report(host.paths, config, began, waiting) if once else 0
 
 
 def _greet(config: Config, *, terminal: bool) -> None:
@@ -113,8 +116,15 @@ def _greet(config: Config, *, terminal: bool) -> None:
         say("Until then Dropscribe waits." + (" Ctrl-C stops." if terminal else ""), error=True)
 
 
-def _report(paths: StatePaths, config: Config, began: float) -> int:
-    """Say what a `run --once` did since `began` (unix time); returns the exit status."""
+def _report(paths: StatePaths, config: Config, began: float, waiting: Sequence[Explanation]) -> int:
+    """Say what a `run --once` did; returns the exit status.
+
+    Args:
+        paths: of the state directory.
+        config: what it ran with.
+        began: when, unix time.
+        waiting: what could not be taken in.
+    """
     from watcher.wording import about_it  # noqa: PLC0415 - heavy, and `--help` doesn't need it
 
     left = [state for state in EntryState if state.is_active]
@@ -129,11 +139,15 @@ def _report(paths: StatePaths, config: Config, began: float) -> int:
         why = sentences(about_it(entry.reason, entry.path), entry.fix) or "It isn't finished; the next start goes on."
         say(f"{entry.state.value.lower()}: {shown(entry.path)}: {one_line(why)}", error=True)
     missing = [folder.path for folder in config.watch_folders() if not folder.path.is_dir()]
+    waiting = [each for each in waiting if each.folder not in missing]
+    for each in waiting:
+        why = one_line(sentences(about_it(each.reason, each.path), each.fix))
+        say(f"waiting: {shown(each.path)}: {why}", error=True)
     for folder in missing:
         say(
             f"not looked at: {shown(folder)} is not there. Mount it, make it, or take it out of the config.", error=True
         )
     skipped = counts[EntryState.SKIPPED]
     no_recordings = f"; {skipped} skipped: dropscribe jobs --state skipped" if skipped else ""
-    say(f"{counts[EntryState.DONE]} transcribed, {len(bad)} not{no_recordings}.", error=True)
-    return 1 if bad or missing else 0
+    say(f"{counts[EntryState.DONE]} transcribed, {len(bad) + len(waiting)} not{no_recordings}.", error=True)
+    return 1 if bad or waiting or missing else 0

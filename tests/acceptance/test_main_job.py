@@ -129,6 +129,18 @@ def test_run_once_does_what_is_there_and_says_what_it_could_not(command):
     assert f"not looked at: {missing} is not there." in again.stderr
 
 
+def test_run_once_names_the_recordings_that_wait(command):
+    (command.folder / "de").mkdir()
+    (command.folder / "de" / ".dropscribe.toml").write_text("language = 5\n")
+    shutil.copy(DATA / "leisure.flac", command.folder / "de" / "waits.flac")
+    done = command.run("run", "--once", command.folder)
+    assert done.returncode == 1
+    line = next(line for line in done.stderr.splitlines() if line.startswith("waiting: "))
+    assert str(command.folder / "de" / "waits.flac") in line
+    assert "'language': expected text, got a whole number." in line
+    assert "0 transcribed, 1 not." in done.stderr
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
 def test_files_and_folders_without_permission_are_named(command):
     hidden = command.folder / "hidden.flac"

@@ -143,13 +143,20 @@ class FolderWatch:
         Folders that aren't there are not waited for.
 
         Returns:
-            The files that are not whole and are not waited for any longer: one that a program keeps open, or
-            one whose `.dropscribe.toml` can't be used.
+            What was not taken, with the reason: files that are not waited for any longer, such as one that a program
+            keeps open or one whose `.dropscribe.toml` can't be used; and folders that can't be read.
         """
         while not self._is_done():
             await self._delivery.progress(0.5)
-        left = [path for root in self._roots.values() for path in (*root.settler.candidates, *root.blocked)]
-        return [await self.explain(path) for path in left]
+        left: list[Explanation] = []
+        for root in list(self._roots.values()):
+            if root.watching is Watching.UNAVAILABLE:
+                left.append(Explanation(root.path, Phase.UNAVAILABLE, root.why, folder=root.path, fix=root.fix))
+                continue
+            files = [await self.explain(path) for path in (*root.settler.candidates, *root.blocked)]
+            left += [file for file in files if file.phase in {Phase.SETTLING, Phase.BLOCKED}]
+            left += [Explanation(root.path, Phase.NOT_SEEN, why, folder=root.path) for why in root.scan_problems]
+        return left
 
     def baselines(self) -> set[Path]:
         """Return the folders whose first scan is over, with all settled and taken that was there before.

@@ -106,7 +106,8 @@ async def test_a_root_replaced_by_another_folder_is_watched_anew(desk, root, tmp
 async def test_a_root_that_is_not_there_yet_is_waited_for(desk, tmp_path):
     async with desk(tmp_path / "later", how=None) as d:
         await d.until(lambda: bool(d.watch.status()) and d.watch.status()[0].watching is Watching.UNAVAILABLE)
-        assert await d.watch.scan_complete() == []
+        [left] = await d.watch.scan_complete()
+        assert (left.path, left.phase) == (tmp_path / "later", Phase.UNAVAILABLE)
         (tmp_path / "later").mkdir()
         (tmp_path / "later/a.wav").write_bytes(wav())
         await d.until_settled(tmp_path / "later/a.wav")
