@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from service.cli.settings import say
+from service.cli.console import say
 from watcher.errors import DropscribeError, LedgerError, sentences
 from watcher.ledger import open_readonly
 from watcher.models import EntryState

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli.console import one_line, say, shown
 from service.cli.help import LazyGroup, manual, new_group
-from service.cli.settings import Settings, one_line, say, settings_of, shown
+from service.cli.settings import Settings, settings_of
 from watcher.errors import DropscribeError
 from watcher.paths import default_config_file, default_state_dir
 

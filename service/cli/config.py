@@ -8,8 +8,9 @@ import msgspec
 import tomli_w
 import typer
 
+from service.cli.console import print_json, say
 from service.cli.help import Command, manual, new_group
-from service.cli.settings import print_json, say, settings_of
+from service.cli.settings import settings_of
 from watcher.config import folders_dir
 from watcher.errors import UnusableError
 

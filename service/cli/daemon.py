@@ -7,7 +7,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.cli.settings import say
+from service.cli.console import say
 from watcher.attention import ATTENTION, attention, is_paused
 from watcher.errors import AlreadyRunning, DropscribeError, NoLedger
 from watcher.models import PAUSE, EntryState

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.console import print_json, say
 from service.cli.help import manual
-from service.cli.settings import print_json, say, settings_of
+from service.cli.settings import settings_of
 from watcher.config import DashboardConfig
 from watcher.errors import DropscribeError, LedgerDamaged, LedgerLost, NoLedger, sentences
 from watcher.models import Engine

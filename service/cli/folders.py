@@ -16,9 +16,10 @@ import msgspec
 import tomli_w
 import typer
 
+from service.cli.console import print_json, say, shown
 from service.cli.formats import parse_formats
 from service.cli.help import Command, manual, new_group
-from service.cli.settings import print_json, say, settings_of, shown
+from service.cli.settings import settings_of
 from watcher.config import FolderConfig, expand, folders_dir, parse_config
 from watcher.errors import UsageError
 from watcher.models import Engine, Existing

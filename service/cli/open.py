@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
+from service.cli.console import say
 from service.cli.daemon import NotRunning
 from service.cli.help import manual
-from service.cli.settings import say, settings_of
+from service.cli.settings import settings_of
 
 __all__ = ["open_page"]
 

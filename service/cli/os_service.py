@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.console import print_json, say
 from service.cli.help import Command, manual, new_group
-from service.cli.settings import print_json, say, settings_of
+from service.cli.settings import settings_of
 from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, TaskID, TextC
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
-from service.cli.settings import one_line, say
+from service.cli.console import one_line, say
 from watcher.wording import minutes
 
 if TYPE_CHECKING:

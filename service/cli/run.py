@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from service.cli.console import live_stderr, one_line, say, shown
 from service.cli.help import manual
-from service.cli.settings import live_stderr, one_line, say, settings_of, shown
+from service.cli.settings import settings_of
 from watcher.config import Config, FolderConfig, expand
 from watcher.errors import UsageError, sentences
 from watcher.ledger import open_readonly

@@ -12,8 +12,9 @@ import typer
 from service.batch_server import KEY_VARIABLE
 from service.batch_server.options import OPTIONS, Option
 from service.batch_server.options import settings as settings_from
+from service.cli.console import say
 from service.cli.help import manual
-from service.cli.settings import say, settings_of
+from service.cli.settings import settings_of
 from watcher.errors import UsageError
 
 if TYPE_CHECKING:

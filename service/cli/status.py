@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from service.cli.console import one_line, print_json, say, shown
 from service.cli.daemon import DOWN, open_source
 from service.cli.help import manual
-from service.cli.settings import one_line, print_json, say, settings_of, shown
+from service.cli.settings import settings_of
 from watcher.attention import ATTENTION
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError, sentences

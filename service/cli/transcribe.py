@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.console import live_stderr, one_line, say, shown
 from service.cli.formats import parse_formats
 from service.cli.help import manual
-from service.cli.settings import live_stderr, one_line, say, settings_of, shown
+from service.cli.settings import settings_of
 from watcher.config import expand
 from watcher.errors import DropscribeError, UsageError
 from watcher.models import Engine, OutputFormat

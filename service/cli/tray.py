@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from service.cli.console import say
 from service.cli.help import manual
-from service.cli.settings import say, settings_of
+from service.cli.settings import settings_of
 
 if TYPE_CHECKING:
     from service.cli.settings import Settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from service.cli.settings import say
+from service.cli.console import say
 from service.os_service import tail
 from service.os_service.plan import Command, ServiceError
 from watcher.errors import DropscribeError

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import main
-from service.cli.settings import live_stderr, say, shown
+from service.cli.console import live_stderr, say, shown
 from watcher.config import load_config
 
 DATA = Path(__file__).parents[2] / "data"
