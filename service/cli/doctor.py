@@ -173,10 +173,10 @@ def _daemon(settings: Settings) -> Iterator[Finding]:
 
 
 def _service(settings: Settings) -> Iterator[Finding]:
-    from service.os_service.manager import background_of_this_machine  # noqa: PLC0415 - light start
+    from service.os_service.detect import detect_manager  # noqa: PLC0415 - light start
 
     try:
-        state = background_of_this_machine(settings.paths.root).state()
+        state = detect_manager(settings.paths.root).state()
     except (DropscribeError, OSError):
         return  # no service manager here, or none that answers: nothing is installed with it
     if state.installed and state.missing:

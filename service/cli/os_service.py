@@ -16,7 +16,7 @@ from watcher.errors import DropscribeError, UsageError
 
 if TYPE_CHECKING:
     from service.cli.settings import Settings
-    from service.os_service.manager import Background, UnitState
+    from service.os_service.manager import ServiceManager, UnitState
     from service.os_service.spec import ServiceSpec
 
 # What only one of these commands needs is imported there: `--help` is for people who wait for it.
@@ -69,14 +69,14 @@ def install(
     settings = settings_of(context)
     folders = settings.config.folders  # a config that can't be used is told now, not by a service that doesn't start
     spec = spec_of(settings, tray=tray)
-    background = _background(settings)
+    manager = _manager(settings)
     _refuse_sudo()
-    steps = background.plan_install(spec, start=start)
+    steps = manager.plan_install(spec, start=start)
     if dry_run:
         say(describe(steps))
         return
     if start:
-        _refuse_second_daemon(settings, background)
+        _refuse_second_daemon(settings, manager)
     for path in apply(steps, force=force):
         say(f"Written: {path}")
     say("Dropscribe runs now, and from every login on." if start else "Dropscribe starts at login.")
@@ -109,7 +109,7 @@ def uninstall(
     from service.os_service.plan import FileChange, apply, describe  # noqa: PLC0415
 
     settings = settings_of(context)
-    steps = _background(settings).plan_uninstall()
+    steps = _manager(settings).plan_uninstall()
     if dry_run:
         say(describe(steps) or "Nothing is installed.")
         return
@@ -130,10 +130,10 @@ def start(context: typer.Context) -> None:
     from service.os_service.plan import apply  # noqa: PLC0415
 
     settings = settings_of(context)
-    background = _background(settings)
-    _require_installed(background.state())
-    _refuse_second_daemon(settings, background)
-    apply(background.plan_start())
+    manager = _manager(settings)
+    _require_installed(manager.state())
+    _refuse_second_daemon(settings, manager)
+    apply(manager.plan_start())
     say("Started.")
 
 
@@ -146,9 +146,9 @@ def stop(context: typer.Context) -> None:
     """
     from service.os_service.plan import apply  # noqa: PLC0415
 
-    background = _background(settings_of(context))
-    _require_installed(background.state())
-    apply(background.plan_stop())
+    manager = _manager(settings_of(context))
+    _require_installed(manager.state())
+    apply(manager.plan_stop())
     say("Stopped.")
 
 
@@ -167,15 +167,15 @@ def status(
     from service.control.client import ControlClient  # noqa: PLC0415
 
     settings = settings_of(context)
-    background = _background(settings)
-    state = background.state()
+    manager = _manager(settings)
+    state = manager.state()
     daemon = ControlClient.from_state(settings.paths)
     if as_json:
         facts = {name: getattr(state, name) for name in ("installed", "running", "at_login", "pid", "detail")}
         missing = str(state.missing) if state.missing else None
-        print_json({"manager": background.name, **facts, "missing": missing, "url": daemon and daemon.url})
+        print_json({"manager": manager.name, **facts, "missing": missing, "url": daemon and daemon.url})
     else:
-        say(_status_words(background.name, state, daemon.url if daemon else None))
+        say(_status_words(manager.name, state, daemon.url if daemon else None))
     if not state.running:
         raise typer.Exit(1)
 
@@ -194,9 +194,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are added.")] = False,
 ) -> None:
     """Show the daemon's log."""
-    from service.os_service.showlog import show_log  # noqa: PLC0415
+    from service.cli.service_log import show_log  # noqa: PLC0415
 
-    show_log(_background(settings_of(context)), lines, follow=follow)
+    show_log(_manager(settings_of(context)), lines, follow=follow)
 
 
 def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
@@ -216,10 +216,10 @@ def spec_of(settings: Settings, *, tray: bool) -> ServiceSpec:
     )
 
 
-def _background(settings: Settings) -> Background:
-    from service.os_service.manager import background_of_this_machine  # noqa: PLC0415
+def _manager(settings: Settings) -> ServiceManager:
+    from service.os_service.detect import detect_manager  # noqa: PLC0415
 
-    return background_of_this_machine(settings.paths.root)
+    return detect_manager(settings.paths.root)
 
 
 def _refuse_sudo() -> None:
@@ -235,14 +235,14 @@ def _require_installed(state: UnitState) -> None:
         raise DropscribeError("The service isn't installed.", fix="`dropscribe service install` installs it.")
 
 
-def _refuse_second_daemon(settings: Settings, background: Background) -> None:
+def _refuse_second_daemon(settings: Settings, manager: ServiceManager) -> None:
     """A daemon that somebody started by hand holds the ledger; the service would end with status 78."""
     from service.control.client import ControlClient  # noqa: PLC0415
 
     daemon = ControlClient.from_state(settings.paths)
     if daemon is None:
         return
-    state = background.state()
+    state = manager.state()
     if not state.running:
         raise DropscribeError(
             f"A daemon that was started by hand is running (process {daemon.pid}).",

@@ -12,7 +12,7 @@ from service.cli.settings import settings_of
 
 if TYPE_CHECKING:
     from service.cli.settings import Settings
-    from service.os_service.manager import Background
+    from service.os_service.manager import ServiceManager
     from service.os_service.spec import ServiceSpec
 
 __all__ = ["tray"]
@@ -41,19 +41,19 @@ def tray(
 
     settings = settings_of(context)
     logs.configure(verbose=settings.verbose)
-    background, spec = _service(settings)
-    app = TrayApp(settings.paths, background=background, spec=spec, complain=_complain)
+    manager, spec = _service(settings)
+    app = TrayApp(settings.paths, manager=manager, spec=spec, complain=_complain)
     app.run(patience=wait)
 
 
-def _service(settings: Settings) -> tuple[Background | None, ServiceSpec | None]:
+def _service(settings: Settings) -> tuple[ServiceManager | None, ServiceSpec | None]:
     """Find what `Start at login` needs; without it the menu goes without that line."""
     from service.cli.os_service import spec_of  # noqa: PLC0415
-    from service.os_service.manager import background_of_this_machine  # noqa: PLC0415
+    from service.os_service.detect import detect_manager  # noqa: PLC0415
     from watcher.errors import DropscribeError  # noqa: PLC0415
 
     try:
-        return background_of_this_machine(settings.paths.root), spec_of(settings, tray=True)
+        return detect_manager(settings.paths.root), spec_of(settings, tray=True)
     except DropscribeError:
         return None, None
 

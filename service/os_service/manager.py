@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-
-from service.os_service.plan import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +12,7 @@ if TYPE_CHECKING:
     from service.os_service.plan import Command, Step
     from service.os_service.spec import ServiceSpec
 
-__all__ = ["Background", "UnitState", "background_of_this_machine", "config_home", "missing_program"]
+__all__ = ["ServiceManager", "UnitState", "missing_program"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +47,7 @@ class UnitState:
         )
 
 
-class Background(Protocol):
+class ServiceManager(Protocol):
     """One platform's service manager. The `plan_*` methods only read; `steps.apply` does what they return."""
 
     name: str
@@ -80,47 +76,6 @@ class Background(Protocol):
 
     def logs(self, *, lines: int, follow: bool) -> Command | Path:
         """Return the command that shows the daemon's log, or else the file that holds it."""
-
-
-def config_home() -> Path:
-    """The folder for the user's settings by the XDG base directory specification."""
-    named = os.environ.get("XDG_CONFIG_HOME", "")
-    return Path(named) if named.startswith("/") else Path.home() / ".config"
-
-
-def background_of_this_machine(state_dir: Path) -> Background:
-    """Choose the manager of this platform.
-
-    Args:
-        state_dir: where a platform without a log of its own has the daemon's log.
-
-    Raises:
-        ServiceError: this platform has none that Dropscribe knows.
-    """
-    found = _known(state_dir / "dropscribe.log", state_dir)
-    if found is None:
-        raise ServiceError(
-            f"Dropscribe doesn't know how background services work on {sys.platform}.",
-            fix="Let your system start `dropscribe run`.",
-        )
-    return found
-
-
-def _known(log: Path, scratch: Path) -> Background | None:
-    found: Background | None = None
-    if sys.platform == "win32":
-        from service.os_service.task_scheduler import WindowsTasks, this_user  # noqa: PLC0415 - only on its platform
-
-        found = WindowsTasks(user=this_user(), scratch=scratch, log=log)
-    elif sys.platform == "darwin":
-        from service.os_service.launchd import Launchd  # noqa: PLC0415 - only on its platform
-
-        found = Launchd(agents=Path.home() / "Library" / "LaunchAgents", uid=os.getuid(), log=log)
-    elif sys.platform == "linux":
-        from service.os_service.systemd import Systemd  # noqa: PLC0415 - only on its platform
-
-        found = Systemd(config_home=config_home())
-    return found
 
 
 def missing_program(argv: Sequence[str]) -> Path | None:

@@ -6,6 +6,7 @@ Specification 1.5, "The Exec key".
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from service.os_service.plan import Ran, Step
     from service.os_service.spec import ServiceSpec
 
-__all__ = ["UNIT", "Systemd", "desktop_exec", "quote", "render_autostart", "render_unit"]
+__all__ = ["UNIT", "Systemd", "config_home", "desktop_exec", "quote", "render_autostart", "render_unit"]
 
 UNIT = "dropscribe.service"
 _PLAIN_WORD = re.compile(r"[\w@+,./:=-]+", re.ASCII)
@@ -120,6 +121,12 @@ class Systemd:
         return Command(
             ("journalctl", "--user", f"--user-unit={UNIT}", "--quiet", "--output=cat", f"--lines={lines}", *more)
         )
+
+
+def config_home() -> Path:
+    """The folder for the user's settings by the XDG base directory specification."""
+    named = os.environ.get("XDG_CONFIG_HOME", "")
+    return Path(named) if named.startswith("/") else Path.home() / ".config"
 
 
 def render_unit(spec: ServiceSpec) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from service.os_service.manager import Background, UnitState
+    from service.os_service.manager import ServiceManager, UnitState
     from service.os_service.spec import ServiceSpec
     from service.tray.model import Snapshot
     from watcher.paths import StatePaths
@@ -43,7 +43,7 @@ class TrayApp:
 
     Args:
         paths: the state directory of the daemon that is shown.
-        background: the platform's service manager; None where there is none.
+        manager: the platform's service manager; None where there is none.
         spec: what `Start at login` would install.
         complain: tells the person, on the desktop, what didn't work.
     """
@@ -52,12 +52,12 @@ class TrayApp:
         self,
         paths: StatePaths,
         *,
-        background: Background | None,
+        manager: ServiceManager | None,
         spec: ServiceSpec | None,
         complain: Callable[[str], None],
     ) -> None:
         self._paths = paths
-        self._background = background
+        self._manager = manager
         self._spec = spec
         self._complain = complain
         self._icon: TrayIcon | None = None
@@ -144,8 +144,8 @@ class TrayApp:
             case Verb.DISMISS:
                 self._link.client().dismiss_all()
             case Verb.START:
-                if self._background is not None:
-                    apply(self._background.plan_start())
+                if self._manager is not None:
+                    apply(self._manager.plan_start())
             case Verb.AT_LOGIN:
                 self._set_at_login(on=action.argument == "on")
             case Verb.QUIT:
@@ -153,19 +153,19 @@ class TrayApp:
 
     def _set_at_login(self, *, on: bool) -> None:
         """Install what starts at login, or keep it from starting; the daemon that runs now stays as it is."""
-        if self._background is None or self._spec is None:
+        if self._manager is None or self._spec is None:
             return
         if on:
-            apply(self._background.plan_install(self._spec, start=False))
-        apply(self._background.plan_at_login(on=on))
+            apply(self._manager.plan_install(self._spec, start=False))
+        apply(self._manager.plan_at_login(on=on))
         self._look_at_unit()
 
     def _look_at_unit(self) -> None:
         """Learn whether the service is installed; without a manager the menu goes without those lines."""
-        if self._background is None:
+        if self._manager is None:
             return
         try:
-            self._unit = self._background.state()
+            self._unit = self._manager.state()
         except DropscribeError as error:
             log.debug("no_service_manager", why=str(error))
             return

@@ -173,7 +173,7 @@ def test_a_journal_that_has_nothing_is_explained(person, state, says):
     (person.bin / "journalctl").chmod(0o755)
     done = person.call("service", "logs")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "The journal has nothing of Dropscribe's service." in done.stderr
+    assert "The journal has no entries from Dropscribe's service." in done.stderr
     assert says in done.stderr
 
 

@@ -1,4 +1,4 @@
-"""`dropscribe service logs`: the service's log, or where it is."""
+"""Shows the service's log for `dropscribe service logs`."""
 
 from __future__ import annotations
 
@@ -15,36 +15,38 @@ from watcher.errors import DropscribeError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from service.os_service.manager import Background
+    from service.os_service.manager import ServiceManager
 
 __all__ = ["show_log"]
 
 
-def show_log(background: Background, lines: int, *, follow: bool) -> None:
+def show_log(manager: ServiceManager, lines: int, *, follow: bool) -> None:
     """Print the last lines of the service's log.
 
     Args:
-        background: the platform's service manager.
+        manager: the platform's service manager.
         lines: how many.
-        follow: whether to go on as lines are added, until Ctrl-C.
+        follow: whether to keep printing as lines are added, until Ctrl-C.
 
     Raises:
-        DropscribeError: there is no log; says where else to look.
+        DropscribeError: there is no log; the fix names where else to look.
     """
-    source = background.logs(lines=lines, follow=follow)
+    source = manager.logs(lines=lines, follow=follow)
     if isinstance(source, Command):
-        _show_journal(background, source.argv, lines, follow=follow)
+        _show_journal(manager, source.argv, lines, follow=follow)
     else:
         _show_file(source, lines, follow=follow)
 
 
-def _show_journal(background: Background, argv: tuple[str, ...], lines: int, *, follow: bool) -> None:
-    """Show what the journal has; a journal that has nothing says so itself only in some versions."""
+def _show_journal(manager: ServiceManager, argv: tuple[str, ...], lines: int, *, follow: bool) -> None:
+    """Show the journal's lines. Only some versions of journalctl say so when there are none; this always does."""
     try:
-        first = background.logs(lines=lines or 1, follow=False)
+        first = manager.logs(lines=lines or 1, follow=False)
         had = isinstance(first, Command) and subprocess.run(first.argv, check=False, stdout=subprocess.PIPE).stdout  # noqa: S603 - journalctl, no shell
         if not had:
-            raise DropscribeError("The journal has nothing of Dropscribe's service.", fix=_where_the_log_is(background))
+            raise DropscribeError(
+                "The journal has no entries from Dropscribe's service.", fix=_where_the_log_is(manager)
+            )
         if follow:
             status = subprocess.run(argv, check=False).returncode  # noqa: S603 - same
             raise typer.Exit(1 if status else 0)
@@ -58,19 +60,19 @@ def _show_journal(background: Background, argv: tuple[str, ...], lines: int, *, 
         return
 
 
-def _where_the_log_is(background: Background) -> str:
-    by_hand = "A daemon that was started with `dropscribe run` logs to its own terminal."
+def _where_the_log_is(manager: ServiceManager) -> str:
+    by_hand = "A daemon started with `dropscribe run` logs to its own terminal."
     try:
-        state = background.state()
+        state = manager.state()
     except ServiceError:
-        return f"systemd's user manager isn't running here, and so isn't the service. {by_hand}"
+        return f"systemd's user manager isn't running, so the service isn't either. {by_hand}"
     if not state.installed:
-        return f"It isn't installed (`dropscribe service install`). {by_hand}"
+        return f"The service isn't installed (to install it: dropscribe service install). {by_hand}"
     if not state.running:
-        return "It has not logged anything yet: `dropscribe service start` starts it."
+        return "The service isn't running and hasn't logged anything yet. Start it: dropscribe service start."
     return (
-        "It runs, so the journal isn't kept, or not for you to read. "
-        "As administrator: sudo journalctl _UID=$(id -u) _SYSTEMD_USER_UNIT=dropscribe.service"
+        "The service is running, so either the journal isn't kept or you may not read it. "
+        "As an administrator: sudo journalctl _UID=$(id -u) _SYSTEMD_USER_UNIT=dropscribe.service"
     )
 
 
