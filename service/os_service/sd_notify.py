@@ -1,10 +1,11 @@
-"""Tells systemd how the daemon is doing, in the protocol of sd_notify(3): datagrams to a local socket.
+"""Reports the daemon's state to systemd by the protocol of sd_notify(3): datagrams to a local socket.
 
-Where nobody listens (no systemd, another platform) every call does nothing.
+Without systemd every call does nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Notifier", "status_line"]
+    from watcher.control import Control
+
+__all__ = ["Notifier", "report_status", "status_line"]
 
 
 class Notifier:
@@ -22,8 +25,8 @@ class Notifier:
     Sending never raises and never blocks: a service manager that doesn't listen must not hurt the daemon.
 
     Attributes:
-        watchdog_interval: seconds within which systemd wants to hear `watchdog()`; None when it doesn't
-            ask. Call it at half of this, as sd_watchdog_enabled(3) advises.
+        watchdog_interval: seconds within which systemd expects a call of `watchdog`; None if it expects none.
+            Call it at half of this, as sd_watchdog_enabled(3) advises.
     """
 
     def __init__(self, address: str | None, *, watchdog_interval: float | None = None) -> None:
@@ -36,7 +39,7 @@ class Notifier:
 
         Args:
             environment: instead of the process's own.
-            pid: instead of the process's own; a watchdog meant for another process is not ours to feed.
+            pid: instead of the process's own; a watchdog for another process is ignored.
         """
         env = os.environ if environment is None else environment
         address = env.get("NOTIFY_SOCKET") or None
@@ -48,20 +51,28 @@ class Notifier:
 
     @property
     def is_listening(self) -> bool:
-        """Whether a service manager asked to be told."""
+        """Whether a service manager wants reports."""
         return self._address is not None
 
     def ready(self, status: str = "") -> bool:
-        """Say that the daemon has started: `systemctl start` returns now."""
+        """Report that the daemon has started; `systemctl start` returns now."""
         return self._send("READY=1", *_status(status))
 
     def stopping(self, status: str = "") -> bool:
-        """Say that the daemon is on its way out."""
+        """Report that the daemon is stopping."""
         return self._send("STOPPING=1", *_status(status))
 
     def watchdog(self) -> bool:
-        """Say that the daemon is alive."""
+        """Report that the daemon is alive."""
         return self._send("WATCHDOG=1")
+
+    async def feed_watchdog(self) -> None:
+        """Call `watchdog` as often as the manager asks, while the event loop runs; return if it doesn't ask."""
+        if self.watchdog_interval is None:
+            return
+        while True:
+            self.watchdog()
+            await asyncio.sleep(self.watchdog_interval / 2)
 
     def status(self, text: str) -> bool:
         """Set the line that `systemctl status` shows."""
@@ -90,8 +101,31 @@ class Notifier:
         return sent
 
 
+async def report_status(notifier: Notifier, control: Control, *, pause: float) -> None:
+    """Keep the service manager's status line up to date.
+
+    Args:
+        notifier: see there.
+        control: of the daemon.
+        pause: seconds between two updates at least.
+    """
+    if not notifier.is_listening:
+        return
+    ended = False
+    while not ended:
+        # A new subscription each time: events during the pause are covered by the next snapshot.
+        with control.bus.subscribe() as events:
+            notifier.status(status_line(await control.snapshot()))
+            ended = True
+            async for event in events:
+                if event.kind != "progress":
+                    ended = False
+                    break
+        await asyncio.sleep(pause)
+
+
 def status_line(snapshot: dict[str, Any]) -> str:
-    """Put the daemon's state into the line that `systemctl status` shows.
+    """Format the daemon's state for the line that `systemctl status` shows.
 
     Args:
         snapshot: from `watcher.control.Control.snapshot`.
@@ -100,7 +134,7 @@ def status_line(snapshot: dict[str, Any]) -> str:
     under_way = sum(counts[state] for state in ("SUBMITTING", "SUBMITTED", "TRANSCRIBED"))
     folders = len(snapshot["folders"])
     parts = [f"Watching {folders} folder{'' if folders == 1 else 's'}" if folders else "No folder to watch yet"]
-    figures = {"on their way": under_way, "waiting": counts["WAITING"], "done": counts["DONE"]}
+    figures = {"in progress": under_way, "waiting": counts["WAITING"], "done": counts["DONE"]}
     parts += [f"{number} {what}" for what, number in figures.items() if number]
     parts += ["paused"] if snapshot["paused"] else []
     parts += [f"needs you: {item['reason'].rstrip('.')}" for item in snapshot["attention"]]
@@ -108,5 +142,5 @@ def status_line(snapshot: dict[str, Any]) -> str:
 
 
 def _status(text: str) -> tuple[str, ...]:
-    line = " ".join(text.split())  # a line break would begin another assignment
+    line = " ".join(text.split())  # a line break would start another assignment
     return (f"STATUS={line}",) if line else ()

@@ -84,7 +84,7 @@ def test_the_watchdog_is_only_ours_if_it_names_us(environment, seconds):
         (snapshot(folders=[]), "No folder to watch yet"),
         (
             snapshot("working", counts={"WAITING": 12, "SUBMITTING": 1, "SUBMITTED": 3, "DONE": 40, "FAILED": 1}),
-            "Watching 1 folder; 4 on their way; 12 waiting; 40 done; needs you: 1 recording failed",
+            "Watching 1 folder; 4 in progress; 12 waiting; 40 done; needs you: 1 recording failed",
         ),
         (
             snapshot("paused", holds=[{"name": "pause", "reason": "You paused it.", "fix": ""}]),
