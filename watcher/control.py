@@ -162,18 +162,18 @@ class Control:
         """Stop submission, until a unix time or until `resume`."""
         reason = "You paused it."
         fix = "dropscribe resume"
-        await self._ledger(Ledger.hold, PAUSE, now=self._clock.now(), reason=reason, fix=fix, until=until)
+        await self._ledger(Ledger.put_hold, PAUSE, now=self._clock.now(), reason=reason, fix=fix, until=until)
         await self._holds_changed()
 
     async def resume(self) -> None:
         """Let submission go on."""
-        await self._ledger(Ledger.unhold, PAUSE)
-        await self._holds_changed(by_person=True)
+        await self._ledger(Ledger.lift_hold, PAUSE)
+        await self._holds_changed(user_request=True)
 
     async def lift(self, name: str) -> bool:
         """Lift a hold by its name; returns whether it was there."""
-        lifted = await self._ledger(Ledger.unhold, name)
-        await self._holds_changed(by_person=True)
+        lifted = await self._ledger(Ledger.lift_hold, name)
+        await self._holds_changed(user_request=True)
         return lifted
 
     async def retry(self, uid: str) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Control:
             raise UsageError(f"{display_name(entry.path)} is {entry.state} already.")
         now = self._clock.now()
         ended = await self._ledger(
-            Ledger.end, entry, EntryState.CANCELLED, now=now, reason="You cancelled it.", by_person=True
+            Ledger.end, entry, EntryState.CANCELLED, now=now, reason="You cancelled it.", user_request=True
         )
         self._scheduler.wake()
         return await self._tell(ended)
@@ -342,8 +342,8 @@ class Control:
     async def _describe_recent(self, entry: Entry) -> dict[str, Any]:
         return describe_done(entry, await self._ledger(Ledger.outputs, entry.id))
 
-    async def _holds_changed(self, *, by_person: bool = False) -> None:
-        if by_person:
+    async def _holds_changed(self, *, user_request: bool = False) -> None:
+        if user_request:
             for account in self._accounts:
                 account.ask_again()
             self._scheduler.holds.ask_now()

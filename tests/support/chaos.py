@@ -37,7 +37,18 @@ FAULTS = (
 MOST_DOUBLINGS = 7.3
 """A daemon that is killed at a step is so before its 2 ** 7.3th: early ones are likelier."""
 LONGEST_LIFE = 0.9
-COMMITS = ("add", "claim", "arm", "accept", "give back", "annotate", "transcribed", "done", "cleaned", "clean later")
+COMMITS = (
+    "add",
+    "claim",
+    "arm",
+    "accept",
+    "requeue",
+    "annotate",
+    "transcribed",
+    "done",
+    "finish cleanup",
+    "reschedule",
+)
 STEPS = (*(f"commit: {name}" for name in COMMITS), *FILE_STEPS)
 MOST_KILLS = 12
 MOST_FINISHES = 40  # a fifth of all deletions fail, and this must not be luck

@@ -207,7 +207,7 @@ class Plant:
 
     async def holds(self, name: str, reason: str, fix: str = "", until: float | None = None) -> None:
         """Submission was stopped."""
-        await self.ledger(Ledger.hold, name, now=self.clock.now(), reason=reason, fix=fix, until=until)
+        await self.ledger(Ledger.put_hold, name, now=self.clock.now(), reason=reason, fix=fix, until=until)
         self.bus.publish(Event("hold", self.clock.now()))
 
     def announce(self, entry: Entry) -> None:

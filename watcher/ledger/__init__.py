@@ -5,12 +5,12 @@ from watcher.ledger.ledger import Ledger, open_ledger, open_readonly
 from watcher.ledger.migrate import VERSION, back_up
 from watcher.ledger.reader import LedgerReader
 from watcher.ledger.rows import Change, Cleanup, Hold, NewEntry, config_key, display_name
-from watcher.ledger.transitions import AUTOMATIC, BY_A_PERSON, IllegalMove, check_move
+from watcher.ledger.transitions import AUTOMATIC, USER_REQUESTS, IllegalMove, check_move
 from watcher.ledger.worker import LedgerWorker
 
 __all__ = [
     "AUTOMATIC",
-    "BY_A_PERSON",
+    "USER_REQUESTS",
     "VERSION",
     "Change",
     "Cleanup",

@@ -21,14 +21,14 @@ class Housekeeping(LedgerWriter):
 
     # Holds
 
-    def hold(self, name: str, *, now: float, reason: str, fix: str = "", until: float | None = None) -> None:
-        """Stop submission, or say anew why it is stopped."""
-        with self._transaction("hold"):
+    def put_hold(self, name: str, *, now: float, reason: str, fix: str = "", until: float | None = None) -> None:
+        """Stop submission, or change the reason and end of a hold that is in force."""
+        with self._transaction("put hold"):
             self._execute("put_hold", name=name, now=now, until=until, reason=reason, fix=fix)
 
-    def unhold(self, name: str) -> bool:
-        """Let submission go on; returns whether that hold was there."""
-        with self._transaction("unhold"):
+    def lift_hold(self, name: str) -> bool:
+        """Lift a hold; returns whether it was in force."""
+        with self._transaction("lift hold"):
             return self._execute("drop_hold", name=name) > 0
 
     # Watch folders
@@ -47,29 +47,23 @@ class Housekeeping(LedgerWriter):
 
     # Cleanups
 
-    def cleaned(self, cleanup: Cleanup, *, now: float, said: str) -> None:
-        """A cleanup was carried out, or given up: its entry's history says so.
-
-        Args:
-            cleanup: the one.
-            now: unix time.
-            said: what was done, or why not, in words for a person; empty says nothing.
-        """
-        with self._transaction("cleaned"):
+    def finish_cleanup(self, cleanup: Cleanup, *, now: float, outcome: str) -> None:
+        """Remove a cleanup that was carried out or given up; a non-empty `outcome` goes into the entry's history."""
+        with self._transaction("finish cleanup"):
             self._execute("drop_cleanup", entry_id=cleanup.entry_id, kind=cleanup.kind, what=cleanup.what)
             if cleanup.kind == "job":
                 self._execute("forget_job", id=cleanup.entry_id, job_id=cleanup.what)
-            if said:
-                self._note(self.entry(cleanup.entry_id), now, said)
+            if outcome:
+                self._note(self.entry(cleanup.entry_id), now, outcome)
 
-    def clean_later(self, cleanup: Cleanup, *, now: float, due_at: float, reason: str) -> None:
-        """A cleanup can't be carried out now; the history says why, once for each reason."""
-        with self._transaction("clean later"):
+    def reschedule(self, cleanup: Cleanup, *, now: float, due_at: float, reason: str) -> None:
+        """Postpone a cleanup that failed; a reason other than the last one goes into the entry's history."""
+        with self._transaction("reschedule"):
             values = {"entry_id": cleanup.entry_id, "kind": cleanup.kind, "what": cleanup.what}
             if self._execute("delay_cleanup", **values, due_at=due_at, reason=reason) and reason != cleanup.reason:
                 self._note(self.entry(cleanup.entry_id), now, reason)
 
-    def _put_away_later(self, entry: Entry, after: str, now: float) -> None:
+    def _dispose_later(self, entry: Entry, after: str, now: float) -> None:
         self._execute("drop_cleanup", entry_id=entry.id, kind="source", what=None)
         values = {"path": os.fsencode(entry.path), "account": None, "key_digest": None, "config_key": None}
         self._execute("put_cleanup", entry_id=entry.id, kind="source", what=after, now=now, **values)

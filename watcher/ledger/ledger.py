@@ -161,7 +161,7 @@ class Ledger(Submitting):
         reason: str,
         fix: str = "",
         ended: AttemptState | None = None,
-        by_person: bool = False,
+        user_request: bool = False,
         gone: bool = False,
         job_over: bool = False,
         next_attempt_at: float = 0.0,
@@ -175,7 +175,7 @@ class Ledger(Submitting):
             reason: why.
             fix: what the person can do.
             ended: what became of its open attempt, if it has one; an ARMED one stays so unless it is said.
-            by_person: whether a person asked for it.
+            user_request: whether a person asked for it.
             gone: whether the recording is not at its path any more: whatever comes there next is new.
             job_over: whether its job will give no transcript any more, so that a retry submits it anew.
             next_attempt_at: unix time at which what is HELD is tried again by itself; 0 leaves it to a person.
@@ -186,10 +186,12 @@ class Ledger(Submitting):
             attempt = self.latest_attempt(entry.id)
             if ended and attempt:
                 self._end_attempt(attempt, ended, now)
-            self._move(entry, target, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at, by_person=by_person)
+            self._move(
+                entry, target, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at, user_request=user_request
+            )
             if gone:
                 self._execute("supersede", id=entry.id, now=now)
-            if by_person and target is _S.CANCELLED:
+            if user_request and target is _S.CANCELLED:
                 self._abandon_job(entry, now, is_wanted=not job_over)
             if job_over:
                 self._execute("forget_job", id=entry.id, job_id=None)
@@ -253,13 +255,13 @@ class Ledger(Submitting):
         with self._transaction("done"):
             self._put_outputs(entry.id, outputs)
             if after != "keep":
-                self._put_away_later(entry, after, now)
+                self._dispose_later(entry, after, now)
             self._move(entry, _S.DONE, now, reason=entry.reason if entry.copy_of else "")
             return self.entry(entry.id)
 
-    def moved_outputs(self, entry_id: int, outputs: Sequence[Output]) -> None:
+    def record_outputs(self, entry_id: int, outputs: Sequence[Output]) -> None:
         """Outputs followed their recording: remember where they are now."""
-        with self._transaction("moved outputs"):
+        with self._transaction("record outputs"):
             self._put_outputs(entry_id, outputs)
 
     def _put_outputs(self, entry_id: int, outputs: Sequence[Output]) -> None:
@@ -296,13 +298,13 @@ class Ledger(Submitting):
                 raise IllegalMove(f"{entry.path} is not what it was: what is there now has an entry of its own.")
             if attempt and target is _S.WAITING:
                 self._end_attempt(attempt, AttemptState.DROPPED, now)
-            self._move(entry, target, now, reason=reason, by_person=True)
+            self._move(entry, target, now, reason=reason, user_request=True)
             if target is _S.WAITING:
                 self._abandon_job(entry, now, is_wanted=entry.state is not _S.HELD)
             if again and target is _S.WAITING:
                 self._reconfigure(entry, again)
-            self._execute("forgive", id=entry.id)
-            self._execute("forgive_unclear", sha256=entry.fingerprint.sha256)
+            self._execute("reset_attempts", id=entry.id)
+            self._execute("reset_unclear", sha256=entry.fingerprint.sha256)
             return self.entry(entry.id)
 
     def dismiss(self, entry: Entry | None = None, *, now: float) -> list[Entry]:
@@ -355,7 +357,7 @@ class Ledger(Submitting):
                 self._execute("change_engine", id=row["id"], engine=engine.value, config_key=key)
             return len(rows)
 
-    def drop_unwatched(self, roots: Collection[Path], *, now: float, limit: int = 500) -> int:
+    def cancel_unwatched(self, roots: Collection[Path], *, now: float, limit: int = 500) -> int:
         """Cancel waiting entries of folders that are not watched any more; returns how many (at most `limit`).
 
         Should such a folder be watched again, what is in it is found anew.
@@ -364,7 +366,7 @@ class Ledger(Submitting):
         found = [to_entry(row) for row in self._rows("waiting_elsewhere", roots=hexed, limit=limit)]
         if not found:
             return 0
-        with self._transaction("drop unwatched"):
+        with self._transaction("cancel unwatched"):
             for entry in found:
                 self._move(entry, _S.CANCELLED, now, reason="Its folder is not watched any more.")
                 self._execute("supersede", id=entry.id, now=now)

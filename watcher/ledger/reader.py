@@ -158,9 +158,9 @@ class LedgerReader:
         """Return entries in one state whose job may still give a transcript, oldest first."""
         return [to_entry(row) for row in self._rows("with_job", state=state.value)]
 
-    def away(self) -> dict[str, int]:
+    def jobs_by_account(self) -> dict[str, int]:
         """How many entries have a job, or may have one, by account."""
-        return {row["account"]: int(row["number"]) for row in self._rows("away")}
+        return {row["account"]: int(row["number"]) for row in self._rows("jobs_by_account")}
 
     def submitted_to(self, account: str) -> list[Entry]:
         """Return the entries whose jobs run at this account, oldest first."""
@@ -263,10 +263,10 @@ class LedgerReader:
         """Return what is left to do for an entry."""
         return [to_cleanup(row) for row in self._rows("cleanups", entry_id=entry_id)]
 
-    def abandoned_jobs(self, entry: Entry, account: str) -> list[Cleanup]:
+    def orphaned_jobs(self, entry: Entry, account: str) -> list[Cleanup]:
         """Return the jobs at this account that nobody waits for and that would do for `entry`, oldest first."""
         values = {"sha256": entry.fingerprint.sha256, "config_key": entry.config_key, "account": account}
-        return [to_cleanup(row) for row in self._rows("abandoned_jobs", **values)]
+        return [to_cleanup(row) for row in self._rows("orphaned_jobs", **values)]
 
     def next_cleanup_at(self, now: float) -> float | None:
         """Return when a cleanup that failed is tried again, if later than `now`."""

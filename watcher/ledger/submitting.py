@@ -167,7 +167,7 @@ class Submitting(Housekeeping):
             self._execute("note_job", id=entry.id, **values, now=now)
             return self.entry(entry.id)
 
-    def give_back(
+    def requeue(
         self,
         attempt: Attempt,
         ended: AttemptState,
@@ -191,7 +191,7 @@ class Submitting(Housekeeping):
             fix: what the person can do, if anything.
             counts: False where it was no fault of the recording's, such as being offline.
         """
-        with self._transaction("give back"):
+        with self._transaction("requeue"):
             entry = self.entry(attempt.entry_id)
             was_open = self._end_attempt(attempt, ended, now)
             if not was_open or entry.state not in _OPEN:
@@ -204,7 +204,7 @@ class Submitting(Housekeeping):
                 self._execute("uncount", id=entry.id)
             return self.entry(entry.id)
 
-    def take_up(self, attempt: Attempt, left: Cleanup, *, now: float) -> Entry:
+    def adopt(self, attempt: Attempt, left: Cleanup, *, now: float) -> Entry:
         """Wait for a job that nobody waited for, instead of making another: SUBMITTING → SUBMITTED.
 
         Args:
@@ -215,7 +215,7 @@ class Submitting(Housekeeping):
         Returns:
             The entry; as it was, if a person cancelled it meanwhile.
         """
-        with self._transaction("take up"):
+        with self._transaction("adopt"):
             entry = self.entry(attempt.entry_id)
             was_open = self._end_attempt(attempt, AttemptState.DROPPED, now)
             if not was_open or entry.state is not _S.SUBMITTING:

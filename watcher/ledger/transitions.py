@@ -12,7 +12,7 @@ from __future__ import annotations
 from watcher.errors import DropscribeError
 from watcher.models import EntryState
 
-__all__ = ["AUTOMATIC", "BY_A_PERSON", "IllegalMove", "check_move"]
+__all__ = ["AUTOMATIC", "USER_REQUESTS", "IllegalMove", "check_move"]
 
 _S = EntryState
 
@@ -33,7 +33,7 @@ AUTOMATIC: dict[EntryState, frozenset[EntryState]] = {
     _S.HELD: frozenset({_S.SUBMITTED, _S.WAITING, _S.CANCELLED}),
 }
 
-BY_A_PERSON: dict[EntryState, frozenset[EntryState]] = {
+USER_REQUESTS: dict[EntryState, frozenset[EntryState]] = {
     _S.WAITING: frozenset({_S.CANCELLED, _S.WAITING}),
     _S.SUBMITTING: frozenset({_S.CANCELLED}),
     _S.SUBMITTED: frozenset({_S.CANCELLED}),
@@ -52,11 +52,11 @@ class IllegalMove(DropscribeError):
     """An entry can't go from the state it is in to the one that was asked for."""
 
 
-def check_move(origin: EntryState, target: EntryState, *, by_person: bool = False) -> None:
+def check_move(origin: EntryState, target: EntryState, *, user_request: bool = False) -> None:
     """Raise IllegalMove unless an entry may go from `origin` to `target`.
 
     A person may not do all that Dropscribe does by itself: what is being submitted waits again only if no job exists.
     """
-    if target in (BY_A_PERSON if by_person else AUTOMATIC)[origin]:
+    if target in (USER_REQUESTS if user_request else AUTOMATIC)[origin]:
         return
     raise IllegalMove(f"An entry that is {origin} can't become {target}.")

@@ -68,14 +68,14 @@ class LedgerWriter(LedgerReader):
         reason: str = "",
         fix: str = "",
         next_attempt_at: float = 0.0,
-        by_person: bool = False,
+        user_request: bool = False,
     ) -> None:
         """Move an entry that still is what it was when it was read: in that state, with that attempt and that job.
 
         Raises:
             IllegalMove: it is not; or this move is none that there is.
         """
-        check_move(entry.state, target, by_person=by_person)
+        check_move(entry.state, target, user_request=user_request)
         read = {"id": entry.id, "from_state": entry.state.value, "reference": entry.reference, "job_id": entry.job_id}
         values = {"to_state": target.value, "now": now, "reason": reason, "fix": fix}
         if not self._execute("move", **read, **values, next_attempt_at=next_attempt_at):

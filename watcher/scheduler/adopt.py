@@ -49,14 +49,14 @@ class FormerJobs:
             SpeechmaticsError, EngineUnavailable: the service can't be asked now.
             NotShownYet: the service may yet show a job that it doesn't show now.
         """
-        if not await self._ledger(Ledger.abandoned_jobs, entry, account.name):
+        if not await self._ledger(Ledger.orphaned_jobs, entry, account.name):
             return None
         async with self.lock:
-            for left in await self._ledger(Ledger.abandoned_jobs, entry, account.name):
+            for left in await self._ledger(Ledger.orphaned_jobs, entry, account.name):
                 if await self._may_answer(account, left):
-                    return await self._ledger(Ledger.take_up, attempt, left, now=self._clock.now())
+                    return await self._ledger(Ledger.adopt, attempt, left, now=self._clock.now())
                 said = "Its former job is not at the service any more."
-                await self._ledger(Ledger.cleaned, left, now=self._clock.now(), said=said)
+                await self._ledger(Ledger.finish_cleanup, left, now=self._clock.now(), outcome=said)
         return None
 
     async def _may_answer(self, account: Account, left: Cleanup) -> bool:

@@ -110,10 +110,10 @@ class Cleaner:
             now = self._clock.now()
             _log.info("left for later", file=str(entry.path), why=error.message)
             due_at = now + backoff(cleanup.tries + 1, self._chance.random(), self._timings.retry)
-            await self._ledger(Ledger.clean_later, cleanup, now=now, due_at=due_at, reason=error.message)
+            await self._ledger(Ledger.reschedule, cleanup, now=now, due_at=due_at, reason=error.message)
             return
         _log.debug("cleaned up", file=str(entry.path), what=said)
-        await self._ledger(Ledger.cleaned, cleanup, now=self._clock.now(), said=said)
+        await self._ledger(Ledger.finish_cleanup, cleanup, now=self._clock.now(), outcome=said)
 
     async def _put_away(self, cleanup: Cleanup, entry: Entry) -> str:
         """Do what `after` says; returns what became of the recording."""

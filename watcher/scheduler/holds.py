@@ -75,7 +75,7 @@ class Holds:
         await self.refresh()
         names = {account.hold_name for account in self._accounts}
         for name in [name for name in self._holds if name.startswith(HOLD_PREFIX) and name not in names]:
-            await self._ledger(Ledger.unhold, name)
+            await self._ledger(Ledger.lift_hold, name)
         await self.refresh()
 
     def is_held(self, account: Account) -> bool:
@@ -97,7 +97,7 @@ class Holds:
         if self.is_stopped(account):
             return  # told once, with the first reason
         account.refusals += 1
-        await self._ledger(Ledger.hold, account.hold_name, now=self._clock.now(), reason=reason, fix=fix)
+        await self._ledger(Ledger.put_hold, account.hold_name, now=self._clock.now(), reason=reason, fix=fix)
         await self.refresh()
         self._ask_now[account.name].set()
 
@@ -122,5 +122,5 @@ class Holds:
             await client.list_jobs(limit=1)
         except (sm.SpeechmaticsError, EngineUnavailable):
             return
-        await self._ledger(Ledger.unhold, account.hold_name)
+        await self._ledger(Ledger.lift_hold, account.hold_name)
         await self.refresh()

@@ -216,7 +216,7 @@ class Intake:
         except (OutputError, RecordingError) as error:
             _log.warning("its outputs stay where they are", file=str(path), why=error.message)
             return
-        await self._ledger(Ledger.moved_outputs, entry.id, now_at)
+        await self._ledger(Ledger.record_outputs, entry.id, now_at)
 
     async def _publish_again(self, entry: Entry) -> None:
         """A recording was dropped again after its outputs were removed: write them again, at no cost."""

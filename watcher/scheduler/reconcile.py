@@ -229,7 +229,7 @@ class Reconciler:
                 await self._hold(attempt, await self._why_unclear(attempt, unclear), _CHECK_FIRST)
             case "absent":
                 await self._ledger(
-                    Ledger.give_back,
+                    Ledger.requeue,
                     attempt,
                     AttemptState.ABSENT,
                     now=now,

@@ -90,7 +90,7 @@ class Recovery:
         for entry in await self._ledger(Ledger.submitted_elsewhere, names):
             latest = await self._ledger(Ledger.latest_attempt, entry.id)
             if latest is not None and latest.state is AttemptState.PREPARED:
-                continue  # no job was made; dropped by `drop_orphans`
+                continue  # no job was made; dropped by `release_stalled`
             why = f"Its job is at {entry.account}, where the config does not lead any more."
             fix = (
                 "Set the config back, and it goes on by itself; or submit it again (this costs): dropscribe retry FILE"
@@ -106,7 +106,7 @@ class Recovery:
         for folder in folders:
             await self._ledger(Ledger.follow_engine, folder.path, folder.engine)
         roots = [folder.path for folder in folders]
-        while await self._ledger(Ledger.drop_unwatched, roots, now=now):
+        while await self._ledger(Ledger.cancel_unwatched, roots, now=now):
             pass
 
     async def try_faults_again(self, *, at_start: bool = False) -> None:
@@ -119,14 +119,14 @@ class Recovery:
                 await self._ledger(Ledger.try_again, entry, now=now, reason=reason)
                 self._settled()
 
-    async def drop_orphans(self) -> None:
+    async def release_stalled(self) -> None:
         """An attempt that was never armed made no job: its entry waits again."""
         now, delay = self._clock.now(), self._timings.requeue
         for attempt in await self._ledger(Ledger.open_attempts, AttemptState.PREPARED):
             if attempt.reference in self._under_way:
                 continue
             await self._ledger(
-                Ledger.give_back,
+                Ledger.requeue,
                 attempt,
                 AttemptState.DROPPED,
                 now=now,
@@ -147,7 +147,7 @@ class Recovery:
 
     async def _look(self, account: Account) -> bool:
         """Look once; return whether there is something left to look for."""
-        await self.drop_orphans()
+        await self.release_stalled()
         await self.try_faults_again()
         await self._ask_again(account)
         armed = await self._ledger(Ledger.open_attempts, AttemptState.ARMED)

@@ -148,7 +148,7 @@ class Scheduler:
                 account.salt = salt
             await self.holds.forget_other_accounts()
             await self._recovery.begin(self._folders())
-            await self._recovery.drop_orphans()
+            await self._recovery.release_stalled()
             await self._recovery.try_faults_again(at_start=True)
             begun.set()
             await asyncio.Event().wait()
@@ -205,7 +205,7 @@ class Scheduler:
     async def is_quiet(self) -> bool:
         """Whether nothing is left that could go on by itself before long."""
         now = self._clock.now()
-        away = await self._ledger(Ledger.away)
+        away = await self._ledger(Ledger.jobs_by_account)
         accounts = {account.name: account for account in self._accounts}
         if not self._recovery.has_looked or self._uploads:
             return False

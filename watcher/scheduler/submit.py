@@ -248,7 +248,7 @@ class Submitter:
         self, attempt: Attempt, now: float, at: float, reason: str, fix: str = "", *, counts: bool
     ) -> Entry:
         return await self._ledger(
-            Ledger.give_back,
+            Ledger.requeue,
             attempt,
             AttemptState.REFUSED,
             now=now,

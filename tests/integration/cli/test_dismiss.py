@@ -104,6 +104,6 @@ def test_a_ledger_in_use_is_left_alone(tmp_path, dropscribe):
 def test_without_a_daemon_a_pause_that_is_over_stops_nothing(tmp_path, dropscribe):
     ledger = opened(tmp_path / "state")
     fill(ledger)
-    Ledger.hold(ledger, "pause", now=1.0, reason="You paused it.", until=2.0)
+    Ledger.put_hold(ledger, "pause", now=1.0, reason="You paused it.", until=2.0)
     ledger.close()
     assert json.loads(dropscribe("status", "--json")[1])["paused"] is False

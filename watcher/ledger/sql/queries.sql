@@ -145,7 +145,7 @@ SELECT count(*) FROM attempts
 WHERE unclear_at IS NOT NULL AND state IN ('ARMED', 'ABSENT') AND account = :account
   AND entry_id IN (SELECT id FROM entries WHERE sha256 = :sha256);
 
--- name: forgive_unclear
+-- name: reset_unclear
 UPDATE attempts SET unclear_at = NULL
 WHERE unclear_at IS NOT NULL AND entry_id IN (SELECT id FROM entries WHERE sha256 = :sha256);
 
@@ -165,7 +165,7 @@ WHERE id = :id AND state = :state;
 -- name: note_copy
 UPDATE entries SET copy_of = :copy_of WHERE id = :id;
 
--- name: forgive
+-- name: reset_attempts
 UPDATE entries SET attempts = 0 WHERE id = :id;
 
 -- name: uncount
@@ -185,7 +185,7 @@ SELECT * FROM entries WHERE state = :state AND job_id IS NOT NULL ORDER BY id;
 -- name: entries_in_state
 SELECT * FROM entries WHERE state = :state ORDER BY id LIMIT :limit OFFSET :offset;
 
--- name: away
+-- name: jobs_by_account
 -- Whose job exists, or may: by account.
 SELECT account, count(*) AS number FROM entries WHERE state IN ('SUBMITTING', 'SUBMITTED') GROUP BY account;
 
@@ -293,7 +293,7 @@ WHERE (due_at <= :now OR due_at > :now + 7200) AND (:kind IS NULL OR kind = :kin
                     AND w.state IN ('WAITING', 'SUBMITTING'))
 ORDER BY due_at, entry_id LIMIT :limit;
 
--- name: abandoned_jobs
+-- name: orphaned_jobs
 SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
 WHERE entries.sha256 = :sha256 AND kind = 'job'
   AND cleanups.config_key = :config_key AND cleanups.account = :account

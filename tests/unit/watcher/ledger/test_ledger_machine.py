@@ -98,7 +98,7 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def finish(self, outcome):
         attempt, content = self.uploads.pop(0)
-        if self.takes_up(attempt):
+        if self.adopts(attempt):
             return
         wanted = self.model[attempt.entry_id] is S.SUBMITTING and self.latest[attempt.entry_id] == attempt.reference
         if outcome != "broken":
@@ -115,16 +115,16 @@ class LedgerMachine(RuleBasedStateMachine):
         elif outcome == "not received, answer lost":
             self.lost.append((attempt, content, None))
         else:
-            self.give_back(attempt, AttemptState.REFUSED if outcome == "refused" else AttemptState.DROPPED)
+            self.requeue(attempt, AttemptState.REFUSED if outcome == "refused" else AttemptState.DROPPED)
 
-    def takes_up(self, attempt):
+    def adopts(self, attempt):
         """Whether a job that nobody waits for does, instead of an upload."""
         entry = self.ledger.entry(attempt.entry_id)
-        left = self.ledger.abandoned_jobs(entry, CLOUD)
+        left = self.ledger.orphaned_jobs(entry, CLOUD)
         if not left:
             return False
         wanted = entry.state is S.SUBMITTING and self.latest[entry.id] == attempt.reference
-        after = self.ledger.take_up(attempt, left[0], now=self.tick())
+        after = self.ledger.adopt(attempt, left[0], now=self.tick())
         assert (after.job_id == left[0].what) == wanted
         self.ended.append(attempt)
         self.note()
@@ -139,7 +139,7 @@ class LedgerMachine(RuleBasedStateMachine):
         return True
 
     @precondition(lambda self: self.ended)
-    @rule(which=st.integers(0, 50), what=st.sampled_from(["arm", "accept", "give back"]))
+    @rule(which=st.integers(0, 50), what=st.sampled_from(["arm", "accept", "requeue"]))
     def come_late(self, which, what):
         """An attempt that has ended is heard of once more: from a task that was slow, or a second look at the list."""
         attempt = self.ended[which % len(self.ended)]
@@ -150,7 +150,7 @@ class LedgerMachine(RuleBasedStateMachine):
             after = self.ledger.accept(attempt, "a job that is too late", now=self.tick(), key="key")
             assert after.job_id != "a job that is too late"
         else:
-            self.give_back(attempt, AttemptState.ABSENT)
+            self.requeue(attempt, AttemptState.ABSENT)
         assert self.ledger.entry(attempt.entry_id) == before
 
     def accept(self, attempt):
@@ -158,10 +158,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.accept(attempt, attempt.reference, now=self.tick(), key="key")
         self.note()
 
-    def give_back(self, attempt, ended):
+    def requeue(self, attempt, ended):
         now = self.tick()
         self.ended.append(attempt)
-        self.ledger.give_back(attempt, ended, now=now, next_attempt_at=now, reason="No job.")
+        self.ledger.requeue(attempt, ended, now=now, next_attempt_at=now, reason="No job.")
         self.note()
 
     @precondition(lambda self: self.lost)
@@ -171,7 +171,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if job:
             self.accept(attempt)
         else:
-            self.give_back(attempt, AttemptState.ABSENT)
+            self.requeue(attempt, AttemptState.ABSENT)
 
     @precondition(lambda self: self.lost)
     @rule()
@@ -191,7 +191,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger = self.opened()
         self.uploads.clear()
         for attempt in self.ledger.open_attempts(AttemptState.PREPARED):
-            self.give_back(attempt, AttemptState.DROPPED)
+            self.requeue(attempt, AttemptState.DROPPED)
         armed = {attempt.reference for attempt in self.ledger.open_attempts(AttemptState.ARMED)}
         assert armed <= {attempt.reference for attempt, _content, _job in self.lost}
 
@@ -221,7 +221,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         with contextlib.suppress(IllegalMove):
             if word == "cancel":
-                self.ledger.end(entry, S.CANCELLED, now=self.tick(), reason="Cancelled.", by_person=True)
+                self.ledger.end(entry, S.CANCELLED, now=self.tick(), reason="Cancelled.", user_request=True)
             else:
                 self.retry(entry)
         self.note()
@@ -236,7 +236,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def clean(self):
         """The network is there: what nobody waits for is deleted."""
         for left in self.ledger.due_cleanups(self.tick(), kind="job"):
-            self.ledger.cleaned(left, now=self.now, said="Deleted.")
+            self.ledger.finish_cleanup(left, now=self.now, outcome="Deleted.")
             self.jobs.pop(left.what, None)
 
     @precondition(lambda self: self.has(S.SUBMITTED))

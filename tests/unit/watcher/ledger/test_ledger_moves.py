@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support.ledger_tools import CLOUD, CONFIG, ROOT, added, claim, done, new, opened, states, submitted
-from watcher.ledger import AUTOMATIC, BY_A_PERSON, IllegalMove, check_move, config_key
+from watcher.ledger import AUTOMATIC, USER_REQUESTS, IllegalMove, check_move, config_key
 from watcher.models import AttemptState, Engine, EntryState, OutputFormat
 
 S = EntryState
@@ -28,12 +28,12 @@ def test_an_entry_goes_its_whole_way_and_leaves_a_row_for_each_move(ledger):
 @pytest.mark.parametrize("origin", S)
 @pytest.mark.parametrize("target", S)
 def test_only_listed_moves_are_allowed(origin, target):
-    for by_person in (False, True):
-        if target in (BY_A_PERSON if by_person else AUTOMATIC)[origin]:
-            check_move(origin, target, by_person=by_person)
+    for user_request in (False, True):
+        if target in (USER_REQUESTS if user_request else AUTOMATIC)[origin]:
+            check_move(origin, target, user_request=user_request)
         else:
             with pytest.raises(IllegalMove):
-                check_move(origin, target, by_person=by_person)
+                check_move(origin, target, user_request=user_request)
 
 
 def test_nothing_that_may_have_been_paid_waits_again_by_itself_without_proof():
@@ -58,7 +58,7 @@ def test_other_content_during_an_upload_leaves_no_entry_that_waits_for_ever(ledg
     added(ledger, "a.wav", "one")
     _entry, attempt = claim(ledger)
     added(ledger, "a.wav", "two")
-    back = ledger.give_back(attempt, AttemptState.REFUSED, now=3.0, next_attempt_at=3.0, reason="It changed.")
+    back = ledger.requeue(attempt, AttemptState.REFUSED, now=3.0, next_attempt_at=3.0, reason="It changed.")
     assert back.state is S.CANCELLED
 
 
@@ -144,16 +144,16 @@ def test_a_copy_of_what_was_cancelled_waits_until_it_is_known_whether_that_has_a
     added(ledger, "a.wav", "same")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
+    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True)
     copy = added(ledger, "b.wav", "same")
     assert claim(ledger, newest_first=newest_first) is None
     assert ledger.twin_in_flight(copy).id == entry.id
     ledger.accept(attempt, "job", now=4.0, key="key")
     waiting, second = claim(ledger)
     assert waiting.id == copy.id
-    [left] = ledger.abandoned_jobs(waiting, CLOUD)
+    [left] = ledger.orphaned_jobs(waiting, CLOUD)
     assert not ledger.due_cleanups(9.0), "it is not deleted while somebody is about to ask for it"
-    taken = ledger.take_up(second, left, now=5.0)
+    taken = ledger.adopt(second, left, now=5.0)
     assert (taken.state, taken.job_id, taken.attempts) == (S.SUBMITTED, "job", 0)
     assert not ledger.cleanups(entry.id)
     assert "for b.wav" in ledger.history(entry.id)[-1].reason
@@ -169,7 +169,7 @@ def test_a_copy_with_another_config_is_paid_on_its_own(ledger):
 def test_a_cancelled_entry_whose_own_transcript_is_stored_is_not_paid_again(ledger):
     added(ledger, "a.wav")
     entry = ledger.transcribed(submitted(ledger), now=2.0)
-    entry = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True, job_over=True)
+    entry = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True, job_over=True)
     ledger.retry(entry, now=4.0, reason="You asked for it.")
     again, attempt = claim(ledger, reusable=lambda entry, _twin, owner: owner.id == entry.id)
     assert (again.state, again.copy_of, attempt) == (S.TRANSCRIBED, None, None)
@@ -178,11 +178,11 @@ def test_a_cancelled_entry_whose_own_transcript_is_stored_is_not_paid_again(ledg
 def test_a_delay_is_kept_but_not_one_that_a_wrong_clock_made(ledger):
     added(ledger, "a.wav")
     _, attempt = claim(ledger, now=100.0)
-    ledger.give_back(attempt, AttemptState.REFUSED, now=100.0, next_attempt_at=160.0, reason="later")
+    ledger.requeue(attempt, AttemptState.REFUSED, now=100.0, next_attempt_at=160.0, reason="later")
     assert claim(ledger, now=120.0) is None
     assert ledger.next_due_at(120.0) == 160.0
     _, attempt = claim(ledger, now=161.0)
-    ledger.give_back(attempt, AttemptState.REFUSED, now=9e9, next_attempt_at=9e9 + 60, reason="the clock was ahead")
+    ledger.requeue(attempt, AttemptState.REFUSED, now=9e9, next_attempt_at=9e9 + 60, reason="the clock was ahead")
     assert claim(ledger, now=200.0)
 
 
@@ -192,7 +192,7 @@ def test_a_delay_is_kept_but_not_one_that_a_wrong_clock_made(ledger):
 def test_a_cancelled_upload_is_not_armed(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", by_person=True)
+    ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", user_request=True)
     with pytest.raises(IllegalMove):
         ledger.arm(attempt, now=3.0, key="key")
     assert ledger.latest_attempt(entry.id).state is AttemptState.PREPARED
@@ -201,12 +201,12 @@ def test_a_cancelled_upload_is_not_armed(ledger):
 def test_an_upload_that_was_cancelled_and_asked_for_again_is_not_armed(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    cancelled = ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", by_person=True)
+    cancelled = ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", user_request=True)
     ledger.retry(cancelled, now=3.0, reason="You asked for it.")
     _, second = claim(ledger)
     with pytest.raises(IllegalMove):
         ledger.arm(attempt, now=4.0, key="key")
-    left = ledger.give_back(attempt, AttemptState.DROPPED, now=4.0, next_attempt_at=4.0, reason="late")
+    left = ledger.requeue(attempt, AttemptState.DROPPED, now=4.0, next_attempt_at=4.0, reason="late")
     assert (left.state, left.reference) == (S.SUBMITTING, second.reference)
     ledger.accept(attempt, "late", now=4.5, key="key")
     assert ledger.entry(entry.id) == left
@@ -220,9 +220,9 @@ def test_what_is_read_of_a_former_job_does_not_move_the_entry_of_another(ledger)
     """A request that waited for a job that was cancelled is answered when the next one runs already."""
     added(ledger, "a.wav")
     first = submitted(ledger, job_id="first")
-    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
+    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
     [left] = ledger.due_cleanups(102.0)
-    ledger.cleaned(left, now=102.0, said="Its job was deleted at the service.")
+    ledger.finish_cleanup(left, now=102.0, outcome="Its job was deleted at the service.")
     ledger.retry(cancelled, now=103.0, reason="You asked for it.")
     second = submitted(ledger, job_id="second", now=104.0)
     with pytest.raises(IllegalMove):
@@ -237,7 +237,7 @@ def test_what_was_cancelled_while_its_outputs_were_written_is_not_done(ledger):
     first = done(ledger)
     added(ledger, "b.wav", "same")
     copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
-    ledger.end(copy, S.CANCELLED, now=104.0, reason="You cancelled it.", by_person=True)
+    ledger.end(copy, S.CANCELLED, now=104.0, reason="You cancelled it.", user_request=True)
     with pytest.raises(IllegalMove):
         ledger.done(copy, (), now=105.0)
     assert ledger.entry(copy.id).state is S.CANCELLED
@@ -246,7 +246,7 @@ def test_what_was_cancelled_while_its_outputs_were_written_is_not_done(ledger):
 def test_what_came_of_a_former_upload_does_not_end_the_next_one(ledger):
     added(ledger, "a.wav")
     first, _ = claim(ledger)
-    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
+    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
     ledger.retry(cancelled, now=102.0, reason="You asked for it.")
     _, second = claim(ledger, now=103.0)
     with pytest.raises(IllegalMove):
@@ -258,7 +258,7 @@ def test_a_job_accepted_after_a_cancel_is_nobodys(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
+    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True)
     after = ledger.accept(attempt, "job", now=4.0, key="key")
     assert (after.state, after.job_id) == (S.CANCELLED, None)
     assert ledger.latest_attempt(entry.id).job_id == "job"
@@ -277,7 +277,7 @@ def test_asking_again_for_what_was_cancelled_while_a_job_may_exist_looks_for_it_
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    cancelled = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", by_person=True)
+    cancelled = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True)
     again = ledger.retry(cancelled, now=4.0, reason="You asked for it.")
     assert again.state is S.SUBMITTING
     assert ledger.accept(attempt, "job", now=5.0, key="key").state is S.SUBMITTED
@@ -307,7 +307,7 @@ def test_who_pays_again_for_what_is_held_does_not_get_its_job_back(ledger):
     held = ledger.end(submitted(ledger), S.HELD, now=101.0, reason="Another key is needed.")
     again = ledger.retry(held, now=102.0, reason="You asked for it.", resume=False)
     assert (again.state, again.job_id) == (S.WAITING, None)
-    assert ledger.abandoned_jobs(again, CLOUD) == []
+    assert ledger.orphaned_jobs(again, CLOUD) == []
     assert [left.what for left in ledger.due_cleanups(103.0)] == ["job"]
 
 
@@ -317,29 +317,29 @@ def test_a_job_that_others_still_need_is_not_given_up_with_one_of_them(ledger):
     added(ledger, "b.wav", "same")
     copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
     fetching = ledger.fetch_again(copy, first, now=104.0, reason="Not every format was stored.")
-    ledger.end(fetching, S.CANCELLED, now=105.0, reason="You cancelled it.", by_person=True)
+    ledger.end(fetching, S.CANCELLED, now=105.0, reason="You cancelled it.", user_request=True)
     assert ledger.due_cleanups(106.0) == []
 
 
 def test_a_job_is_taken_up_only_by_what_it_does_for(ledger):
     added(ledger, "a.wav", "same")
     entry = submitted(ledger)
-    ledger.end(entry, S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
-    assert [left.what for left in ledger.abandoned_jobs(entry, CLOUD)] == ["job"]
-    assert ledger.abandoned_jobs(entry, "elsewhere") == []
-    assert ledger.abandoned_jobs(added(ledger, "b.wav", "same", config={"language": "de"}), CLOUD) == []
-    assert ledger.abandoned_jobs(added(ledger, "c.wav", "other"), CLOUD) == []
+    ledger.end(entry, S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
+    assert [left.what for left in ledger.orphaned_jobs(entry, CLOUD)] == ["job"]
+    assert ledger.orphaned_jobs(entry, "elsewhere") == []
+    assert ledger.orphaned_jobs(added(ledger, "b.wav", "same", config={"language": "de"}), CLOUD) == []
+    assert ledger.orphaned_jobs(added(ledger, "c.wav", "other"), CLOUD) == []
 
 
 def test_what_is_cancelled_while_it_asks_for_its_former_job_does_not_take_it_up(ledger):
     added(ledger, "a.wav")
-    cancelled = ledger.end(submitted(ledger), S.CANCELLED, now=101.0, reason="You cancelled it.", by_person=True)
+    cancelled = ledger.end(submitted(ledger), S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
     ledger.retry(cancelled, now=102.0, reason="You asked for it.")
     entry, attempt = claim(ledger, now=103.0)
-    [left] = ledger.abandoned_jobs(entry, CLOUD)
+    [left] = ledger.orphaned_jobs(entry, CLOUD)
     assert ledger.due_cleanups(104.0) == [], "it is about to be asked for"
-    ledger.end(entry, S.CANCELLED, now=104.0, reason="You cancelled it.", by_person=True)
-    assert ledger.take_up(attempt, left, now=105.0).state is S.CANCELLED
+    ledger.end(entry, S.CANCELLED, now=104.0, reason="You cancelled it.", user_request=True)
+    assert ledger.adopt(attempt, left, now=105.0).state is S.CANCELLED
     assert ledger.due_cleanups(106.0) == [left]
 
 
@@ -376,7 +376,7 @@ def test_trouble_that_was_not_its_fault_does_not_count(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
     assert entry.attempts == 1
-    back = ledger.give_back(attempt, AttemptState.REFUSED, now=2, next_attempt_at=2, reason="offline", counts=False)
+    back = ledger.requeue(attempt, AttemptState.REFUSED, now=2, next_attempt_at=2, reason="offline", counts=False)
     assert back.attempts == 0
 
 
@@ -385,7 +385,7 @@ def test_held_goes_on_by_itself_only_with_certainty(ledger):
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
     ledger.end(entry, S.HELD, now=3.0, reason="unknown")
-    back = ledger.give_back(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
+    back = ledger.requeue(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
     assert back.state is S.WAITING
 
 
@@ -395,7 +395,7 @@ def test_what_was_held_and_replaced_is_given_up_once_it_is_certain_that_it_has_n
     ledger.arm(attempt, now=2.0, key="key")
     ledger.end(entry, S.HELD, now=3.0, reason="unknown")
     added(ledger, "a.wav", "two")
-    back = ledger.give_back(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
+    back = ledger.requeue(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
     assert back.state is S.CANCELLED
 
 
@@ -426,7 +426,7 @@ def test_what_waits_in_a_folder_that_is_not_watched_any_more_is_cancelled(ledger
     for number in range(5):
         added(ledger, f"{number}.wav")
     added(ledger, "other.wav", root=ROOT / "other")
-    assert [ledger.drop_unwatched([ROOT / "other"], now=2.0, limit=3) for _ in range(3)] == [3, 2, 0]
+    assert [ledger.cancel_unwatched([ROOT / "other"], now=2.0, limit=3) for _ in range(3)] == [3, 2, 0]
     assert states(ledger)["other.wav"] is S.WAITING
     assert ledger.at_path(ROOT / "0.wav") is None
 
@@ -436,7 +436,7 @@ def test_jobs_at_another_account_are_found(ledger):
     entry = submitted(ledger)
     assert [found.id for found in ledger.submitted_elsewhere(["local"])] == [entry.id]
     assert ledger.submitted_elsewhere(["local", CLOUD]) == []
-    assert ledger.away() == {CLOUD: 1}
+    assert ledger.jobs_by_account() == {CLOUD: 1}
 
 
 def test_a_dismissed_failure_stays_failed_and_any_move_clears_it(tmp_path):
@@ -454,7 +454,7 @@ def test_a_dismissed_failure_stays_failed_and_any_move_clears_it(tmp_path):
         ledger.dismiss(failed, now=9.0)[0].id, root=ROOT, path=ROOT / "other.wav", size=10, mtime_ns=1, now=10.0
     )
     assert moved.dismissed_at == 9.0, "a renamed file is the same failure"
-    assert ledger.end(moved, EntryState.CANCELLED, now=11.0, reason="", by_person=True).dismissed_at is None
+    assert ledger.end(moved, EntryState.CANCELLED, now=11.0, reason="", user_request=True).dismissed_at is None
     ledger.close()
 
 
