@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Final
 
 import structlog
-import uvicorn
 
 from service.batch_server import app
 from service.batch_server.api import auth
@@ -26,12 +25,12 @@ from service.batch_server.settings import ServerSettings
 from service.batch_server.store.async_store import Database
 from service.batch_server.store.connection import StoreUnusable
 from service.batch_server.workers.backends import ClusterUnavailable, open_slots
-from service.httpd.protocol import PunctualProtocol
+from service.httpd.protocol import ConnectionLimits
+from service.httpd.server import QuietServer, listen
 
-_GRACE_SECONDS: Final = 2
-_BACKLOG: Final = 512
-# Longer than clients keep an idle connection, so that it is they who close it: a request that meets a
-# connection being closed is lost, and a submission can't be repeated blindly.
+_HEAD_SECONDS: Final = 60.0
+# Longer than clients keep an idle connection, so that they close it: a request that arrives on a connection that is
+# being closed is lost, and a submission can't be repeated blindly.
 _KEEP_ALIVE_SECONDS: Final = 75
 _PR_SET_PDEATHSIG: Final = 1
 _EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised, not bound to
@@ -49,13 +48,12 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
         _log.error("can't serve https", certificate=str((settings.tls or "")[0]), reason=error.strerror or str(error))
         return 1
     try:
-        listener = _listen(settings.host, settings.port)
+        listener = listen(settings.host, settings.port)
     except OSError as error:
         reason = f"{error.strerror or error}; choose another address with --host, or another port with --port"
         _log.error("can't listen", host=settings.host, port=settings.port, reason=reason)
         return 1
     url = _url(listener, settings)
-    certificate, private_key = settings.tls or (None, None)
     with contextlib.closing(listener):
         try:
             database = Database(settings.data_dir)
@@ -69,28 +67,20 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
                 workers=settings.workers,
                 cluster=settings.cluster,
             )
-            server = _Server(
-                uvicorn.Config(
-                    app.build(settings, database, waiters, slots),
-                    log_config=None,
-                    access_log=False,
-                    lifespan="on",
-                    loop="asyncio",
-                    http=PunctualProtocol,
-                    ws="none",
-                    server_header=False,
-                    date_header=False,
-                    timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                    timeout_graceful_shutdown=_GRACE_SECONDS,
-                    ssl_certfile=certificate,
-                    ssl_keyfile=private_key,
-                ),
-                waiters,
+            server = QuietServer(
+                app.build(settings, database, waiters, slots),
+                keep_alive_seconds=_KEEP_ALIVE_SECONDS,
+                limits=ConnectionLimits(head_seconds=_HEAD_SECONDS),
+                lifespan=True,
+                log_level="warning",
+                tls=settings.tls,
                 on_ready=lambda: announce(url) if announce is not None else None,
+                on_stop=waiters.close,
             )
             if settings.exit_with_parent:
                 _watch_parent(server)
-            asyncio.run(server.serve([listener]))
+            with _stopped_by_signals(server):
+                asyncio.run(server.serve([listener]))
         except ClusterUnavailable as error:
             _log.error("can't work", reason=str(error))
             return 1
@@ -99,69 +89,22 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
     return 0 if server.started else 1
 
 
-class _Server(uvicorn.Server):
-    """uvicorn's server, which tells when it is ready and lets nobody wait when it stops."""
+@contextlib.contextmanager
+def _stopped_by_signals(server: QuietServer) -> Iterator[None]:
+    """Stop the server on SIGINT and SIGTERM; outside the main thread Python allows no handlers, and nothing is done."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
 
-    def __init__(self, config: uvicorn.Config, waiters: Waiters, on_ready: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._waiters = waiters
-        self._on_ready = on_ready
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._told_to_stop = asyncio.Event()
+    def stop(_: int, __: FrameType | None) -> None:
+        server.stop()
 
-    def stop(self) -> None:
-        """Stop in good order; may be called from any thread and from a signal handler."""
-        self.should_exit = True
-        if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop has just ended by itself
-                self._loop.call_soon_threadsafe(self._told_to_stop.set)
-
-    async def main_loop(self) -> None:
-        """Sleep until told to stop; uvicorn's own loop wakes up ten times a second, for ever."""
-        self._loop = asyncio.get_running_loop()
-        if not self.should_exit:
-            await self._told_to_stop.wait()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            self._on_ready()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._waiters.close()
-        await super().shutdown(sockets)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Handle signals ourselves: uvicorn would raise them again after an orderly stop."""
-        handled = [signal.SIGINT, signal.SIGTERM]
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, self._stop) for number in handled}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _stop(self, _: int, __: FrameType | None) -> None:
-        self.stop()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio only switches Nagle's delay off where it is told the protocol; with it every answer takes 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(_BACKLOG)
-    except BaseException:
-        listener.close()
-        raise
-    return listener
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _url(listener: socket.socket, settings: ServerSettings) -> str:
@@ -183,7 +126,7 @@ def _check_tls(settings: ServerSettings) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*settings.tls)
 
 
-def _watch_parent(server: _Server) -> None:
+def _watch_parent(server: QuietServer) -> None:
     """Stop when the parent has gone: it held the other end of our standard input."""
 
     def wait_for_end() -> None:
@@ -197,7 +140,7 @@ def _watch_parent(server: _Server) -> None:
         _signal_on_parent_death(server)
 
 
-def _signal_on_parent_death(server: _Server) -> None:
+def _signal_on_parent_death(server: QuietServer) -> None:
     """Ask Linux for a signal when the parent dies, in case somebody else holds our standard input open.
 
     The kernel sends it when the *thread* that started us ends, too (prctl(2)); so the signal only makes us
@@ -243,7 +186,6 @@ def configure_logs() -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=logging.INFO, force=True)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def _model(name: str) -> str:

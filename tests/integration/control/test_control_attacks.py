@@ -12,7 +12,7 @@ import pytest
 
 from service.control.app import create_app
 from service.control.security import HEADERS
-from service.control.server import ConnectionLimits
+from service.httpd.protocol import ConnectionLimits
 from tests.support.dashboard import Running, json_v2
 from watcher.models import OutputFormat
 

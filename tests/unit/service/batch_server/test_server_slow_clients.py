@@ -13,7 +13,7 @@ from starlette.routing import Route
 from service.batch_server.api.upload import receive
 from service.batch_server.errors import Stalled
 from service.batch_server.settings import Limits
-from service.httpd.protocol import PunctualProtocol
+from service.httpd.protocol import BoundedProtocol, ConnectionLimits
 from tests.support.waiting import reached
 
 pytestmark = pytest.mark.anyio
@@ -24,8 +24,7 @@ def anyio_backend():
     return "asyncio"
 
 
-class Impatient(PunctualProtocol):
-    head_seconds = 0.2
+Impatient = BoundedProtocol.within(ConnectionLimits(head_seconds=0.2))
 
 
 @contextlib.asynccontextmanager
