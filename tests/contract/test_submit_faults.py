@@ -334,3 +334,20 @@ async def test_an_early_claim_of_a_job_leaves_it_unknown_whether_there_is_one(se
     assert (caught.value.status, caught.value.tail_sent, caught.value.reference) == (status, False, "ref-1")
     assert gate.receipts == []
     assert server.requests["post"] == 1
+
+
+@pytest.mark.parametrize("head", ["HTTP/1.1 201 Created\r\nContent-Length: many\r\n\r\n", "HTTP/1.1 20", "HT"])
+async def test_a_broken_head_before_the_tail_that_may_claim_a_job_leaves_it_unknown(server, client, head):
+    server.script.add(Fault("early", on="post", head=head, abrupt=True))
+    gate = Gate()
+    with pytest.raises(SubmissionUnknown) as caught:
+        await client.submit_job(("a.wav", AUDIO), config=CONFIG, before_commit=gate)
+    assert (caught.value.status, caught.value.tail_sent, caught.value.reference) == (None, False, "ref-1")
+    assert gate.receipts == []
+
+
+@pytest.mark.parametrize("head", ["HTTP/1.1 503 Unavailable\r\nContent-Length: many\r\n\r\n", "\x15\x03\x01\x00\x02"])
+async def test_a_broken_head_before_the_tail_that_claims_no_job_leaves_none(server, client, head):
+    server.script.add(Fault("early", on="post", head=head, abrupt=True))
+    with pytest.raises(ConnectionLost):
+        await client.submit_job(("a.wav", AUDIO), config=CONFIG, before_commit=Gate())

@@ -46,6 +46,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     retry_after: str | None = None
     seconds: float = 0.0
     abrupt: bool = False
+    head: str = ""
     location: str = "http://127.0.0.1:9/elsewhere"
 
 

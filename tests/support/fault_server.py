@@ -26,8 +26,8 @@ pass first), `probability` (1.0), `lasts` (seconds from the first match). The fi
 ====================  ===================================================================================
 kind                  what happens
 ====================  ===================================================================================
-``early``             answers `status` after the head, before the body is read (`html`: as nginx would);
-                      then reads the rest away, or with `abrupt` hangs up at once
+``early``             answers `status` after the head, before the body is read (`html`: as nginx would; `head`:
+                      with just these bytes); then reads the rest away, or with `abrupt` hangs up at once
 ``deaf``              reads nothing of the body, and never answers (or hangs up after `seconds`)
 ``interim``           answers 103 after the head, and goes on as if nothing was
 ``reset_before``      resets the connection after the head: nothing is done
@@ -228,7 +228,11 @@ class FaultServer:
             self.aborted += fault.kind == "reset_midbody"
             reset(writer)
             return False
-        await self._send(writer, _said(fault), keep_open=False)
+        if fault.head:
+            writer.write(fault.head.encode("latin-1"))
+            await writer.drain()
+        else:
+            await self._send(writer, _said(fault), keep_open=False)
         if not fault.abrupt:
             await drain_quietly(request)
         return False

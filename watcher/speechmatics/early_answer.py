@@ -9,6 +9,7 @@ It sits at httpcore's own seam for this, the network backend.
 """
 
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -24,6 +25,10 @@ __all__ = ["ListeningBackend"]
 
 READ_SIZE = 64 * 1024
 WRITE_SIZE = 64 * 1024
+HTTP = b"HTTP/"
+REFUSAL = re.compile(rb"HTTP/\d\.\d [345]\d\d[ \r\n]")
+BEGINNING = 64
+"""Bytes of an answer that are kept to tell what it may have been."""
 INTERIM = b"HTTP/1.1 1"
 """How an interim answer begins (RFC 9110, 15.2)."""
 
@@ -44,6 +49,12 @@ class ListeningBackend(httpcore.AsyncNetworkBackend):
         self._listeners = listeners
         self._inner = httpcore.AnyIOBackend()
         self._stream: _ListeningStream | None = None
+
+    @property
+    def may_claim_success(self) -> bool:
+        """Whether an answer has begun that is not for sure a refusal, however cut off or garbled it is."""
+        beginning = b"" if self._stream is None else self._stream.beginning
+        return HTTP.startswith(beginning[: len(HTTP)]) and bool(beginning) and not REFUSAL.match(beginning)
 
     @property
     def answered(self) -> bool:
@@ -87,9 +98,15 @@ class _ListeningStream(httpcore.AsyncNetworkStream):
         self._listening: anyio.Event | None = None
         self._writing: anyio.CancelScope | None = None
         self.heard: bytes | Exception | None = None
+        self.beginning = b""
         self._answered = False
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        data = await self._read(max_bytes, timeout)
+        self.beginning += data[: BEGINNING - len(self.beginning)]
+        return data
+
+    async def _read(self, max_bytes: int, timeout: float | None) -> bytes:  # noqa: ASYNC109
         if self._listening is not None:
             with anyio.move_on_after(timeout) as waiting:
                 await self._listening.wait()

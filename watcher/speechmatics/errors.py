@@ -246,7 +246,8 @@ class SubmissionUnknown(SpeechmaticsError):
 
     Attributes:
         reference: The ``tracking.reference`` of the submitted config, to look for in the job list.
-        tail_sent: Whether the end of the request was sent; False only if the service answered 2xx before it.
+        tail_sent: Whether the end of the request was sent; False only if an answer came before it that claims a
+            job, or whose head is too broken to tell.
         status: The HTTP status, if an answer came at all.
     """
 

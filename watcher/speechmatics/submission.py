@@ -110,14 +110,15 @@ class Submission:
 
         Raises:
             TransportError: No answer, and the tail was not sent: no job exists.
-            SubmissionUnknown: No answer, but the tail was sent.
+            SubmissionUnknown: No answer, but the tail was sent; or a broken one before it that may claim a job.
             Exception: What `before_commit` raised, unchanged: no job exists.
         """
         answer: Answer | None = None
         failure: BaseException | None = None
         async with anyio.create_task_group() as listeners:
+            backend = ListeningBackend(listeners)
             try:
-                answer = await self._exchange(target, ListeningBackend(listeners))
+                answer = await self._exchange(target, backend)
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 - carried out of the task group, which would wrap it
@@ -126,8 +127,9 @@ class Submission:
         if answer is not None:
             return answer
         problem = _translated(failure or ConnectionLost("The exchange ended without an answer."), target)
-        if self.tail_sent and isinstance(problem, Exception):
-            raise SubmissionUnknown(str(problem), reference=self._reference) from problem
+        unclear = self.tail_sent or (isinstance(problem, TransportError) and backend.may_claim_success)
+        if unclear and isinstance(problem, Exception):
+            raise SubmissionUnknown(str(problem), reference=self._reference, tail_sent=self.tail_sent) from problem
         raise problem
 
     async def _exchange(self, target: Target, backend: ListeningBackend) -> Answer:
