@@ -86,6 +86,8 @@ class Submitting(Housekeeping):
     def arm(self, attempt: Attempt, *, now: float, key: str) -> None:
         """From here on a job may exist: commit that before the tail of the upload is sent.
 
+        The attempt counts among the unclear ones until its outcome is known, so that crashes count, too.
+
         Args:
             attempt: the one that is under way.
             now: unix time.
@@ -116,13 +118,13 @@ class Submitting(Housekeeping):
                 values = {"entry_id": attempt.entry_id, "now": now, "key_digest": key}
                 self._execute("arm_answered_attempt", id=attempt.id, **values)
 
-    def note_unclear(self, entry: Entry, attempt: Attempt, *, now: float, reason: str, counts: bool) -> Entry:
-        """The service's answer doesn't tell whether a job exists: say so, and count it unless it is just offline."""
+    def note_unclear(self, entry: Entry, attempt: Attempt, *, reason: str, counts: bool) -> Entry:
+        """The service's answer doesn't tell whether a job exists: say so; don't count it if it is just offline."""
         with self._transaction("note unclear"):
             values = {"reason": reason, "fix": "", "next_attempt_at": 0.0}
             self._execute("annotate", id=entry.id, state=entry.state.value, **values)
-            if counts:
-                self._execute("note_unclear", id=attempt.id, now=now)
+            if not counts:
+                self._execute("forgive_attempt", id=attempt.id)
             return self.entry(entry.id)
 
     def unclear_outcomes(self, attempt: Attempt) -> int:

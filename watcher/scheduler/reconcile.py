@@ -249,7 +249,8 @@ class Reconciler:
         await self._ledger(Ledger.accept, attempt, keep.id, now=now, key=key, reason=reason, twins=twins)
 
     async def _why_unclear(self, attempt: Attempt, times: int) -> str:
-        last = (await self._ledger(Ledger.entry, attempt.entry_id)).reason
+        entry = await self._ledger(Ledger.entry, attempt.entry_id)
+        last = entry.reason or "Dropscribe was stopped before the answer came."
         return (
             f"It was submitted {times} times without a clear answer, and the job list shows no job. "
             f"It is not sent again by itself, as each time may have cost. The last time: {last}"

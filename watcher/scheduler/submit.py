@@ -8,7 +8,8 @@ The order of things makes it safe to be killed at any instant:
 3. The gate: same content, output folder writable, consent still given. Then ARMED is committed.
 4. The tail is sent. 201: the job's id is committed. A clear refusal: no job exists. Anything else: a job may
    exist, the attempt stays ARMED, and `reconcile` looks for its reference. An answer that claims a job before the
-   tail was sent arms the attempt, too. Such outcomes are counted per content: after a few, it is HELD.
+   tail was sent, or is too broken to tell, arms the attempt, too. Each armed attempt counts, for its content, until
+   its outcome is known, so that crashes count as well: after a few, the recording is HELD.
 
 Consent is asked for before the first byte, while the upload runs and at the gate: see `consent` and `uploads`.
 """
@@ -200,7 +201,7 @@ class Submitter:
         match decision:
             case retry.Look(reason):
                 counts = not retry.is_unavailable(error)
-                return await self._ledger(Ledger.note_unclear, entry, attempt, now=now, reason=reason, counts=counts)
+                return await self._ledger(Ledger.note_unclear, entry, attempt, reason=reason, counts=counts)
             case retry.PauseAccount(until, reason, is_trouble):
                 account.pause(until, reason, now=now, is_trouble=is_trouble)
                 return await self._give_back(attempt, now, until, reason, counts=False)

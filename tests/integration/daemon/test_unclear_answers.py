@@ -16,6 +16,13 @@ EACH_TIME = {
     ),
     "200 and a page before the body's end": Fault("early", on="post", status=200, html=True, times=None),
     "204 before the body's end": Fault("early", on="post", status=204, times=None),
+    "201 with a garbled head before the body's end": Fault(
+        "early", on="post", head="HTTP/1.1 201 Created\r\nContent-Length: many\r\n\r\n", times=None
+    ),
+    "half of a head before the body's end": Fault("early", on="post", head="HTTP/1.1 20", abrupt=True, times=None),
+    "a head without sense before the body's end": Fault(
+        "early", on="post", head="HTTP/1.1 2O1 \x00\r\n\r\n", times=None
+    ),
     "201 without an id": Fault("status", on="post", status=201, times=None),
     "200 and a page": Fault("status", on="post", status=200, html=True, times=None),
     "302": Fault("redirect", on="post", times=None),
@@ -57,6 +64,46 @@ async def test_unclear_answers_are_counted_across_restarts_and_copies(bench):
         await it.run()
         assert HELD in {it.state_of("a.wav"), it.state_of("b.wav")}
         assert it.server.requests["post"] == 3
+
+
+async def test_stops_between_the_tail_and_its_answer_are_counted(bench):
+    """Whatever stops it there each time, a recording is not sent without end."""
+    async with bench(Fault("hang_before", on="post", times=None)) as it:
+        it.record("a.wav")
+        sources = it.sources()
+        for sent in (1, 2, 3):
+            async with it.running():
+                await until(lambda sent=sent: it.server.requests["post"] >= sent)
+                await until(lambda: it.read(lambda ledger: ledger.open_attempts(AttemptState.ARMED)))
+        await it.run()
+        entry = it.entry("a.wav")
+        assert entry.state is HELD
+        assert it.server.requests["post"] == 3
+        assert "3 times without a clear answer" in entry.reason
+        it.server.script.clear()
+        async with it.running() as control:
+            await control.retry(entry.uid)
+            await until(lambda: it.state_of("a.wav") is DONE)
+        it.assert_promises(sources)
+
+
+async def test_clear_refusals_are_not_counted(bench):
+    async with bench(Fault("status", on="post", status=429, retry_after="0", times=4)) as it:
+        it.record("a.wav")
+        sources = it.sources()
+        await it.run()
+        assert it.state_of("a.wav") is DONE
+        assert it.server.requests["post"] == 5
+        it.assert_promises(sources)
+
+
+async def test_a_garbled_refusal_before_the_bodys_end_makes_no_job(bench):
+    head = "HTTP/1.1 503 Unavailable\r\nContent-Length: many\r\n\r\n"
+    async with bench(Fault("early", on="post", head=head, times=4)) as it:
+        it.record("a.wav")
+        await it.run()
+        assert it.state_of("a.wav") is DONE
+        assert it.server.requests["post"] == 5
 
 
 async def test_a_job_that_was_made_before_the_bodys_end_is_found_and_not_paid_again(bench):

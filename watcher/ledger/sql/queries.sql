@@ -130,15 +130,16 @@ SELECT * FROM attempts WHERE entry_id = :entry_id ORDER BY id DESC LIMIT 1;
 SELECT * FROM attempts WHERE state = :state ORDER BY id;
 
 -- name: arm_attempt
-UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest WHERE id = :id AND state = 'PREPARED';
+UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest, unclear_at = :now
+WHERE id = :id AND state = 'PREPARED';
 
 -- name: arm_answered_attempt
-UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest, ended_at = NULL
+UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest, unclear_at = :now, ended_at = NULL
 WHERE id = :id AND state IN ('PREPARED', 'DROPPED', 'REFUSED')
   AND id = (SELECT max(id) FROM attempts WHERE entry_id = :entry_id);
 
--- name: note_unclear
-UPDATE attempts SET unclear_at = :now WHERE id = :id;
+-- name: forgive_attempt
+UPDATE attempts SET unclear_at = NULL WHERE id = :id;
 
 -- name: count_unclear
 SELECT count(*) FROM attempts
