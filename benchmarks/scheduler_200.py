@@ -46,7 +46,7 @@ async def transcribe(url: str, root: Path) -> None:
         folder = FolderConfig(path=str(root / "inbox"))
         config = Config(engine=Engine.SPEECHMATICS, state_dir=str(root / "state"), folders=(folder,))
         account = Account(Engine.SPEECHMATICS, "benchmark", Connector(client), settle_listing=SETTLE)
-        await Daemon(config, [account], chance=random.Random(1)).run(once=True)
+        await Daemon(config, [account], rng=random.Random(1)).run(once=True)
 
 
 def measure(root: Path, faults: list[dict[str, object]]) -> tuple[str, str, str, str]:

@@ -30,7 +30,7 @@ from watcher.wording import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from watcher.clock import Clock
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from watcher.ledger import LedgerWorker
     from watcher.models import Entry, JobProgress, OutputFormat, WatchFolder
     from watcher.scheduler import Account, Scheduler
+    from watcher.settings import Settings
     from watcher.transcripts import TranscriptStore
 
 __all__ = ["Control"]
@@ -56,8 +57,8 @@ class Control:
         watch: FolderWatch,
         scheduler: Scheduler,
         store: TranscriptStore,
+        settings: Settings,
         *,
-        folders: Callable[[], Sequence[WatchFolder]],
         accounts: Sequence[Account],
         clock: Clock,
         bus: EventBus,
@@ -66,7 +67,7 @@ class Control:
         self._watch = watch
         self._scheduler = scheduler
         self._store = store
-        self._folders = folders
+        self._settings = settings
         self._accounts = accounts
         self._clock = clock
         self._started_at = clock.now()
@@ -239,7 +240,7 @@ class Control:
         Raises:
             UsageError: its folder is not watched any more, or a `.dropscribe.toml` can't be used.
         """
-        folder = next((f for f in self._folders() if f.path == entry.root), None)
+        folder = self._settings.folder_of(entry)
         if folder is None and entry.state is EntryState.DONE:
             return None
         if folder is None:
@@ -264,7 +265,7 @@ class Control:
         twin, stopped = None, []
         if entry.state is EntryState.WAITING:
             twin = await self._ledger(Ledger.twin_in_flight, entry)
-            paused = any(folder.paused for folder in self._folders() if folder.path == entry.root)
+            paused = self._settings.is_paused(entry.root)
             stopped = hindrances(entry, await self._ledger(Ledger.holds, now), folder_paused=paused)
             stopped += [reason for a in self._accounts if a.engine is entry.engine and (reason := await self._busy(a))]
         told = describe_entry(entry, outputs, history)
@@ -294,7 +295,7 @@ class Control:
         return ""
 
     def _describe_folder(self, status: FolderStatus) -> dict[str, Any]:
-        folder = next((f for f in self._folders() if f.path == status.path), None)
+        folder = self._settings.folder_at(status.path)
         return {
             "path": shown(status.path),
             "engine": folder.engine.value if folder else None,

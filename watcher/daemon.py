@@ -23,8 +23,9 @@ from watcher.media import WORKER, Prober
 from watcher.models import EntryState
 from watcher.paths import StatePaths
 from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler, keep_going
+from watcher.settings import Settings
 from watcher.timings import DEFAULT
-from watcher.transcripts import Place, TranscriptStore, TranscriptWriter, target_folder
+from watcher.transcripts import TranscriptStore, TranscriptWriter
 from watcher.wording import about_it, shown
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from watcher.config import Config
     from watcher.folders import Explanation
-    from watcher.models import Entry, WatchFolder
+    from watcher.models import Entry
     from watcher.scheduler import Account
     from watcher.timings import Timings
 
@@ -53,7 +54,7 @@ class Daemon:
         config: validated.
         accounts: one per engine that the config uses.
         clock: for tests.
-        chance: for the spread of delays.
+        rng: spreads delays.
         checkpoint: called with a name around each commit of the ledger; tests stop the process there.
         timings: all pauses.
         media_worker: the program that opens media in child processes.
@@ -68,16 +69,15 @@ class Daemon:
         accounts: Sequence[Account],
         *,
         clock: Clock | None = None,
-        chance: random.Random | None = None,
+        rng: random.Random | None = None,
         checkpoint: Callable[[str], None] | None = None,
         timings: Timings = DEFAULT,
         media_worker: Path = WORKER,
     ) -> None:
-        self._config = config
-        self._folders = config.watch_folders()
+        self.settings = Settings(config)
         self._accounts = list(accounts)
         self._clock = clock or SystemClock()
-        self._chance = chance or random.Random()  # noqa: S311 - spreads delays
+        self._rng = rng or random.Random()  # noqa: S311 - spreads delays
         self._checkpoint = checkpoint
         self._timings = timings
         self._media_worker = media_worker
@@ -104,9 +104,9 @@ class Daemon:
             stack.push_async_callback(ledger.close)
             self._ledger = ledger
             stack.callback(self.bus.close)
-            for folder in self._folders:
+            for folder in self.settings.folders:
                 await ledger(Ledger.watch_root, folder.path, now=self._clock.now())
-            self._new_roots |= {f.path for f in self._folders if await ledger(Ledger.is_new_root, f.path)}
+            self._new_roots |= {f.path for f in self.settings.folders if await ledger(Ledger.is_new_root, f.path)}
 
             store = TranscriptStore(self.paths.transcripts)
             writer = TranscriptWriter()
@@ -114,13 +114,13 @@ class Daemon:
             preparer = Preparer(self.paths.prepared, script=self._media_worker)
 
             watch = FolderWatch(
-                self._folders,
+                self.settings.folders,
                 clock=self._clock,
                 known=lambda sightings: self._known(ledger, sightings),
                 own_outputs=lambda path: ledger(Ledger.is_output, path),
                 new_roots=self._new_roots.__contains__,
                 hint=self._warm_up,
-                rescan=self._config.rescan,
+                rescan=self.settings.config.rescan,
                 timings=self._timings.folders,
                 patience=Patience(incomplete=self._timings.once_incomplete) if once else None,
             )
@@ -128,25 +128,20 @@ class Daemon:
                 ledger,
                 store,
                 writer,
-                place_of=self._place_of,
-                settings_of=self._settings_of,
+                settings=self.settings,
                 clock=self._clock,
                 delays=self._timings.retry,
             )
             scheduler = Scheduler(
                 ledger,
                 self._accounts,
-                folders=lambda: self._folders,
-                newest_first=lambda: self._config.order == "newest-first",
+                self.settings,
                 store=store,
                 writer=writer,
                 preparer=preparer,
                 deliverer=deliverer,
-                place_of=self._place_of,
-                cloud_url=lambda: self._config.speechmatics.url,
-                settings_of=self._settings_of,
                 clock=self._clock,
-                chance=self._chance,
+                rng=self._rng,
                 bus=self.bus,
                 timings=self._timings,
             )
@@ -163,7 +158,7 @@ class Daemon:
                 watch,
                 scheduler,
                 store,
-                folders=lambda: self._folders,
+                self.settings,
                 accounts=self._accounts,
                 clock=self._clock,
                 bus=self.bus,
@@ -190,15 +185,14 @@ class Daemon:
 
     async def reconfigure(self, config: Config) -> None:
         """Take up a changed config while running. What needs a restart (state_dir) keeps its old value."""
-        self._config = config
-        self._folders = config.watch_folders()
+        self.settings.replace(config)
         if self._ledger and self._watch and self._scheduler:
             self._scheduler.wake()  # first of all, no more is sent of what may not leave any more
-            await self.control.watch_folders(self._folders)
-            self._new_roots |= {f.path for f in self._folders if await self._ledger(Ledger.is_new_root, f.path)}
-            await self._watch.set_folders(self._folders)
+            await self.control.watch_folders(self.settings.folders)
+            self._new_roots |= {f.path for f in self.settings.folders if await self._ledger(Ledger.is_new_root, f.path)}
+            await self._watch.set_folders(self.settings.folders)
             await self._scheduler.reconfigured()
-        self.bus.publish(Event("config", self._clock.now(), {"folders": len(self._folders)}))
+        self.bus.publish(Event("config", self._clock.now(), {"folders": len(self.settings.folders)}))
 
     async def _until_done(
         self,
@@ -265,7 +259,7 @@ class Daemon:
 
     def _warm_up(self, path: Path) -> None:
         """The first sign of a new recording: start what takes time to start."""
-        engines = {folder.engine for folder in self._folders if path.is_relative_to(folder.path)}
+        engines = {folder.engine for folder in self.settings.folders if path.is_relative_to(folder.path)}
         for account in self._accounts:
             if account.engine in engines:
                 account.connector.in_use(busy=True)
@@ -285,12 +279,3 @@ class Daemon:
             self._scheduler.moved(moved)
         if self._scheduler and any(not entry.state.is_active or entry.state in _READY for entry in moved):
             self._scheduler.wake()
-
-    def _settings_of(self, entry: Entry) -> WatchFolder | None:
-        return next((folder for folder in self._folders if folder.path == entry.root), None)
-
-    def _place_of(self, entry: Entry) -> Place:
-        settings = self._settings_of(entry)
-        if settings is None:
-            return Place(entry.path.parent, entry.root)
-        return Place(target_folder(settings, entry.path), settings.output or settings.path)

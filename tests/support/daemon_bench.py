@@ -79,7 +79,7 @@ class Bench:
 
     def daemon(self, client, *, config=None, **more):
         self.account = Account(Engine.SPEECHMATICS, "speechmatics", Connector(client), **self.account_settings)
-        return Daemon(config or self.config(), [self.account], chance=random.Random(1), **{"timings": FAST, **more})
+        return Daemon(config or self.config(), [self.account], **{"rng": random.Random(1), "timings": FAST, **more})
 
     async def run(self, *, timeout=100.0, **more):  # noqa: ASYNC109 - a test's deadline
         """Run a daemon until all that is there has come to its end."""

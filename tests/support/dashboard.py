@@ -17,15 +17,17 @@ from service.control.server import serve_dashboard
 from tests.support.sounds import silence, write_wav
 from tests.support.waiting import PATIENCE
 from watcher.clock import SystemClock
+from watcher.config import Config, FolderConfig
 from watcher.control import Control, shown
 from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch
 from watcher.folders.fingerprint import fingerprint
 from watcher.ledger import Ledger, LedgerWorker, open_ledger
 from watcher.ledger.rows import NewEntry
-from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, Output, OutputFormat, WatchFolder
+from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, Output, OutputFormat
 from watcher.paths import StatePaths
 from watcher.scheduler import Account
+from watcher.settings import Settings
 from watcher.transcripts import TranscriptStore, render
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ class Plant:
         self.scheduler = QuietScheduler(self.bus)
         self.account = Account(Engine.LOCAL, "local", _NoConnector())
         self.store = TranscriptStore(self.paths.transcripts)
-        self.folders = [WatchFolder(self.folder)]
+        self.config = Config(folders=(FolderConfig(path=str(self.folder)),))
         self.ledger: LedgerWorker
         self.control: Control
 
@@ -103,7 +105,7 @@ class Plant:
         async def known(sightings):
             return await self.ledger(Ledger.known, [(seen.path, seen.size, seen.mtime_ns) for seen in sightings])
 
-        watch = FolderWatch(self.folders, clock=self.clock, known=known, rescan=300.0)
+        watch = FolderWatch(self.config.watch_folders(), clock=self.clock, known=known, rescan=300.0)
         looking = asyncio.create_task(watch.run(), name="watch")
         stack.push_async_callback(_cancel, looking)
         self.control = Control(
@@ -111,7 +113,7 @@ class Plant:
             watch,
             self.scheduler,
             self.store,
-            folders=lambda: self.folders,
+            Settings(self.config),
             accounts=[self.account],
             clock=self.clock,
             bus=self.bus,

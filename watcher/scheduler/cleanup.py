@@ -20,18 +20,19 @@ from watcher.models import Engine
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.dispose import put_away, restore
 from watcher.scheduler.loop import wait_for
-from watcher.scheduler.retry import backoff
+from watcher.scheduler.retry import retry_delay
 from watcher.transcripts.files import Files
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from typing import Literal
 
     from watcher.clock import Clock
     from watcher.ledger import Cleanup, LedgerWorker
-    from watcher.models import Entry, WatchFolder
+    from watcher.models import Entry
     from watcher.scheduler.account import Account
+    from watcher.settings import Settings
     from watcher.timings import Timings
 
 __all__ = ["Cleaner"]
@@ -52,9 +53,9 @@ class Cleaner:
         ledger: has it.
         accounts: all of them.
         deleting: held while a job is deleted: none is taken up meanwhile.
-        settings_of: the watch folder of an entry, as the config has it now.
+        settings: the config in force.
         clock: the time.
-        chance: spreads delays.
+        rng: spreads delays.
         timings: the pauses.
     """
 
@@ -64,17 +65,17 @@ class Cleaner:
         accounts: Sequence[Account],
         *,
         deleting: asyncio.Lock,
-        settings_of: Callable[[Entry], WatchFolder | None],
+        settings: Settings,
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
         timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._accounts = {account.name: account for account in accounts}
         self._deleting = deleting
-        self._settings_of = settings_of
+        self._settings = settings
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._timings = timings
         self._files = Files()
         self._wakes = {"job": asyncio.Event(), "source": asyncio.Event()}
@@ -109,7 +110,7 @@ class Cleaner:
         except Later as error:
             now = self._clock.now()
             _log.info("left for later", file=str(entry.path), why=error.message)
-            due_at = now + backoff(cleanup.tries + 1, self._chance.random(), self._timings.retry)
+            due_at = now + retry_delay(cleanup.tries + 1, self._rng.random(), self._timings.retry)
             await self._ledger(Ledger.reschedule, cleanup, now=now, due_at=due_at, reason=error.message)
             return
         _log.debug("cleaned up", file=str(entry.path), what=said)
@@ -117,7 +118,7 @@ class Cleaner:
 
     async def _put_away(self, cleanup: Cleanup, entry: Entry) -> str:
         """Do what `after` says; returns what became of the recording."""
-        folder = self._settings_of(entry)
+        folder = self._settings.folder_of(entry)
         outputs = await self._ledger(Ledger.outputs, entry.id)
         try:
             if folder is not None and folder.after == cleanup.what and entry.path == cleanup.path:

@@ -14,10 +14,11 @@ from watcher.folders import Filter
 from watcher.folders.rules.overrides import Marks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from watcher.models import Entry, WatchFolder
     from watcher.scheduler.account import Account
+    from watcher.settings import Settings
 
 __all__ = ["Consent", "Refusal", "decide"]
 
@@ -78,33 +79,25 @@ def address_changed(account: Account, cloud_url: str) -> str:
 
 
 class Consent:
-    """Answers for the live config.
+    """Decides by the config in force.
 
     Args:
-        folders: the watch folders now.
+        settings: the config in force.
         is_held: whether submission to an account is stopped now.
-        cloud_url: the address in `[speechmatics]` now.
     """
 
-    def __init__(
-        self,
-        folders: Callable[[], Sequence[WatchFolder]],
-        *,
-        is_held: Callable[[Account], bool],
-        cloud_url: Callable[[], str],
-    ) -> None:
-        self._folders = folders
+    def __init__(self, settings: Settings, *, is_held: Callable[[Account], bool]) -> None:
+        self._settings = settings
         self._is_held = is_held
-        self._cloud_url = cloud_url
 
     def refusal(self, entry: Entry, account: Account) -> Refusal | None:
         """Say why a recording may not leave, as far as the config and the holds tell; None if it may. No I/O."""
-        is_held = self._is_held(account)
-        return decide(entry, account, self._folder(entry), is_held=is_held, cloud_url=self._cloud_url())
+        folder, url = self._settings.folder_of(entry), self._settings.cloud_url
+        return decide(entry, account, folder, is_held=self._is_held(account), cloud_url=url)
 
     def refusal_on_disk(self, entry: Entry) -> Refusal | None:
         """Say whether a `.dropscribe-ignore` leaves the recording out; None if it may leave. Blocking."""
-        folder = self._folder(entry)
+        folder = self._settings.folder_of(entry)
         if folder is None or not os.path.isdir(folder.path):  # noqa: PTH112 - Path.is_dir raises on some errors
             return None
         mark = Marks(folder).ignored_by(entry.path.parent)
@@ -112,8 +105,5 @@ class Consent:
 
     def stops_all(self, account: Account) -> str:
         """Say why an account gets no recording at all, whatever its folder says; empty if that is not so."""
-        url = self._cloud_url()
+        url = self._settings.cloud_url
         return "" if is_configured(account, url) else address_changed(account, url)
-
-    def _folder(self, entry: Entry) -> WatchFolder | None:
-        return next((folder for folder in self._folders() if folder.path == entry.root), None)

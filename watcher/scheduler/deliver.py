@@ -21,16 +21,16 @@ from watcher.models import EntryState, OutputFormat
 from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from watcher.clock import Clock
     from watcher.ledger import LedgerWorker
-    from watcher.models import Entry, Output, WatchFolder
+    from watcher.models import Entry, Output
     from watcher.scheduler.account import Account
+    from watcher.settings import Settings
     from watcher.speechmatics import AsyncClient
     from watcher.timings import RetryDelays
-    from watcher.transcripts import Place, TranscriptStore, TranscriptWriter
+    from watcher.transcripts import TranscriptStore, TranscriptWriter
 
 __all__ = ["Deliverer", "heard_too_little"]
 
@@ -56,16 +56,14 @@ class Deliverer:
         store: TranscriptStore,
         writer: TranscriptWriter,
         *,
-        place_of: Callable[[Entry], Place],
-        settings_of: Callable[[Entry], WatchFolder | None],
+        settings: Settings,
         clock: Clock,
         delays: RetryDelays,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._writer = writer
-        self._place_of = place_of
-        self._settings_of = settings_of
+        self._settings = settings
         self._clock = clock
         self._delays = delays
         self._publishing: set[int] = set()
@@ -119,10 +117,12 @@ class Deliverer:
             reason = "The recording was removed before its transcript was written; nothing was paid for it."
             end = EntryState.CANCELLED
             return await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=reason, gone=True)
-        claimed = await self._ledger(Ledger.claimed_outputs, entry.id, self._place_of(entry).folder, entry.path.stem)
+        claimed = await self._ledger(
+            Ledger.claimed_outputs, entry.id, self._settings.target_of(entry).folder, entry.path.stem
+        )
         outputs = await asyncio.to_thread(self._write, entry, originals, claimed)
-        settings = self._settings_of(entry)
-        after = settings.after if settings else "keep"
+        folder = self._settings.folder_of(entry)
+        after = folder.after if folder else "keep"
         done = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now(), after=after)
         _log.info("done", file=str(entry.path), wrote=[str(output.path) for output in outputs])
         return done
@@ -189,9 +189,9 @@ class Deliverer:
         return fingerprint(entry.path, entry.root).sha256 != entry.fingerprint.sha256
 
     def _write(self, entry: Entry, originals: dict[OutputFormat, bytes], claimed: list[Path]) -> tuple[Output, ...]:
-        place = self._place_of(entry)
-        settings = self._settings_of(entry)
-        root = settings.path if settings else entry.root
+        place = self._settings.target_of(entry)
+        folder = self._settings.folder_of(entry)
+        root = folder.path if folder else entry.root
         if not root.is_dir():
             raise NotWritable(
                 f"The folder {root} is not there.", fix="Mount or plug it in; Dropscribe goes on by itself."

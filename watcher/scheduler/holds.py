@@ -12,7 +12,7 @@ from watcher.ledger import Ledger
 from watcher.models import PAUSE
 from watcher.scheduler.account import HOLD_PREFIX
 from watcher.scheduler.loop import wait_for
-from watcher.scheduler.retry import backoff
+from watcher.scheduler.retry import retry_delay
 
 if TYPE_CHECKING:
     import random
@@ -34,7 +34,7 @@ class Holds:
         ledger: has them.
         accounts: all of them.
         clock: the time.
-        chance: spreads delays.
+        rng: spreads delays.
         bus: told of each change.
         on_change: called after each change.
         timings: the pauses.
@@ -46,7 +46,7 @@ class Holds:
         accounts: Sequence[Account],
         *,
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
         bus: EventBus,
         on_change: Callable[[], None],
         timings: Timings,
@@ -54,7 +54,7 @@ class Holds:
         self._ledger = ledger
         self._accounts = accounts
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._timings = timings
         self._bus = bus
         self._on_change = on_change
@@ -115,7 +115,7 @@ class Holds:
             await wait_for(ask_now, self._timings.scheduler.idle)
             return
         # A key that may list jobs but not submit them is refused again and again: ask ever more rarely.
-        pause = backoff(max(account.refusals, 1), self._chance.random(), self._timings.retry)
+        pause = retry_delay(max(account.refusals, 1), self._rng.random(), self._timings.retry)
         await wait_for(ask_now, min(pause, 60.0))
         try:
             client = await account.connector.connect()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from watcher.backoff import backoff
 from watcher.errors import LedgerDamaged, OutputError
 from watcher.logs import get_logger
 
@@ -41,7 +42,7 @@ async def keep_going(name: str, step: Callable[[], Awaitable[None]]) -> None:
             failures += 1
             _log.exception("an unexpected error; it is tried again", part_of=name)
         if failures:
-            await asyncio.sleep(min(2.0 ** min(failures - 1, 10), _LONGEST_PAUSE))
+            await asyncio.sleep(backoff(failures, first=1.0, longest=_LONGEST_PAUSE))
 
 
 async def wait_for(event: asyncio.Event, seconds: float) -> None:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from watcher.clock import Clock
     from watcher.ledger import LedgerWorker
-    from watcher.models import Attempt, WatchFolder
+    from watcher.models import Attempt
     from watcher.scheduler.account import Account
     from watcher.scheduler.holds import Holds
+    from watcher.settings import Settings
     from watcher.timings import Timings
 
 __all__ = ["Recovery"]
@@ -36,6 +37,7 @@ class Recovery:
         ledger: has them.
         accounts: all of them.
         holds: to stop an account whose list can't be read for want of a key.
+        settings: the config in force.
         under_way: the references of the attempts that this run works on.
         settled: called when entries were settled.
         clock: the time.
@@ -47,6 +49,7 @@ class Recovery:
         ledger: LedgerWorker,
         accounts: Sequence[Account],
         holds: Holds,
+        settings: Settings,
         *,
         under_way: Collection[str],
         settled: Callable[[], None],
@@ -55,6 +58,7 @@ class Recovery:
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
+        self._settings = settings
         self._under_way = under_way
         self._settled = settled
         self._clock = clock
@@ -83,7 +87,7 @@ class Recovery:
         for event in self._wakes.values():
             event.set()
 
-    async def begin(self, folders: Sequence[WatchFolder]) -> None:
+    async def begin(self) -> None:
         """Bring waiting and running entries in line with the accounts and folders that there are now."""
         now = self._clock.now()
         names = [account.name for account in self._accounts]
@@ -98,11 +102,11 @@ class Recovery:
             await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
         self._afresh.update(names)
         self._not_looked_yet.update(names)
-        await self.follow_config(folders)
+        await self.follow_config()
 
-    async def follow_config(self, folders: Sequence[WatchFolder]) -> None:
+    async def follow_config(self) -> None:
         """Let waiting entries go where their folder goes now; cancel those of folders that are not watched any more."""
-        now = self._clock.now()
+        now, folders = self._clock.now(), self._settings.folders
         for folder in folders:
             await self._ledger(Ledger.follow_engine, folder.path, folder.engine)
         roots = [folder.path for folder in folders]

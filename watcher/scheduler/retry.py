@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from watcher import errors as ours
 from watcher import speechmatics as sm
+from watcher.backoff import backoff
 
 if TYPE_CHECKING:
     from watcher.timings import RetryDelays
@@ -26,12 +27,12 @@ __all__ = [
     "PauseAccount",
     "StopAccount",
     "TryAgain",
-    "backoff",
     "decide",
     "fault_delay",
     "fix_of_key",
     "is_the_services_fault",
     "is_unavailable",
+    "retry_delay",
 ]
 
 _UNAVAILABLE = frozenset({502, 503, 504})
@@ -108,20 +109,13 @@ _MEND = "Mend the recording or its folder's settings, then: dropscribe retry FIL
 Decision = TryAgain | PauseAccount | StopAccount | Fail | Hold | Cancel | Look
 
 
-def backoff(attempts: int, chance: float, delays: RetryDelays) -> float:
-    """Seconds to wait after this many attempts: doubling from the first delay to the longest, less up to a quarter.
-
-    Args:
-        attempts: how many were made, from 1.
-        chance: a random number from 0 to 1, so that many recordings don't come back at once.
-        delays: the first and the longest.
-    """
-    delay = min(delays.first * 2 ** min(max(attempts - 1, 0), 20), delays.longest)
-    return float(delay * (0.75 + chance / 4))
+def retry_delay(failures: int, jitter: float, delays: RetryDelays) -> float:
+    """Seconds to wait after this many failures, with jitter from 0 to 1; see `backoff`."""
+    return backoff(failures, first=delays.first, longest=delays.longest, jitter=jitter)
 
 
 def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error, all in one place
-    error: Exception, *, attempts: int, now: float, chance: float, delays: RetryDelays, throttled: int = 0
+    error: Exception, *, attempts: int, now: float, jitter: float, delays: RetryDelays, throttled: int = 0
 ) -> Decision:
     """Decide what follows from a failed submission.
 
@@ -129,7 +123,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         error: what `submit_job` or the gate raised.
         attempts: how many attempts this recording has had, this one included.
         now: unix time.
-        chance: a random number from 0 to 1.
+        jitter: a random number from 0 to 1.
         delays: how long to wait after which failure.
         throttled: how many times in a row the account's rate limit was met before this.
     """
@@ -143,9 +137,9 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case sm.RateLimited():
             concurrent = isinstance(error, sm.ConcurrencyLimited)
             default = delays.concurrency if concurrent else throttle_delay(throttled, delays)
-            return PauseAccount(now + _asked(error, default, chance, delays), str(error), is_trouble=False)
+            return PauseAccount(now + _asked(error, default, jitter, delays), str(error), is_trouble=False)
         case sm.ConnectFailed() | ours.EngineUnavailable():
-            return PauseAccount(now + delays.offline * (1 + chance), str(error))
+            return PauseAccount(now + delays.offline * (1 + jitter), str(error))
         case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():
             return Fail(str(error), _MEND)
         case ours.OutputError():
@@ -157,19 +151,19 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case ours.ConfigError():
             return Fail(error.message, _MEND)
         case sm.ApiError() if error.retry_after:
-            return PauseAccount(now + _asked(error, 0.0, chance, delays), str(error))
+            return PauseAccount(now + _asked(error, 0.0, jitter, delays), str(error))
         case sm.SpeechmaticsError() | ours.DropscribeError():
-            return TryAgain(now + backoff(attempts, chance, delays), str(error))
+            return TryAgain(now + retry_delay(attempts, jitter, delays), str(error))
         case _ if attempts >= MOST_SURPRISES:
             fault = ours.InternalError(f"Dropscribe itself failed: {_named(error)}")
             return Hold(now + fault_delay(attempts, delays), fault.message, ours.sentences(fault.fix, TRIED_AGAIN))
         case _:
-            return TryAgain(now + backoff(attempts, chance, delays), f"Dropscribe itself failed: {_named(error)}")
+            return TryAgain(now + retry_delay(attempts, jitter, delays), f"Dropscribe itself failed: {_named(error)}")
 
 
 def fault_delay(attempts: int, delays: RetryDelays) -> float:
     """Seconds to wait after Dropscribe itself failed for the `attempts`-th time; doubles with each."""
-    return float(min(delays.first_fault * 2 ** min(max(attempts - 1, 0), 20), delays.longest_fault))
+    return backoff(attempts, first=delays.first_fault, longest=delays.longest_fault)
 
 
 def fix_of_key(error: Exception) -> str:
@@ -180,7 +174,7 @@ def fix_of_key(error: Exception) -> str:
 
 def throttle_delay(throttled: int, delays: RetryDelays) -> float:
     """Seconds to wait where the service names none: our own rate met its limit by jitter, or others use the account."""
-    return float(min(delays.first_throttle * 2 ** min(throttled, 10), delays.longest_throttle))
+    return backoff(throttled + 1, first=delays.first_throttle, longest=delays.longest_throttle)
 
 
 def is_the_services_fault(error: Exception) -> bool:
@@ -193,9 +187,9 @@ def is_unavailable(error: Exception) -> bool:
     return isinstance(error, sm.SubmissionUnknown) and error.status in _UNAVAILABLE
 
 
-def _asked(error: sm.ApiError, default: float, chance: float, delays: RetryDelays) -> float:
+def _asked(error: sm.ApiError, default: float, jitter: float, delays: RetryDelays) -> float:
     """Seconds to wait as the service asked, within reason."""
-    return min((error.retry_after or default) * (1 + chance / 4), delays.longest_requested)
+    return min((error.retry_after or default) * (1 + jitter / 4), delays.longest_requested)
 
 
 def _named(error: Exception) -> str:

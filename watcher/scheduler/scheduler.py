@@ -24,17 +24,18 @@ from watcher.transcripts import DamagedTranscript, needed_originals
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.ledger import LedgerWorker
-    from watcher.models import Attempt, Entry, WatchFolder
+    from watcher.models import Attempt, Entry
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
     from watcher.scheduler.upload_source import Preparer
+    from watcher.settings import Settings
     from watcher.timings import Timings
-    from watcher.transcripts import Place, TranscriptStore, TranscriptWriter
+    from watcher.transcripts import TranscriptStore, TranscriptWriter
 
 __all__ = ["Scheduler"]
 
@@ -50,25 +51,20 @@ class Scheduler:
         self,
         ledger: LedgerWorker,
         accounts: Sequence[Account],
+        settings: Settings,
         *,
-        folders: Callable[[], Sequence[WatchFolder]],
-        newest_first: Callable[[], bool],
         store: TranscriptStore,
         writer: TranscriptWriter,
         preparer: Preparer,
         deliverer: Deliverer,
-        place_of: Callable[[Entry], Place],
-        cloud_url: Callable[[], str],
-        settings_of: Callable[[Entry], WatchFolder | None],
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
         bus: EventBus,
         timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
-        self._folders = folders
-        self._newest_first = newest_first
+        self._settings = settings
         self._store = store
         self._deliverer = deliverer
         self._clock = clock
@@ -80,11 +76,12 @@ class Scheduler:
         self._turn: dict[str, int] = {}
         self._uploads = 0
         self._stopping = False
-        self.holds = Holds(ledger, accounts, clock=clock, chance=chance, bus=bus, on_change=self.wake, timings=timings)
+        self.holds = Holds(ledger, accounts, clock=clock, rng=rng, bus=bus, on_change=self.wake, timings=timings)
         self._recovery = Recovery(
             ledger,
             accounts,
             self.holds,
+            settings,
             under_way=self._under_way,
             settled=self.wake,
             clock=clock,
@@ -95,16 +92,16 @@ class Scheduler:
             ledger,
             accounts,
             deleting=former.lock,
-            settings_of=settings_of,
+            settings=settings,
             clock=clock,
-            chance=chance,
+            rng=rng,
             timings=timings,
         )
-        self._consent = Consent(folders, is_held=self.holds.is_held, cloud_url=cloud_url)
+        self._consent = Consent(settings, is_held=self.holds.is_held)
         self._running = Uploads(self._consent)
-        gate = Gate(uploads=self._running, place_of=place_of, writer=writer)
+        gate = Gate(uploads=self._running, settings=settings, writer=writer)
         self._submitter = Submitter(
-            ledger, gate, preparer, self.holds, former, clock=clock, chance=chance, bus=bus, delays=timings.retry
+            ledger, gate, preparer, self.holds, former, clock=clock, rng=rng, bus=bus, delays=timings.retry
         )
         self._trackers = {
             account.name: Tracker(
@@ -114,7 +111,7 @@ class Scheduler:
                 self.holds,
                 ProgressWatch(account, clock=clock, bus=bus),
                 clock=clock,
-                chance=chance,
+                rng=rng,
                 timings=timings,
             )
             for account in accounts
@@ -147,7 +144,7 @@ class Scheduler:
             for account in self._accounts:
                 account.salt = salt
             await self.holds.forget_other_accounts()
-            await self._recovery.begin(self._folders())
+            await self._recovery.begin()
             await self._recovery.release_stalled()
             await self._recovery.try_faults_again(at_start=True)
             begun.set()
@@ -166,7 +163,7 @@ class Scheduler:
 
     async def reconfigured(self) -> None:
         """The config has changed: waiting entries follow it, and stopped accounts are asked again."""
-        await self._recovery.begin(self._folders())
+        await self._recovery.begin()
         await self.holds.refresh()
         self.holds.ask_now()
         self.wake()
@@ -225,12 +222,10 @@ class Scheduler:
         if self._consent.stops_all(account):
             return False
         at = account.paused_until if account.is_paused(now) else now
-        for folder in self._folders():
-            if folder.paused:
-                continue
-            if await self._ledger(Ledger.is_claimable, account.engine, folder.path, at):
+        for root in self._settings.active_roots:
+            if await self._ledger(Ledger.is_claimable, account.engine, root, at):
                 return True
-            if await self._ledger(Ledger.is_retried, account.engine, folder.path, now, _HOPELESS):
+            if await self._ledger(Ledger.is_retried, account.engine, root, now, _HOPELESS):
                 return True
         return False
 
@@ -273,7 +268,7 @@ class Scheduler:
             account.connector.in_use(busy=True)
             after = await self._submitter.submit(account, entry, attempt)
             if after.state is EntryState.WAITING:
-                await self._recovery.follow_config(self._folders())  # it may have changed during the upload
+                await self._recovery.follow_config()  # it may have changed during the upload
         except LedgerDamaged:
             raise
         except OutputError as error:
@@ -295,7 +290,7 @@ class Scheduler:
     async def _claim(self, account: Account, reference: str) -> tuple[Entry, Attempt | None] | None:
         """Claim the next entry, taking turns between the folders."""
         now = self._clock.now()
-        roots = [folder.path for folder in self._folders() if not folder.paused]
+        roots = self._settings.active_roots
         if not roots or self._stopping or account.is_paused(now) or self.holds.is_held(account):
             return None
         if self._consent.stops_all(account):
@@ -313,7 +308,7 @@ class Scheduler:
                 reference=reference,
                 now=now,
                 reusable=self._is_reusable,
-                newest_first=self._newest_first(),
+                newest_first=self._settings.newest_first,
             )
             if claimed:
                 self._turn[account.name] = index + 1

@@ -41,7 +41,6 @@ from watcher.speechmatics import (
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable
 
     from watcher.clock import Clock
     from watcher.events import EventBus
@@ -52,9 +51,10 @@ if TYPE_CHECKING:
     from watcher.scheduler.holds import Holds
     from watcher.scheduler.upload_source import Preparer
     from watcher.scheduler.uploads import Uploads
+    from watcher.settings import Settings
     from watcher.speechmatics import UploadReceipt
     from watcher.timings import RetryDelays
-    from watcher.transcripts import Place, TranscriptWriter
+    from watcher.transcripts import TranscriptWriter
 
 __all__ = ["Gate", "Submitter"]
 
@@ -68,12 +68,12 @@ class Gate:
 
     Attributes:
         uploads: watches over consent while an upload runs.
-        place_of: the folder that an entry's outputs go to, and the one above it down to which links are followed.
+        settings: the config in force; it says where the transcript goes.
         writer: tries whether that folder can be written to.
     """
 
     uploads: Uploads
-    place_of: Callable[[Entry], Place]
+    settings: Settings
     writer: TranscriptWriter
 
 
@@ -89,7 +89,7 @@ class Submitter:
         former: FormerJobs,
         *,
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
         bus: EventBus,
         delays: RetryDelays,
     ) -> None:
@@ -99,7 +99,7 @@ class Submitter:
         self._holds = holds
         self._former = former
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._delays = delays
         self._bus = bus
 
@@ -179,7 +179,7 @@ class Submitter:
         return job.id, key
 
     async def _check_outputs(self, entry: Entry) -> None:
-        place = self._gate.place_of(entry)
+        place = self._gate.settings.target_of(entry)
         beside = place.folder == entry.path.parent
         await asyncio.to_thread(
             self._gate.writer.check, place.folder, _SPACE_FOR_TRANSCRIPTS, create=not beside, root=place.root
@@ -196,7 +196,7 @@ class Submitter:
             account.failed(
                 str(error),
                 now=now,
-                delay=lambda tried: retry.backoff(tried, self._chance.random(), self._delays),
+                delay=lambda tried: retry.retry_delay(tried, self._rng.random(), self._delays),
             )
         match decision:
             case retry.Look(reason):
@@ -236,9 +236,9 @@ class Submitter:
             found = await asyncio.to_thread(_look_at_source, entry, error, now + self._delays.output)
             if found is not None:
                 return found
-        chance = self._chance.random()
+        jitter = self._rng.random()
         return retry.decide(
-            error, attempts=entry.attempts, now=now, chance=chance, delays=self._delays, throttled=throttled
+            error, attempts=entry.attempts, now=now, jitter=jitter, delays=self._delays, throttled=throttled
         )
 
     async def _is_armed(self, attempt: Attempt) -> bool:

@@ -7,13 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from watcher import speechmatics as sm
+from watcher.backoff import backoff
 from watcher.errors import EngineUnavailable, LedgerDamaged, LedgerError, OutputError
 from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.loop import keep_going, wait_for
-from watcher.scheduler.retry import TRIED_AGAIN, backoff, fault_delay, fix_of_key
+from watcher.scheduler.retry import TRIED_AGAIN, fault_delay, fix_of_key, retry_delay
 
 if TYPE_CHECKING:
     import random
@@ -55,7 +56,7 @@ def is_hopeless(error: Exception, failures: int) -> bool:
             return failures >= _MOST_SURPRISES
 
 
-def poll_pause(polls: int, took: float, chance: float) -> float:
+def poll_pause(polls: int, took: float, jitter: float) -> float:
     """Seconds before a job is asked for again.
 
     A server that knows `wait` holds the answer back, and is asked again at once. One that doesn't answers
@@ -64,11 +65,11 @@ def poll_pause(polls: int, took: float, chance: float) -> float:
     Args:
         polls: how many times it was asked.
         took: seconds that the last answer took.
-        chance: a random number from 0 to 1.
+        jitter: a random number from 0 to 1.
     """
     if took > 1.0:
         return 0.0
-    return float(min(0.5 * 1.3 ** min(polls, 40), 10.0) * (0.75 + chance / 4))
+    return backoff(polls + 1, first=0.5, longest=10.0, factor=1.3, jitter=jitter)
 
 
 def sweep_pause(tracked: int, quiet: float) -> float:
@@ -94,7 +95,7 @@ class Tracker:
         progress: ProgressWatch,
         *,
         clock: Clock,
-        chance: random.Random,
+        rng: random.Random,
         timings: Timings,
     ) -> None:
         self._ledger = ledger
@@ -103,7 +104,7 @@ class Tracker:
         self._holds = holds
         self._progress = progress
         self._clock = clock
-        self._chance = chance
+        self._rng = rng
         self._timings = timings
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._polls: dict[int, str | None] = {}
@@ -182,7 +183,7 @@ class Tracker:
                 if await self._ended(client, entry, job):
                     return
                 polls, failures = polls + 1, 0
-                pause = poll_pause(polls, self._clock.monotonic() - began, self._chance.random())
+                pause = poll_pause(polls, self._clock.monotonic() - began, self._rng.random())
             except LedgerDamaged:
                 raise
             except IllegalMove:
@@ -196,7 +197,7 @@ class Tracker:
 
     def _pause_after(self, error: Exception, failures: int) -> float:
         retry_after = getattr(error, "retry_after", None) or 0.0
-        delay = backoff(failures, self._chance.random(), self._timings.retry)
+        delay = retry_delay(failures, self._rng.random(), self._timings.retry)
         return max(min(retry_after, 600.0), min(delay / 5, 60.0))
 
     async def _suffer(self, entry: Entry, error: Exception, failures: int, *, visible: bool) -> bool:

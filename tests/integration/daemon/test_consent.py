@@ -148,7 +148,7 @@ async def test_withdrawal_while_the_tail_is_about_to_go_keeps_it_back(bench, mom
 
         def checkpoint(name):
             if name == moment:
-                daemons[0]._folders = ()
+                daemons[0].settings.replace(msgspec.structs.replace(it.config(), folders=()))
 
         async with it.running(checkpoint=checkpoint):
             await until(lambda: it.server.aborted)

@@ -81,7 +81,7 @@ async def test_a_locked_keyring_is_asked_ever_more_rarely(locked, connector):
 
 
 async def test_the_message_says_that_it_is_locked_and_what_to_do(locked, connector):
-    decision = decide(await refused(connector), attempts=1, now=0.0, chance=0.0, delays=RetryDelays())
+    decision = decide(await refused(connector), attempts=1, now=0.0, jitter=0.0, delays=RetryDelays())
     assert isinstance(decision, StopAccount)
     assert "keyring" in decision.reason
     assert "locked" in decision.reason

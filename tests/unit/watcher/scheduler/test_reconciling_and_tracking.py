@@ -101,13 +101,13 @@ def test_the_list_is_read_back_past_the_arming():
 
 
 @given(st.integers(1, 10**6), st.floats(0, 1.0), st.floats(0, 1))
-def test_a_server_that_does_not_hold_its_answer_is_not_hammered(polls, took, chance):
-    assert 0.3 <= poll_pause(polls, took, chance) <= 10.0
+def test_a_server_that_does_not_hold_its_answer_is_not_hammered(polls, took, jitter):
+    assert 0.3 <= poll_pause(polls, took, jitter) <= 10.0
 
 
 @given(st.integers(1, 10**6), st.floats(1.01, 100), st.floats(0, 1))
-def test_a_server_that_holds_its_answer_is_asked_again_at_once(polls, took, chance):
-    assert poll_pause(polls, took, chance) == 0.0
+def test_a_server_that_holds_its_answer_is_asked_again_at_once(polls, took, jitter):
+    assert poll_pause(polls, took, jitter) == 0.0
 
 
 @given(st.integers(1, 20_000), st.floats(0, 1e5))

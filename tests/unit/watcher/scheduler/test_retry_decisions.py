@@ -13,10 +13,10 @@ from watcher.scheduler.retry import Cancel, Fail, Hold, Look, PauseAccount, Stop
 from watcher.timings import RetryDelays
 
 DELAYS = RetryDelays()
-backoff = functools.partial(retry.backoff, delays=DELAYS)
+retry_delay = functools.partial(retry.retry_delay, delays=DELAYS)
 decide = functools.partial(retry.decide, delays=DELAYS)
 
-chances = st.floats(0, 1)
+jitters = st.floats(0, 1)
 times = st.floats(0, 4e9)
 
 DECISIONS = [
@@ -54,35 +54,35 @@ DECISIONS = [
 
 @pytest.mark.parametrize(("error", "decision"), DECISIONS, ids=lambda each: type(each).__name__)
 def test_every_error_has_its_decision(error, decision):
-    found = decide(error, attempts=1, now=1000.0, chance=0.5)
+    found = decide(error, attempts=1, now=1000.0, jitter=0.5)
     assert isinstance(found, decision)
     assert found.reason
 
 
-@given(st.sampled_from([error for error, _ in DECISIONS]), st.integers(1, 1000), times, chances)
-def test_delays_lie_ahead_and_within_bounds(error, attempts, now, chance):
-    found = decide(error, attempts=attempts, now=now, chance=chance)
+@given(st.sampled_from([error for error, _ in DECISIONS]), st.integers(1, 1000), times, jitters)
+def test_delays_lie_ahead_and_within_bounds(error, attempts, now, jitter):
+    found = decide(error, attempts=attempts, now=now, jitter=jitter)
     at = {TryAgain: "at", Hold: "at", PauseAccount: "until"}.get(type(found))
     if at:
         assert now < getattr(found, at) <= now + 3600.0
 
 
-@given(st.integers(1, 10_000), times, chances)
-def test_networks_and_busy_services_are_never_given_up(attempts, now, chance):
+@given(st.integers(1, 10_000), times, jitters)
+def test_networks_and_busy_services_are_never_given_up(attempts, now, jitter):
     for error, decision in DECISIONS:
         if decision in {PauseAccount, TryAgain} and not isinstance(error, ZeroDivisionError):
-            assert isinstance(decide(error, attempts=attempts, now=now, chance=chance), PauseAccount | TryAgain)
+            assert isinstance(decide(error, attempts=attempts, now=now, jitter=jitter), PauseAccount | TryAgain)
 
 
-@given(st.integers(1, 10_000), chances)
-def test_only_an_unknown_outcome_is_looked_for_and_it_always_is(attempts, chance):
+@given(st.integers(1, 10_000), jitters)
+def test_only_an_unknown_outcome_is_looked_for_and_it_always_is(attempts, jitter):
     for error, _ in DECISIONS:
-        found = decide(error, attempts=attempts, now=0.0, chance=chance)
+        found = decide(error, attempts=attempts, now=0.0, jitter=jitter)
         assert isinstance(found, Look) == isinstance(error, sm.SubmissionUnknown)
 
 
 def test_a_bug_is_tried_again_some_times_then_held_and_never_the_recordings_fault():
-    found = decide(ZeroDivisionError("a bug"), attempts=retry.MOST_SURPRISES, now=0.0, chance=0.0)
+    found = decide(ZeroDivisionError("a bug"), attempts=retry.MOST_SURPRISES, now=0.0, jitter=0.0)
     assert isinstance(found, Hold)
     assert found.reason == "Dropscribe itself failed: ZeroDivisionError: a bug"
     assert "Update Dropscribe" in found.fix
@@ -92,21 +92,21 @@ def test_a_bug_is_tried_again_some_times_then_held_and_never_the_recordings_faul
 
 @given(st.integers(1, 10_000))
 def test_what_failed_by_our_fault_is_tried_again_after_a_minute_and_at_least_every_hour(attempts):
-    found = decide(ours.InternalError("no decoder"), attempts=attempts, now=100.0, chance=0.5)
+    found = decide(ours.InternalError("no decoder"), attempts=attempts, now=100.0, jitter=0.5)
     assert isinstance(found, Hold)
     assert 60.0 <= found.at - 100.0 <= 3600.0
     assert retry.fault_delay(attempts, DELAYS) <= retry.fault_delay(attempts + 1, DELAYS)
 
 
-@given(st.integers(1, 60), chances, chances)
+@given(st.integers(1, 60), jitters, jitters)
 def test_backoff_doubles_up_to_a_quarter_of_an_hour(attempts, one, other):
-    assert 0.75 * min(5.0 * 2 ** (attempts - 1), 900.0) <= backoff(attempts, one) <= 900.0
-    assert backoff(attempts, one) <= backoff(attempts + 1, other) / 0.75
+    assert 0.75 * min(5.0 * 2 ** (attempts - 1), 900.0) <= retry_delay(attempts, one) <= 900.0
+    assert retry_delay(attempts, one) <= retry_delay(attempts + 1, other) / 0.75
 
 
 def test_a_wish_of_the_service_is_a_minimum_within_reason():
-    assert decide(sm.RateLimited(429, "", retry_after=40.0), attempts=1, now=0.0, chance=0.0).until == 40.0
-    assert decide(sm.RateLimited(429, "", retry_after=1e9), attempts=1, now=0.0, chance=0.0).until == 3600.0
+    assert decide(sm.RateLimited(429, "", retry_after=40.0), attempts=1, now=0.0, jitter=0.0).until == 40.0
+    assert decide(sm.RateLimited(429, "", retry_after=1e9), attempts=1, now=0.0, jitter=0.0).until == 3600.0
 
 
 def test_nothing_of_what_was_refused_for_its_own_fault_pauses_the_others():
@@ -158,11 +158,11 @@ def test_a_clock_that_was_set_back_ends_a_pause():
 
 def test_a_rate_limit_met_by_jitter_costs_a_moment_and_met_again_and_again_ever_more():
     error = sm.RateLimited(429, "slow down")
-    waits = [decide(error, attempts=1, now=0.0, chance=0.0, throttled=n).until for n in range(10)]
+    waits = [decide(error, attempts=1, now=0.0, jitter=0.0, throttled=n).until for n in range(10)]
     assert waits[0] == 0.25
     assert waits == sorted(waits)
     assert waits[-1] == DELAYS.longest_throttle
-    assert decide(sm.ConcurrencyLimited(429, "too many"), attempts=1, now=0.0, chance=0.0, throttled=9).until == 15.0
+    assert decide(sm.ConcurrencyLimited(429, "too many"), attempts=1, now=0.0, jitter=0.0, throttled=9).until == 15.0
 
 
 def test_uploads_that_meet_a_limit_together_count_once_and_an_accepted_job_ends_it():

@@ -1,0 +1,71 @@
+"""The config in force. All parts of the daemon share one `Settings`, so a changed config reaches them all at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from watcher.transcripts import Place, target_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from watcher.config import Config
+    from watcher.models import Entry, WatchFolder
+
+__all__ = ["Settings"]
+
+
+class Settings:
+    """Answers from the config as it is now. Nothing is to be kept from an answer: ask again when it matters.
+
+    Attributes:
+        config: the config itself.
+        folders: its watch folders, with every setting filled in.
+    """
+
+    config: Config
+    folders: tuple[WatchFolder, ...]
+
+    def __init__(self, config: Config) -> None:
+        self.replace(config)
+
+    def replace(self, config: Config) -> None:
+        """Put a changed config into force."""
+        self.config = config
+        self.folders = config.watch_folders()
+        self._by_path = {folder.path: folder for folder in self.folders}
+
+    @property
+    def newest_first(self) -> bool:
+        """Whether the newest recording is submitted first, not the oldest."""
+        return self.config.order == "newest-first"
+
+    @property
+    def cloud_url(self) -> str:
+        """The address in `[speechmatics]`."""
+        return self.config.speechmatics.url
+
+    @property
+    def active_roots(self) -> list[Path]:
+        """The watch folders that are not paused."""
+        return [folder.path for folder in self.folders if not folder.paused]
+
+    def folder_at(self, root: Path) -> WatchFolder | None:
+        """Return the watch folder at a path; None if none is configured there."""
+        return self._by_path.get(root)
+
+    def folder_of(self, entry: Entry) -> WatchFolder | None:
+        """Return the watch folder of a recording; None if it is not watched any more."""
+        return self._by_path.get(entry.root)
+
+    def is_paused(self, root: Path) -> bool:
+        """Whether the watch folder at a path is paused."""
+        folder = self._by_path.get(root)
+        return folder is not None and folder.paused
+
+    def target_of(self, entry: Entry) -> Place:
+        """Return where the transcript of a recording goes."""
+        folder = self._by_path.get(entry.root)
+        if folder is None:
+            return Place(entry.path.parent, entry.root)
+        return Place(target_folder(folder, entry.path), folder.output or folder.path)
