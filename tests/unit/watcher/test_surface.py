@@ -27,6 +27,7 @@ SURFACE = {
         "LedgerLost", "NoLedger", "OutputError", "UnusableError", "UsageError", "sentences",
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
+    "watcher.folders": {"Explanation"},
     "watcher.folders.filesystems": {"filesystem_of", "is_remote"},
     "watcher.folders.rules.overrides": {"parse_overrides", "read_overrides"},
     "watcher.interpreter": {"WORKING_DIRECTORY", "child_environment", "python_command"},
