@@ -207,9 +207,7 @@ class Control:
         if entry.state.is_settled and entry.state is not EntryState.FAILED:
             raise UsageError(f"{display_name(entry.path)} is {entry.state} already.")
         now = self._clock.now()
-        ended = await self._ledger(
-            Ledger.end, entry, EntryState.CANCELLED, now=now, reason="You cancelled it.", user_request=True
-        )
+        ended = await self._ledger(Ledger.cancel, entry, now=now, reason="You cancelled it.")
         self._scheduler.wake()
         return await self._tell(ended)
 

@@ -196,9 +196,9 @@ class Plant:
         self.bus.publish(Event("transcript", self.clock.now(), data))
         return entry
 
-    async def ended(self, entry: Entry, state: EntryState, reason: str, fix: str = "") -> Entry:
-        """It failed, or needs a decision."""
-        entry = await self.ledger(Ledger.end, entry, state, now=self.clock.now(), reason=reason, fix=fix)
+    async def held(self, entry: Entry, reason: str, fix: str = "") -> Entry:
+        """It needs a decision."""
+        entry = await self.ledger(Ledger.hold, entry, now=self.clock.now(), reason=reason, fix=fix)
         self.announce(entry)
         return entry
 

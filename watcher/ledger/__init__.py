@@ -4,7 +4,7 @@ from watcher.ledger.connection import check_integrity, connect_readonly
 from watcher.ledger.ledger import Ledger, open_ledger, open_readonly
 from watcher.ledger.migrate import VERSION, back_up
 from watcher.ledger.reader import LedgerReader
-from watcher.ledger.rows import Change, Cleanup, Hold, NewEntry, config_key, display_name
+from watcher.ledger.rows import Change, Cleanup, Hold, JobOutcome, NewEntry, config_key, display_name
 from watcher.ledger.transitions import AUTOMATIC, USER_REQUESTS, IllegalMove, check_move
 from watcher.ledger.worker import LedgerWorker
 
@@ -16,6 +16,7 @@ __all__ = [
     "Cleanup",
     "Hold",
     "IllegalMove",
+    "JobOutcome",
     "Ledger",
     "LedgerReader",
     "LedgerWorker",

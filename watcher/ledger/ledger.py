@@ -17,7 +17,7 @@ from watcher.ledger.connection import check_integrity, connect, connect_readonly
 from watcher.ledger.create import create_if_missing, refuse_if_used
 from watcher.ledger.migrate import VERSION, check_version, migrate
 from watcher.ledger.reader import LedgerReader
-from watcher.ledger.rows import NewEntry, as_text, config_key, display_name, from_new, to_entry
+from watcher.ledger.rows import JobOutcome, NewEntry, as_text, config_key, display_name, from_new, to_entry
 from watcher.ledger.submitting import REPLACED, Submitting
 from watcher.ledger.transitions import IllegalMove
 from watcher.models import AttemptState, Entry, EntryState
@@ -152,50 +152,76 @@ class Ledger(Submitting):
 
     # After the job
 
-    def end(
+    def fail(
+        self, entry: Entry, *, now: float, reason: str, fix: str = "", job: JobOutcome = JobOutcome.UNDECIDED
+    ) -> Entry:
+        """The recording can't be transcribed: → FAILED.
+
+        Args:
+            entry: as it was read last.
+            now: unix time.
+            reason: why, in words for the user.
+            fix: what the user can do.
+            job: what is known about the entry's job.
+        """
+        with self._transaction("fail"):
+            return self._end(entry, _S.FAILED, now, reason, fix=fix, job=job)
+
+    def hold(
         self,
         entry: Entry,
-        target: EntryState,
         *,
         now: float,
         reason: str,
         fix: str = "",
-        ended: AttemptState | None = None,
-        user_request: bool = False,
-        gone: bool = False,
-        job_over: bool = False,
-        next_attempt_at: float = 0.0,
+        job: JobOutcome = JobOutcome.UNDECIDED,
+        retry_at: float = 0.0,
     ) -> Entry:
-        """Move an entry to FAILED, HELD, SKIPPED or CANCELLED, with a reason that a person can act on.
+        """Going on could cost money or lose something: → HELD until the user decides, or until `retry_at`.
 
         Args:
             entry: as it was read last.
-            target: the state.
             now: unix time.
-            reason: why.
-            fix: what the person can do.
-            ended: what became of its open attempt, if it has one; an ARMED one stays so unless it is said.
-            user_request: whether a person asked for it.
-            gone: whether the recording is not at its path any more: whatever comes there next is new.
-            job_over: whether its job will give no transcript any more, so that a retry submits it anew.
-            next_attempt_at: unix time at which what is HELD is tried again by itself; 0 leaves it to a person.
-
-        The job of what a person cancels is deleted at the service as soon as that is possible.
+            reason: why, in words for the user.
+            fix: what the user can do.
+            job: what is known about the entry's job.
+            retry_at: unix time at which Dropscribe tries again by itself; 0 leaves it to the user.
         """
-        with self._transaction(f"end {target.value}"):
-            attempt = self.latest_attempt(entry.id)
-            if ended and attempt:
-                self._end_attempt(attempt, ended, now)
-            self._move(
-                entry, target, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at, user_request=user_request
-            )
-            if gone:
-                self._execute("supersede", id=entry.id, now=now)
-            if user_request and target is _S.CANCELLED:
-                self._abandon_job(entry, now, is_wanted=not job_over)
-            if job_over:
-                self._execute("forget_job", id=entry.id, job_id=None)
+        with self._transaction("hold"):
+            return self._end(entry, _S.HELD, now, reason, fix=fix, job=job, retry_at=retry_at)
+
+    def withdraw(self, entry: Entry, *, now: float, reason: str) -> Entry:
+        """The recording left its path, or its folder excludes it now, and no job exists: → CANCELLED.
+
+        The entry gives up its path: whatever is found there next is a new recording.
+        """
+        with self._transaction("withdraw"):
+            self._end(entry, _S.CANCELLED, now, reason, job=JobOutcome.NOT_CREATED)
+            self._execute("supersede", id=entry.id, now=now)
             return self.entry(entry.id)
+
+    def discard(self, entry: Entry, *, now: float, reason: str) -> Entry:
+        """Other content took the recording's place, so its transcript is not written: TRANSCRIBED → CANCELLED."""
+        with self._transaction("discard"):
+            return self._end(entry, _S.CANCELLED, now, reason, job=JobOutcome.UNDECIDED)
+
+    def _end(
+        self,
+        entry: Entry,
+        target: EntryState,
+        now: float,
+        reason: str,
+        *,
+        job: JobOutcome,
+        fix: str = "",
+        retry_at: float = 0.0,
+    ) -> Entry:
+        if job is JobOutcome.NOT_CREATED and (attempt := self.latest_attempt(entry.id)):
+            self._end_attempt(attempt, AttemptState.REFUSED, now)
+        self._move(entry, target, now, reason=reason, fix=fix, next_attempt_at=retry_at)
+        if job is JobOutcome.NO_TRANSCRIPT:
+            self._execute("forget_job", id=entry.id, job_id=None)
+        return self.entry(entry.id)
 
     def transcribed(self, entry: Entry, *, now: float, delete_job: bool = False) -> Entry:
         """The transcript is stored safely, under the entry's own uid: SUBMITTED → TRANSCRIBED.
@@ -270,7 +296,17 @@ class Ledger(Submitting):
             values = {"format": output.format.value, "path": path, "sha256": output.sha256}
             self._execute("put_output", entry_id=entry_id, **values)
 
-    # A person's word
+    # User requests
+
+    def cancel(self, entry: Entry, *, now: float, reason: str) -> Entry:
+        """The user gives the recording up: → CANCELLED. Its job is deleted at the service as soon as possible.
+
+        An upload that may have made a job stays ARMED: the job is looked for, and then deleted.
+        """
+        with self._transaction("cancel"):
+            self._move(entry, _S.CANCELLED, now, reason=reason, user_request=True)
+            self._abandon_job(entry, now, is_wanted=True)
+            return self.entry(entry.id)
 
     def retry(
         self, entry: Entry, *, now: float, reason: str, again: NewSettings | None = None, resume: bool = False

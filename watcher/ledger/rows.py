@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import hashlib
 import os
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ __all__ = [
     "Change",
     "Cleanup",
     "Hold",
+    "JobOutcome",
     "NewEntry",
     "as_text",
     "config_key",
@@ -53,6 +55,18 @@ class NewEntry:
     state: EntryState = EntryState.WAITING
     reason: str = ""
     fix: str = ""
+
+
+class JobOutcome(enum.StrEnum):
+    """What is known about the job of an entry that fails or is held.
+
+    UNDECIDED: it exists or may exist, and may still give a transcript. NOT_CREATED: the upload made no job.
+    NO_TRANSCRIPT: it gives no transcript (any more), so a retry submits the recording again.
+    """
+
+    UNDECIDED = "UNDECIDED"
+    NOT_CREATED = "NOT_CREATED"
+    NO_TRANSCRIPT = "NO_TRANSCRIPT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from watcher.errors import (
 )
 from watcher.files import has_left, is_empty
 from watcher.folders import fingerprint
-from watcher.ledger import IllegalMove, Ledger, display_name
+from watcher.ledger import IllegalMove, JobOutcome, Ledger, display_name
 from watcher.logs import get_logger
 from watcher.models import EntryState, OutputFormat
 from watcher.transcripts import DamagedTranscript, needed_originals, render, transcript_duration
@@ -85,9 +85,8 @@ class Deliverer:
         if heard_too_little(probed, heard):
             reason = f"The service heard {heard:.0f} s of a recording that is {probed:.0f} s long."
             fix = "Check the recording; then `dropscribe retry FILE` submits it again, which may cost."
-            return await self._ledger(
-                Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=reason, fix=fix, job_over=True
-            )
+            job = JobOutcome.NO_TRANSCRIPT
+            return await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=reason, fix=fix, job=job)
         try:
             await asyncio.to_thread(self._store.put, entry.uid, originals)
         except OSError as error:
@@ -112,11 +111,10 @@ class Deliverer:
             return await self._fetch_again(entry, owner, "Not every format was stored.")
         if not entry.current or await asyncio.to_thread(self._was_replaced, entry):
             reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
-            return await self._ledger(Ledger.end, entry, EntryState.CANCELLED, now=self._clock.now(), reason=reason)
+            return await self._ledger(Ledger.discard, entry, now=self._clock.now(), reason=reason)
         if entry.copy_of and await self._never_came_to_be(entry):
             reason = "The recording was removed before its transcript was written; nothing was paid for it."
-            end = EntryState.CANCELLED
-            return await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=reason, gone=True)
+            return await self._ledger(Ledger.withdraw, entry, now=self._clock.now(), reason=reason)
         claimed = await self._ledger(
             Ledger.claimed_outputs, entry.id, self._settings.target_of(entry).folder, entry.path.stem
         )
@@ -146,8 +144,7 @@ class Deliverer:
             _log.info("left as it is", file=str(entry.path), why=error.message)
         except DamagedTranscript as error:  # the service's own bytes make no such output
             fix = "dropscribe retry FILE fetches it again."
-            end = EntryState.HELD
-            await self._ledger(Ledger.end, entry, end, now=self._clock.now(), reason=error.message, fix=fix)
+            await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=error.message, fix=fix)
         except (OutputError, RecordingError) as error:
             _log.warning("not written yet", file=str(entry.path), why=error.message)
             await self._later(entry, error.message, error.fix, self._delays.output)
@@ -168,7 +165,7 @@ class Deliverer:
         if owner.job_id and owner.account:
             return await self._ledger(Ledger.fetch_again, entry, owner, now=now, reason=why)
         fix = "To transcribe it again (this may cost): dropscribe retry FILE"
-        return await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
+        return await self._ledger(Ledger.hold, entry, now=now, reason=why, fix=fix)
 
     async def _never_came_to_be(self, entry: Entry) -> bool:
         """Whether a copy was removed before it ever had outputs. What was paid for is written all the same."""

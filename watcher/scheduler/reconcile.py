@@ -265,4 +265,4 @@ class Reconciler:
         entry = await self._ledger(Ledger.entry, attempt.entry_id)
         if entry.state is not EntryState.SUBMITTING:
             return
-        await self._ledger(Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=why, fix=fix)
+        await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=why, fix=fix)

@@ -99,7 +99,7 @@ class Recovery:
             fix = (
                 "Set the config back, and it goes on by itself; or submit it again (this costs): dropscribe retry FILE"
             )
-            await self._ledger(Ledger.end, entry, EntryState.HELD, now=now, reason=why, fix=fix)
+            await self._ledger(Ledger.hold, entry, now=now, reason=why, fix=fix)
         self._afresh.update(names)
         self._not_looked_yet.update(names)
         await self.follow_config()

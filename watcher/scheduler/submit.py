@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING
 
 from watcher.errors import ConfigError, DropscribeError, OutputError, RecordingError, SourceChanged
 from watcher.events import Event
-from watcher.ledger import IllegalMove, Ledger, display_name
+from watcher.ledger import IllegalMove, JobOutcome, Ledger, display_name
 from watcher.logs import get_logger
-from watcher.models import AttemptState, EntryState
+from watcher.models import AttemptState
 from watcher.scheduler import retry
 from watcher.scheduler.open_recording import ReplacedByLink, verified
 from watcher.scheduler.uploads import ConsentWithdrawn, Upload
@@ -211,11 +211,13 @@ class Submitter:
             case retry.TryAgain(at, reason, fix, counts):
                 return await self._give_back(attempt, now, at, reason, fix, counts=counts)
             case retry.Fail(reason, fix):
-                return await self._end(entry, EntryState.FAILED, now, reason, fix)
+                job = JobOutcome.NOT_CREATED
+                return await self._ledger(Ledger.fail, entry, now=now, reason=reason, fix=fix, job=job)
             case retry.Hold(at, reason, fix):
-                return await self._end(entry, EntryState.HELD, now, reason, fix, next_attempt_at=at)
+                job = JobOutcome.NOT_CREATED
+                return await self._ledger(Ledger.hold, entry, now=now, reason=reason, fix=fix, job=job, retry_at=at)
             case retry.Cancel(reason):
-                return await self._end(entry, EntryState.CANCELLED, now, reason, gone=True)
+                return await self._ledger(Ledger.withdraw, entry, now=now, reason=reason)
 
     async def _withdrawn(
         self, error: IllegalMove | ConsentWithdrawn, entry: Entry, attempt: Attempt, now: float
@@ -223,7 +225,7 @@ class Submitter:
         """The person or the config took the recording back before its tail was sent: no job exists."""
         _log.info("not submitted", file=str(entry.path), why=error.message)
         if isinstance(error, ConsentWithdrawn) and error.left_out:
-            return await self._end(entry, EntryState.CANCELLED, now, error.message, gone=True)
+            return await self._ledger(Ledger.withdraw, entry, now=now, reason=error.message)
         return await self._give_back(attempt, now, now, error.message, counts=False)
 
     async def _decide(
@@ -257,29 +259,6 @@ class Submitter:
             reason=reason,
             fix=fix,
             counts=counts,
-        )
-
-    async def _end(
-        self,
-        entry: Entry,
-        state: EntryState,
-        now: float,
-        reason: str,
-        fix: str = "",
-        *,
-        gone: bool = False,
-        next_attempt_at: float = 0.0,
-    ) -> Entry:
-        return await self._ledger(
-            Ledger.end,
-            entry,
-            state,
-            now=now,
-            reason=reason,
-            fix=fix,
-            ended=AttemptState.REFUSED,
-            gone=gone,
-            next_attempt_at=next_attempt_at,
         )
 
 

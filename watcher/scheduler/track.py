@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from watcher import speechmatics as sm
 from watcher.backoff import backoff
 from watcher.errors import EngineUnavailable, LedgerDamaged, LedgerError, OutputError
-from watcher.ledger import IllegalMove, Ledger
+from watcher.ledger import IllegalMove, JobOutcome, Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.account import KEY_BACK
@@ -218,8 +218,9 @@ class Tracker:
                 if isinstance(error, sm.NotFound) and not visible:
                     await self._hold_for_key(entry)
                     return True
-                over = isinstance(error, sm.NotFound | sm.Gone)
-                await self._hold(entry, f"Its transcript can't be fetched: {why}", job_over=over)
+                is_over = isinstance(error, sm.NotFound | sm.Gone)
+                job = JobOutcome.NO_TRANSCRIPT if is_over else JobOutcome.UNDECIDED
+                await self._hold(entry, f"Its transcript can't be fetched: {why}", job)
                 return True
             if isinstance(error, sm.AuthenticationError | sm.PermissionDenied | sm.ConfigurationError):
                 await self._holds.stop(self._account, why, fix_of_key(error))
@@ -250,44 +251,38 @@ class Tracker:
             reason = f"The service rejected it: {'; '.join(job.reasons) or 'it gave no reason'}"
             fix = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
             now = self._clock.now()
-            await self._ledger(Ledger.end, entry, EntryState.FAILED, now=now, reason=reason, fix=fix, job_over=True)
+            no_transcript = JobOutcome.NO_TRANSCRIPT
+            await self._ledger(Ledger.fail, entry, now=now, reason=reason, fix=fix, job=no_transcript)
         else:
             reason = f"Its job was {job.status} at the service before the transcript was fetched."
-            await self._hold(entry, reason, job_over=True)
+            await self._hold(entry, reason, JobOutcome.NO_TRANSCRIPT)
         return True
 
-    async def _hold(self, entry: Entry, reason: str, *, job_over: bool) -> None:
-        cost = "To submit it again (this may cost)" if job_over else "To ask for its transcript again"
-        await self._ledger(
-            Ledger.end,
-            entry,
-            EntryState.HELD,
-            now=self._clock.now(),
-            reason=reason,
-            fix=f"{cost}: dropscribe retry FILE",
-            job_over=job_over,
-        )
+    async def _hold(self, entry: Entry, reason: str, job: JobOutcome) -> None:
+        is_over = job is JobOutcome.NO_TRANSCRIPT
+        cost = "To submit it again (this may cost)" if is_over else "To ask for its transcript again"
+        fix = f"{cost}: dropscribe retry FILE"
+        await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=reason, fix=fix, job=job)
 
     async def _hold_for_fault(self, entry: Entry, why: str) -> None:
         """The server itself failed. Ours costs nothing, so that the recording is submitted again by itself."""
         now = self._clock.now()
         is_ours = self._account.engine is Engine.LOCAL
         await self._ledger(
-            Ledger.end,
+            Ledger.hold,
             entry,
-            EntryState.HELD,
             now=now,
             reason=why,
             fix=TRIED_AGAIN if is_ours else "When it works again: dropscribe retry FILE",
-            job_over=True,
-            next_attempt_at=now + fault_delay(entry.attempts, self._timings.retry) if is_ours else 0.0,
+            job=JobOutcome.NO_TRANSCRIPT,
+            retry_at=now + fault_delay(entry.attempts, self._timings.retry) if is_ours else 0.0,
         )
 
     async def _hold_for_key(self, entry: Entry) -> None:
         self._account.away.add(entry.id)
         why = "Its job was submitted with another API key, and the present one doesn't see it."
         fix = f"{KEY_BACK}; or submit it again (this costs): dropscribe retry FILE"
-        await self._ledger(Ledger.end, entry, EntryState.HELD, now=self._clock.now(), reason=why, fix=fix)
+        await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=why, fix=fix)
 
     async def _sweep(self, group: asyncio.TaskGroup, entries: list[Entry]) -> list[Entry]:
         """List jobs back to the oldest that is looked for; take up those that have ended.

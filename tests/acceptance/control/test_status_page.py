@@ -151,7 +151,7 @@ def test_a_hold_is_lifted_by_its_button(page, running, plant, client):
 def test_a_held_recording_is_approved_or_given_up(page, running, plant, client):
     for name in ("one.wav", "two.wav"):
         running.do(plant.found(name))
-        running.do(plant.ended(running.do(plant.submitting()), EntryState.HELD, "Did the service take it?"))
+        running.do(plant.held(running.do(plant.submitting()), "Did the service take it?"))
     page.locator("#holds").get_by_role("button", name="Show them").click()
     expect(page.locator("#entries li")).to_have_count(2)
     page.get_by_role("button", name="Transcribe it: one.wav").click()

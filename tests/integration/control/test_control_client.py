@@ -117,7 +117,7 @@ def test_pause_refuses_what_is_no_time_to_come(client, until):
 
 def test_retry_and_cancel(running, client):
     entry = running.do(running.plant.found("held.wav"))
-    running.do(running.plant.ended(running.do(running.plant.submitting()), EntryState.HELD, "Was it taken?"))
+    running.do(running.plant.held(running.do(running.plant.submitting()), "Was it taken?"))
     assert client.retry(entry.uid)["state"] == "WAITING"
     assert running.plant.scheduler.woken == 1
     with pytest.raises(ControlError, match="nothing to retry") as refused:

@@ -190,7 +190,7 @@ async def test_the_worker_tells_of_moves_after_the_commit_and_completes_what_it_
     def slow_end(ledger):
         going.set()
         go.wait(60)
-        return ledger.end(entry, EntryState.HELD, now=2.0, reason="slow")
+        return ledger.hold(entry, now=2.0, reason="slow")
 
     task = asyncio.create_task(worker(slow_end))
     await asyncio.to_thread(going.wait, 60)

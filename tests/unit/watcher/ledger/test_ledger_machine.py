@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from tests.support.ledger_tools import CLOUD, ROOT, claim, new, opened
-from watcher.ledger import IllegalMove
+from watcher.ledger import IllegalMove, JobOutcome
 from watcher.models import AttemptState, EntryState
 
 S = EntryState
@@ -178,7 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def hold(self):
         entry = self.ledger.entry(self.lost[0][0].entry_id)
         if entry.state is S.SUBMITTING:
-            self.ledger.end(entry, S.HELD, now=self.tick(), reason="It can't be known.")
+            self.ledger.hold(entry, now=self.tick(), reason="It can't be known.")
             self.note()
 
     @precondition(lambda self: self.uploads or self.lost)
@@ -221,7 +221,7 @@ class LedgerMachine(RuleBasedStateMachine):
             return
         with contextlib.suppress(IllegalMove):
             if word == "cancel":
-                self.ledger.end(entry, S.CANCELLED, now=self.tick(), reason="Cancelled.", user_request=True)
+                self.ledger.cancel(entry, now=self.tick(), reason="Cancelled.")
             else:
                 self.retry(entry)
         self.note()
@@ -247,7 +247,7 @@ class LedgerMachine(RuleBasedStateMachine):
         if entries:
             entry = entries[which % len(entries)]
             del self.jobs[entry.job_id]
-            ended = self.ledger.end(entry, S.HELD, now=self.tick(), reason="Expired.", job_over=True)
+            ended = self.ledger.hold(entry, now=self.tick(), reason="Expired.", job=JobOutcome.NO_TRANSCRIPT)
             self.note(ended)
             assert ended.job_id is None
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tests.support.ledger_tools import CLOUD, CONFIG, ROOT, added, claim, done, new, opened, states, submitted
-from watcher.ledger import AUTOMATIC, USER_REQUESTS, IllegalMove, check_move, config_key
+from watcher.ledger import AUTOMATIC, USER_REQUESTS, IllegalMove, JobOutcome, check_move, config_key
 from watcher.models import AttemptState, Engine, EntryState, OutputFormat
 
 S = EntryState
@@ -80,7 +80,7 @@ def _no_digest():
 
 def test_names_and_reasons_that_are_no_text_are_kept(ledger):
     entry = added(ledger, "caf\udce9.wav")
-    ledger.end(entry, S.HELD, now=2.0, reason=f"{entry.path} is odd")
+    ledger.hold(entry, now=2.0, reason=f"{entry.path} is odd")
     assert ledger.at_path(ROOT / "caf\udce9.wav").state is S.HELD
 
 
@@ -123,7 +123,7 @@ def test_a_copy_of_what_is_held_waits_for_the_persons_decision(ledger, newest_fi
     added(ledger, "a.wav", "same")
     entry, _ = claim(ledger)
     added(ledger, "b.wav", "same")
-    ledger.end(entry, S.HELD, now=1.0, reason="unknown")
+    ledger.hold(entry, now=1.0, reason="unknown")
     assert claim(ledger, newest_first=newest_first) is None
 
 
@@ -132,7 +132,7 @@ def test_a_copy_whose_transcript_could_not_be_had_is_a_recording_of_its_own_once
     first = done(ledger)
     added(ledger, "b.wav", "same")
     copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
-    held = ledger.end(copy, S.HELD, now=104.0, reason="Its stored transcript is gone.")
+    held = ledger.hold(copy, now=104.0, reason="Its stored transcript is gone.")
     ledger.retry(held, now=105.0, reason="You asked for it.")
     again, attempt = claim(ledger, now=106.0)
     assert (again.id, again.copy_of) == (copy.id, None)
@@ -144,7 +144,7 @@ def test_a_copy_of_what_was_cancelled_waits_until_it_is_known_whether_that_has_a
     added(ledger, "a.wav", "same")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True)
+    ledger.cancel(entry, now=3.0, reason="You cancelled it.")
     copy = added(ledger, "b.wav", "same")
     assert claim(ledger, newest_first=newest_first) is None
     assert ledger.twin_in_flight(copy).id == entry.id
@@ -169,7 +169,7 @@ def test_a_copy_with_another_config_is_paid_on_its_own(ledger):
 def test_a_cancelled_entry_whose_own_transcript_is_stored_is_not_paid_again(ledger):
     added(ledger, "a.wav")
     entry = ledger.transcribed(submitted(ledger), now=2.0)
-    entry = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True, job_over=True)
+    entry = ledger.cancel(entry, now=3.0, reason="You cancelled it.")
     ledger.retry(entry, now=4.0, reason="You asked for it.")
     again, attempt = claim(ledger, reusable=lambda entry, _twin, owner: owner.id == entry.id)
     assert (again.state, again.copy_of, attempt) == (S.TRANSCRIBED, None, None)
@@ -192,7 +192,7 @@ def test_a_delay_is_kept_but_not_one_that_a_wrong_clock_made(ledger):
 def test_a_cancelled_upload_is_not_armed(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", user_request=True)
+    ledger.cancel(entry, now=2.0, reason="You cancelled it.")
     with pytest.raises(IllegalMove):
         ledger.arm(attempt, now=3.0, key="key")
     assert ledger.latest_attempt(entry.id).state is AttemptState.PREPARED
@@ -201,7 +201,7 @@ def test_a_cancelled_upload_is_not_armed(ledger):
 def test_an_upload_that_was_cancelled_and_asked_for_again_is_not_armed(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    cancelled = ledger.end(entry, S.CANCELLED, now=2.0, reason="You cancelled it.", user_request=True)
+    cancelled = ledger.cancel(entry, now=2.0, reason="You cancelled it.")
     ledger.retry(cancelled, now=3.0, reason="You asked for it.")
     _, second = claim(ledger)
     with pytest.raises(IllegalMove):
@@ -220,13 +220,13 @@ def test_what_is_read_of_a_former_job_does_not_move_the_entry_of_another(ledger)
     """A request that waited for a job that was cancelled is answered when the next one runs already."""
     added(ledger, "a.wav")
     first = submitted(ledger, job_id="first")
-    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
+    cancelled = ledger.cancel(first, now=101.0, reason="You cancelled it.")
     [left] = ledger.due_cleanups(102.0)
     ledger.finish_cleanup(left, now=102.0, outcome="Its job was deleted at the service.")
     ledger.retry(cancelled, now=103.0, reason="You asked for it.")
     second = submitted(ledger, job_id="second", now=104.0)
     with pytest.raises(IllegalMove):
-        ledger.end(first, S.HELD, now=105.0, reason="Its job was deleted.", job_over=True)
+        ledger.hold(first, now=105.0, reason="Its job was deleted.", job=JobOutcome.NO_TRANSCRIPT)
     with pytest.raises(IllegalMove):
         ledger.transcribed(first, now=105.0)
     assert ledger.entry(first.id) == second
@@ -237,7 +237,7 @@ def test_what_was_cancelled_while_its_outputs_were_written_is_not_done(ledger):
     first = done(ledger)
     added(ledger, "b.wav", "same")
     copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
-    ledger.end(copy, S.CANCELLED, now=104.0, reason="You cancelled it.", user_request=True)
+    ledger.cancel(copy, now=104.0, reason="You cancelled it.")
     with pytest.raises(IllegalMove):
         ledger.done(copy, (), now=105.0)
     assert ledger.entry(copy.id).state is S.CANCELLED
@@ -246,11 +246,11 @@ def test_what_was_cancelled_while_its_outputs_were_written_is_not_done(ledger):
 def test_what_came_of_a_former_upload_does_not_end_the_next_one(ledger):
     added(ledger, "a.wav")
     first, _ = claim(ledger)
-    cancelled = ledger.end(first, S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
+    cancelled = ledger.cancel(first, now=101.0, reason="You cancelled it.")
     ledger.retry(cancelled, now=102.0, reason="You asked for it.")
     _, second = claim(ledger, now=103.0)
     with pytest.raises(IllegalMove):
-        ledger.end(first, S.FAILED, now=104.0, reason="It is no recording.", ended=AttemptState.REFUSED)
+        ledger.fail(first, now=104.0, reason="It is no recording.", job=JobOutcome.NOT_CREATED)
     ledger.arm(second, now=105.0, key="key")
 
 
@@ -258,7 +258,7 @@ def test_a_job_accepted_after_a_cancel_is_nobodys(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True)
+    ledger.cancel(entry, now=3.0, reason="You cancelled it.")
     after = ledger.accept(attempt, "job", now=4.0, key="key")
     assert (after.state, after.job_id) == (S.CANCELLED, None)
     assert ledger.latest_attempt(entry.id).job_id == "job"
@@ -277,7 +277,7 @@ def test_asking_again_for_what_was_cancelled_while_a_job_may_exist_looks_for_it_
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    cancelled = ledger.end(entry, S.CANCELLED, now=3.0, reason="You cancelled it.", user_request=True)
+    cancelled = ledger.cancel(entry, now=3.0, reason="You cancelled it.")
     again = ledger.retry(cancelled, now=4.0, reason="You asked for it.")
     assert again.state is S.SUBMITTING
     assert ledger.accept(attempt, "job", now=5.0, key="key").state is S.SUBMITTED
@@ -286,9 +286,9 @@ def test_asking_again_for_what_was_cancelled_while_a_job_may_exist_looks_for_it_
 def test_retry_asks_a_job_that_can_still_answer_before_it_pays(ledger):
     added(ledger, "a.wav")
     entry = submitted(ledger)
-    held = ledger.end(entry, S.HELD, now=3.0, reason="broken")
+    held = ledger.hold(entry, now=3.0, reason="broken")
     assert ledger.retry(held, now=4.0, reason="You asked for it.", resume=True).state is S.SUBMITTED
-    held = ledger.end(ledger.entry(entry.id), S.HELD, now=5.0, reason="expired", job_over=True)
+    held = ledger.hold(ledger.entry(entry.id), now=5.0, reason="expired", job=JobOutcome.NO_TRANSCRIPT)
     assert ledger.retry(held, now=6.0, reason="You asked for it.", resume=True).state is S.WAITING
 
 
@@ -296,7 +296,7 @@ def test_who_pays_again_for_what_is_held_gives_up_the_job_that_may_exist(ledger)
     added(ledger, "a.wav", "same")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    held = ledger.end(entry, S.HELD, now=3.0, reason="unknown")
+    held = ledger.hold(entry, now=3.0, reason="unknown")
     ledger.retry(held, now=4.0, reason="You asked for it.")
     assert ledger.open_attempts(AttemptState.ARMED) == []
     assert claim(ledger)[0].id == entry.id
@@ -304,7 +304,7 @@ def test_who_pays_again_for_what_is_held_gives_up_the_job_that_may_exist(ledger)
 
 def test_who_pays_again_for_what_is_held_does_not_get_its_job_back(ledger):
     added(ledger, "a.wav")
-    held = ledger.end(submitted(ledger), S.HELD, now=101.0, reason="Another key is needed.")
+    held = ledger.hold(submitted(ledger), now=101.0, reason="Another key is needed.")
     again = ledger.retry(held, now=102.0, reason="You asked for it.", resume=False)
     assert (again.state, again.job_id) == (S.WAITING, None)
     assert ledger.orphaned_jobs(again, CLOUD) == []
@@ -317,14 +317,14 @@ def test_a_job_that_others_still_need_is_not_given_up_with_one_of_them(ledger):
     added(ledger, "b.wav", "same")
     copy, _ = claim(ledger, reusable=lambda _entry, _twin, owner: owner.id == first.id)
     fetching = ledger.fetch_again(copy, first, now=104.0, reason="Not every format was stored.")
-    ledger.end(fetching, S.CANCELLED, now=105.0, reason="You cancelled it.", user_request=True)
+    ledger.cancel(fetching, now=105.0, reason="You cancelled it.")
     assert ledger.due_cleanups(106.0) == []
 
 
 def test_a_job_is_taken_up_only_by_what_it_does_for(ledger):
     added(ledger, "a.wav", "same")
     entry = submitted(ledger)
-    ledger.end(entry, S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
+    ledger.cancel(entry, now=101.0, reason="You cancelled it.")
     assert [left.what for left in ledger.orphaned_jobs(entry, CLOUD)] == ["job"]
     assert ledger.orphaned_jobs(entry, "elsewhere") == []
     assert ledger.orphaned_jobs(added(ledger, "b.wav", "same", config={"language": "de"}), CLOUD) == []
@@ -333,12 +333,12 @@ def test_a_job_is_taken_up_only_by_what_it_does_for(ledger):
 
 def test_what_is_cancelled_while_it_asks_for_its_former_job_does_not_take_it_up(ledger):
     added(ledger, "a.wav")
-    cancelled = ledger.end(submitted(ledger), S.CANCELLED, now=101.0, reason="You cancelled it.", user_request=True)
+    cancelled = ledger.cancel(submitted(ledger), now=101.0, reason="You cancelled it.")
     ledger.retry(cancelled, now=102.0, reason="You asked for it.")
     entry, attempt = claim(ledger, now=103.0)
     [left] = ledger.orphaned_jobs(entry, CLOUD)
     assert ledger.due_cleanups(104.0) == [], "it is about to be asked for"
-    ledger.end(entry, S.CANCELLED, now=104.0, reason="You cancelled it.", user_request=True)
+    ledger.cancel(entry, now=104.0, reason="You cancelled it.")
     assert ledger.adopt(attempt, left, now=105.0).state is S.CANCELLED
     assert ledger.due_cleanups(106.0) == [left]
 
@@ -357,7 +357,7 @@ def test_engines_share_no_transcripts():
 
 def test_retry_takes_the_settings_of_now(ledger):
     entry = added(ledger, "a.wav")
-    failed = ledger.end(entry, S.FAILED, now=2.0, reason="refused")
+    failed = ledger.fail(entry, now=2.0, reason="refused")
     settings = Engine.LOCAL, {"language": "de"}, (OutputFormat.SRT,)
     again = ledger.retry(failed, now=3.0, reason="You asked for it.", again=settings)
     assert (again.engine, again.config, again.formats) == settings
@@ -366,7 +366,7 @@ def test_retry_takes_the_settings_of_now(ledger):
 
 def test_retry_of_what_is_not_at_its_path_any_more_is_refused(ledger):
     entry = added(ledger, "a.wav", "one")
-    ended = ledger.end(entry, S.CANCELLED, now=2.0, reason="It was removed.", gone=True)
+    ended = ledger.withdraw(entry, now=2.0, reason="It was removed.")
     with pytest.raises(IllegalMove):
         ledger.retry(ended, now=3.0, reason="You asked for it.")
     assert added(ledger, "a.wav", "one").id != entry.id, "what comes there next is new"
@@ -384,7 +384,7 @@ def test_held_goes_on_by_itself_only_with_certainty(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    ledger.end(entry, S.HELD, now=3.0, reason="unknown")
+    ledger.hold(entry, now=3.0, reason="unknown")
     back = ledger.requeue(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
     assert back.state is S.WAITING
 
@@ -393,7 +393,7 @@ def test_what_was_held_and_replaced_is_given_up_once_it_is_certain_that_it_has_n
     added(ledger, "a.wav", "one")
     entry, attempt = claim(ledger)
     ledger.arm(attempt, now=2.0, key="key")
-    ledger.end(entry, S.HELD, now=3.0, reason="unknown")
+    ledger.hold(entry, now=3.0, reason="unknown")
     added(ledger, "a.wav", "two")
     back = ledger.requeue(attempt, AttemptState.ABSENT, now=4.0, next_attempt_at=4.0, reason="no such job")
     assert back.state is S.CANCELLED
@@ -448,13 +448,13 @@ def test_a_dismissed_failure_stays_failed_and_any_move_clears_it(tmp_path):
     assert [change.reason for change in ledger.history(entry.id)][1:] == ["You dismissed it."]
     waiting = ledger.retry(dismissed, now=7.0, reason="You asked for it.")
     assert (waiting.state, waiting.dismissed_at) == (EntryState.WAITING, None)
-    failed = ledger.end(waiting, EntryState.FAILED, now=8.0, reason="Again.")
+    failed = ledger.fail(waiting, now=8.0, reason="Again.")
     assert ledger.count_attention() == {EntryState.FAILED: 1}
     moved = ledger.relocate(
         ledger.dismiss(failed, now=9.0)[0].id, root=ROOT, path=ROOT / "other.wav", size=10, mtime_ns=1, now=10.0
     )
     assert moved.dismissed_at == 9.0, "a renamed file is the same failure"
-    assert ledger.end(moved, EntryState.CANCELLED, now=11.0, reason="", user_request=True).dismissed_at is None
+    assert ledger.cancel(moved, now=11.0, reason="").dismissed_at is None
     ledger.close()
 
 
@@ -462,7 +462,7 @@ def test_dismissing_all_leaves_what_is_not_failed(tmp_path):
     ledger = opened(tmp_path)
     for state in (EntryState.FAILED, EntryState.FAILED, EntryState.SKIPPED, EntryState.WAITING):
         added(ledger, f"{state} {len(ledger.entries())}", state=state)
-    held = ledger.end(claim(ledger)[0], EntryState.HELD, now=100.0, reason="Did the service take it?")
+    held = ledger.hold(claim(ledger)[0], now=100.0, reason="Did the service take it?")
     with pytest.raises(IllegalMove, match="retry it or cancel it"):
         ledger.dismiss(held, now=101.0)
     assert {entry.state for entry in ledger.dismiss(now=101.0)} == {EntryState.FAILED}
