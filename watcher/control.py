@@ -15,7 +15,7 @@ from watcher.errors import ConfigError, UsageError
 from watcher.events import Event
 from watcher.files import exists
 from watcher.folders import Phase
-from watcher.folders.rules.overrides import Marks
+from watcher.folders.rules.overrides import OverrideFiles
 from watcher.ledger import Ledger, config_key, display_name
 from watcher.models import PAUSE, Engine, EntryState
 from watcher.wording import (
@@ -198,7 +198,7 @@ class Control:
         """It could not be read or looked into: a scan finds it again, and then it has an entry of its own."""
         reason = "You asked for it: a new scan looks at it again."
         entry = await self._ledger(Ledger.look_again, entry, now=self._clock.now(), reason=reason)
-        self._watch.look_again(entry.path)
+        self._watch.redeliver(entry.path)
         return await self._tell(entry)
 
     async def cancel(self, uid: str) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class Control:
             fix = f"Watch it again: dropscribe folders add {shown(entry.root)}"
             raise UsageError(f"The folder {shown(entry.root)} is not watched any more.", fix=fix)
         try:
-            settings = await asyncio.to_thread(Marks(folder).settings, entry.path.parent)
+            settings = await asyncio.to_thread(OverrideFiles(folder).settings, entry.path.parent)
         except ConfigError as error:
             raise UsageError(error.message, fix=error.fix) from None
         return settings.engine, settings.transcription, settings.formats

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.clock import Clock, SystemClock
 from watcher.control import Control
 from watcher.events import Event, EventBus
-from watcher.folders import FolderWatch, Patience, Sighting
+from watcher.folders import FolderWatch, Sighting, StabilityPolicy
 from watcher.ledger import Ledger, LedgerWorker, display_name, open_ledger
 from watcher.logs import get_logger
 from watcher.media import WORKER, Prober
@@ -117,12 +117,12 @@ class Daemon:
                 self.settings.folders,
                 clock=self._clock,
                 known=lambda sightings: self._known(ledger, sightings),
-                own_outputs=lambda path: ledger(Ledger.is_output, path),
-                new_roots=self._new_roots.__contains__,
-                hint=self._warm_up,
+                is_own_output=lambda path: ledger(Ledger.is_output, path),
+                is_new_root=self._new_roots.__contains__,
+                on_candidate=self._warm_up,
                 rescan=self.settings.config.rescan,
                 timings=self._timings.folders,
-                patience=Patience(incomplete=self._timings.once_incomplete) if once else None,
+                policy=StabilityPolicy(incomplete=self._timings.once_incomplete) if once else None,
             )
             deliverer = Deliverer(
                 ledger,

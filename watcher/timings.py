@@ -73,7 +73,7 @@ class FolderTimings:
         watch_retry: before watching is tried again where the system's limit was reached.
         answers_within: after which a folder whose disk or share doesn't answer is shown as unavailable.
         reported_within: within which the OS reports a new file; a first scan's files are not handed on before.
-        hand_on_again: after which a recording that was taken but is still not in the ledger is handed on again.
+        redeliver_after: after which a recording that was taken but is still not in the ledger is handed on again.
         same_move: within which two folders that report the same move mean one move.
     """
 
@@ -82,7 +82,7 @@ class FolderTimings:
     watch_retry: float = 600.0
     answers_within: float = 20.0
     reported_within: float = 1.0
-    hand_on_again: float = 120.0
+    redeliver_after: float = 120.0
     same_move: float = 5.0
 
 

@@ -6,7 +6,7 @@ Read `watch.py` first.
 from watcher.folders.fingerprint import fingerprint
 from watcher.folders.model import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
 from watcher.folders.rules.filters import Filter, Verdict
-from watcher.folders.stability.decide import Patience
+from watcher.folders.stability.decide import StabilityPolicy
 from watcher.folders.watch import FolderWatch
 
 __all__ = [
@@ -15,10 +15,10 @@ __all__ = [
     "FolderStatus",
     "FolderWatch",
     "Moved",
-    "Patience",
     "Phase",
     "Settled",
     "Sighting",
+    "StabilityPolicy",
     "Verdict",
     "Watching",
     "fingerprint",

@@ -56,12 +56,12 @@ class Baseline:
         """Whether a file that is noticed now was there before, as far as its times don't say otherwise."""
         return self._open and not self._has_arrived(path)
 
-    def was_there(self, candidate: Candidate, found: Sighting) -> bool:
+    def is_preexisting(self, candidate: Candidate, found: Sighting) -> bool:
         """Whether a candidate was there before, with the content that it has."""
-        if not candidate.existing or self._began is None:
+        if not candidate.preexisting or self._began is None:
             return False
         # A rename changes the ctime too, but then the OS has said what happened.
-        changed = found.ctime_ns if candidate.only_found else found.mtime_ns
+        changed = found.ctime_ns if candidate.found_by_scan else found.mtime_ns
         # In doubt it is new: to ignore it would lose it.
         return changed / 1e9 < self._began - _TICK
 

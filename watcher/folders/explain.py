@@ -34,7 +34,7 @@ async def explain(
     folder = root.path
     if root.watching is Watching.UNAVAILABLE:
         return Explanation(path, Phase.UNAVAILABLE, root.why, since=root.since, folder=folder, fix=root.fix)
-    if candidate := root.settler.candidates.get(path):
+    if candidate := root.queue.candidates.get(path):
         since = root.clock.now() - (root.clock.monotonic() - candidate.since)
         return Explanation(path, Phase.SETTLING, candidate.reason, since=since, folder=folder)
     if blocked := root.blocked.get(path):

@@ -53,7 +53,7 @@ class Settled:
     Attributes:
         folder: its watch folder, with the overrides of any `.dropscribe.toml` on the way down to it.
         path, size, mtime_ns, inode: as they were when it was found whole.
-        was_there_before: whether it was in the folder before that was first watched.
+        preexisting: whether it was in the folder before that was first watched.
         complete: False when its container is visibly cut short and nobody went on writing it.
     """
 
@@ -62,7 +62,7 @@ class Settled:
     size: int
     mtime_ns: int
     inode: int
-    was_there_before: bool = False
+    preexisting: bool = False
     complete: bool = True
 
 

@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from watcher.clock import Clock
     from watcher.timings import FolderTimings
 
-__all__ = ["Delivery"]
+__all__ = ["Outbox"]
 
 _CAPACITY = 512
 
 Version = tuple[int, int, int]
 
 
-class Delivery:
+class Outbox:
     """The queue between the folders and their owner.
 
     Args:
         clock: the time.
         known: says for each sighting whether the ledger has it.
-        hint: called at the first sign of a new candidate.
+        on_candidate: called at the first sign of a new candidate.
         timings: how long what was handed on is remembered.
     """
 
@@ -36,21 +36,21 @@ class Delivery:
         *,
         clock: Clock,
         known: Callable[[Sequence[Sighting]], Awaitable[Sequence[bool]]],
-        hint: Callable[[Path], None] | None,
+        on_candidate: Callable[[Path], None] | None,
         timings: FolderTimings,
     ) -> None:
         self._clock = clock
         self._timings = timings
         self._ask = known
-        self._hint = hint
+        self._on_candidate = on_candidate
         self._queue: asyncio.Queue[Settled | Moved | None] = asyncio.Queue(_CAPACITY)
-        self._handed_on: dict[Path, tuple[Version, float | None]] = {}
+        self._delivered: dict[Path, tuple[Version, float | None]] = {}
         self._moves: dict[tuple[Path, Path], tuple[float, Path]] = {}
         self._progress = asyncio.Event()
 
     def __contains__(self, path: object) -> bool:
         """Whether a path was handed on lately."""
-        return path in self._handed_on
+        return path in self._delivered
 
     @property
     def waiting(self) -> int:
@@ -67,40 +67,40 @@ class Delivery:
         known = await self._ask(sightings)
         for sighting, is_known in zip(sightings, known, strict=True):
             if is_known:
-                self._handed_on.pop(sighting.path, None)
+                self._delivered.pop(sighting.path, None)
         return known
 
     def is_new(self, sighting: Sighting) -> bool:
         """Whether this version of a file was not handed on just now."""
-        handed_on = self._handed_on.get(sighting.path)
-        if handed_on is None or handed_on[0] != sighting.version:
+        delivered = self._delivered.get(sighting.path)
+        if delivered is None or delivered[0] != sighting.version:
             return True
-        return handed_on[1] is not None and self._clock.monotonic() - handed_on[1] > self._timings.hand_on_again
+        return delivered[1] is not None and self._clock.monotonic() - delivered[1] > self._timings.redeliver_after
 
-    def hint(self, path: Path) -> None:
+    def announce(self, path: Path) -> None:
         """Tell of the first sign of a candidate."""
-        if self._hint is not None and path not in self._handed_on:
-            self._hint(path)
+        if self._on_candidate is not None and path not in self._delivered:
+            self._on_candidate(path)
 
-    async def settled(self, item: Settled) -> None:
+    async def put_settled(self, item: Settled) -> None:
         """Hand on a recording; waits while the queue is full."""
-        self._handed_on[item.path] = (item.size, item.mtime_ns, item.inode), None
+        self._delivered[item.path] = (item.size, item.mtime_ns, item.inode), None
         await self._queue.put(item)
 
-    async def moved(self, item: Moved, heard_by: Path) -> None:
+    async def put_moved(self, item: Moved, reported_by: Path) -> None:
         """Hand on a move, once: what moves between two folders is heard of by both of them.
 
         Args:
             item: the move.
-            heard_by: the watch folder that heard of it.
+            reported_by: the watch folder that heard of it.
         """
         now = self._clock.monotonic()
         self._moves = {move: (at, by) for move, (at, by) in self._moves.items() if now - at < self._timings.same_move}
-        _, first = self._moves.get((item.old, item.new), (now, heard_by))
-        if first == heard_by:
-            self._moves[item.old, item.new] = now, heard_by
+        _, first = self._moves.get((item.old, item.new), (now, reported_by))
+        if first == reported_by:
+            self._moves[item.old, item.new] = now, reported_by
             self._moves.pop((item.new, item.old), None)
-            self._handed_on.pop(item.old, None)
+            self._delivered.pop(item.old, None)
             await self._queue.put(item)
 
     async def take(self) -> Settled | Moved | None:
@@ -109,8 +109,8 @@ class Delivery:
         if item is None:
             self._queue.put_nowait(None)
         elif isinstance(item, Settled):
-            self._handed_on[item.path] = (item.size, item.mtime_ns, item.inode), self._clock.monotonic()
-        self.progressed()
+            self._delivered[item.path] = (item.size, item.mtime_ns, item.inode), self._clock.monotonic()
+        self.notify_progress()
         return item
 
     def close(self) -> None:
@@ -118,39 +118,39 @@ class Delivery:
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)
-        self.progressed()
+        self.notify_progress()
 
     def forget(self, path: Path) -> None:
         """A file is gone: should it come back, it is new, even if it is the same."""
-        if self._handed_on.get(path, (None, None))[1] is not None:
-            del self._handed_on[path]
+        if self._delivered.get(path, (None, None))[1] is not None:
+            del self._delivered[path]
 
-    def hand_on_again(self, path: Path) -> None:
+    def redeliver(self, path: Path) -> None:
         """Let the next scan hand on a file once more, although nothing about it has changed."""
-        self._handed_on.pop(path, None)
+        self._delivered.pop(path, None)
 
     def forget_below(self, folder: Path) -> None:
         """Forget what lies in a folder that is no longer watched."""
-        for path in [path for path in self._handed_on if path.is_relative_to(folder)]:
-            del self._handed_on[path]
+        for path in [path for path in self._delivered if path.is_relative_to(folder)]:
+            del self._delivered[path]
 
     def forget_old(self) -> None:
         """Forget what was taken long ago; a scan asks the ledger for it anyway."""
         now = self._clock.monotonic()
         old = [
             path
-            for path, (_, at) in self._handed_on.items()
-            if at is not None and now - at > self._timings.hand_on_again
+            for path, (_, at) in self._delivered.items()
+            if at is not None and now - at > self._timings.redeliver_after
         ]
         for path in old:
-            del self._handed_on[path]
+            del self._delivered[path]
 
-    def progressed(self) -> None:
+    def notify_progress(self) -> None:
         """Wake whoever waits in `progress`."""
         progress, self._progress = self._progress, asyncio.Event()
         progress.set()
 
-    async def progress(self, timeout: float) -> None:  # noqa: ASYNC109 - waiting less long is no failure
+    async def wait_for_progress(self, timeout: float) -> None:  # noqa: ASYNC109 - waiting less long is no failure
         """Wait until something went on, or for so many seconds."""
         try:
             async with asyncio.timeout(timeout):

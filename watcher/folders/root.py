@@ -13,8 +13,8 @@ from watcher.folders.baseline import Baseline
 from watcher.folders.filesystems import filesystem_of, is_remote, mounts_below
 from watcher.folders.model import FolderStatus, Watching, kind_of
 from watcher.folders.rules.filters import Filter, Verdict
-from watcher.folders.rules.overrides import Marks
-from watcher.folders.stability.decide import Patience, Settler
+from watcher.folders.rules.overrides import OverrideFiles
+from watcher.folders.stability.decide import CandidateQueue, StabilityPolicy
 from watcher.models import Existing
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Root:
     Args:
         folder: its settings.
         clock: the time.
-        patience: how long files must be quiet; `settle` comes from the folder.
+        policy: how long files must be quiet; `settle` comes from the folder.
         timings: the pauses.
         is_new: whether it was never watched before.
     """
@@ -51,13 +51,13 @@ class Root:
         folder: WatchFolder,
         *,
         clock: Clock,
-        patience: Patience,
+        policy: StabilityPolicy,
         timings: FolderTimings,
         is_new: bool = False,
     ) -> None:
         self.clock = clock
         self.baseline = Baseline(applies=is_new and folder.existing is Existing.IGNORE)
-        self._patience = patience
+        self._policy = policy
         self._timings = timings
         self.watching = Watching.STARTING
         self.why = ""
@@ -73,7 +73,7 @@ class Root:
         self.subtrees: set[Path] = set()
         self.full_scan_wanted = True
         self.attach_wanted = True
-        self.in_hand = 0
+        self.busy = 0
         self.prefix = os.fspath(folder.path).rstrip(os.sep) + os.sep
         self.blocked: dict[Path, tuple[float, str]] = {}
         self.unreadable: dict[Path, str] = {}
@@ -89,15 +89,15 @@ class Root:
         """Take new settings; what is known about its files stays."""
         self.folder = folder
         self.rules = Filter(folder)
-        self.marks = Marks(folder)
-        settled = getattr(self, "settler", None)
-        given = self._patience
+        self.overrides = OverrideFiles(folder)
+        settled = getattr(self, "queue", None)
+        given = self._policy
         longest = {name: max(getattr(given, name), folder.settle) for name in ("incomplete", "abandoned")}
-        patience = dataclasses.replace(given, settle=folder.settle, **longest)
+        policy = dataclasses.replace(given, settle=folder.settle, **longest)
         if settled is None:
-            self.settler = Settler(patience)
+            self.queue = CandidateQueue(policy)
         else:
-            self.settler.patience = patience
+            self.queue.policy = policy
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do blocking work on this folder's own thread, so that a dead share holds up only itself."""
@@ -106,22 +106,22 @@ class Root:
         done, _ = await asyncio.wait({future}, timeout=self._timings.answers_within)
         if not done:
             before = self.watching, self.why, self.fix
-            self.become(Watching.UNAVAILABLE, "It doesn't answer.", "Check the disk or share it is on.")
+            self.set_watching(Watching.UNAVAILABLE, "It doesn't answer.", "Check the disk or share it is on.")
             await asyncio.wait({future})
-            self.become(*before)
+            self.set_watching(*before)
         return await future
 
     def close(self) -> None:
         """End its thread; work that hangs on a dead share is left behind."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def become(self, watching: Watching, why: str = "", fix: str = "") -> None:
+    def set_watching(self, watching: Watching, why: str = "", fix: str = "") -> None:
         """Note how it is watched from now on."""
         if watching is not self.watching:
             self.since = self.clock.now()
         self.watching, self.why, self.fix = watching, why, fix
 
-    def want_scan(self, subtree: Path | None = None, *, attach: bool = False) -> None:
+    def request_scan(self, subtree: Path | None = None, *, attach: bool = False) -> None:
         """Ask for a scan of all, or of a part; with `attach`, of making sure first that it is watched."""
         if subtree is None or subtree == self.path or len(self.subtrees) >= _MOST_SUBTREES:
             self.full_scan_wanted = True
@@ -141,8 +141,8 @@ class Root:
         relative = os.fspath(path)[len(self.prefix) :]
         if os.sep != "/":
             relative = relative.replace(os.sep, "/")
-        verdict = self.rules.judge(relative, size, is_regular=stat.S_ISREG(mode), kind=kind_of(mode))
-        if verdict.accepted and (mark := self.marks.ignored_by(path.parent)):
+        verdict = self.rules.decide(relative, size, is_regular=stat.S_ISREG(mode), kind=kind_of(mode))
+        if verdict.accepted and (mark := self.overrides.ignored_by(path.parent)):
             return Verdict(
                 accepted=False, rule="ignore file", reason=f"{mark} leaves its folder out.", fix=f"Remove {mark}."
             )
@@ -152,25 +152,25 @@ class Root:
         """Take in a sign of life of a file that passed the filter; return whether it is new."""
         existing = self.baseline.covers(path)
         wait = self._timings.reported_within if existing else 0.0
-        fresh = self.settler.notice(path, self.clock.monotonic(), closed=closed, found=found, wait=wait)
+        fresh = self.queue.notice(path, self.clock.monotonic(), closed=closed, found=found, wait=wait)
         if fresh:
-            self.settler.candidates[path].existing = existing
+            self.queue.candidates[path].preexisting = existing
         self.settle_wake.set()
         return fresh
 
     def arrived(self, path: Path) -> None:
         """A file or folder came into being, or came from outside."""
         self.baseline.arrived(path)
-        if candidate := self.settler.candidates.get(path):
-            candidate.existing = False
+        if candidate := self.queue.candidates.get(path):
+            candidate.preexisting = False
 
     def forget(self, path: Path) -> None:
         """A file is gone, or is no recording any more."""
-        self.settler.forget(path)
+        self.queue.forget(path)
         self.blocked.pop(path, None)
         self.unreadable.pop(path, None)
 
-    def look_at_root(self) -> Identity:
+    def identify(self) -> Identity:
         """Return the folder's identity: its device, its inode, and what is mounted below it. Blocking.
 
         Raises:
@@ -182,7 +182,7 @@ class Root:
         with os.scandir(self.path):
             return found.st_dev, found.st_ino, mounts_below(self.path)
 
-    def choose(self) -> tuple[bool, str]:
+    def detect_polling(self) -> tuple[bool, str]:
         """Return whether to poll, and why. Blocking."""
         if self.folder.polling == "always":
             return True, 'The config says polling = "always".'
@@ -190,7 +190,7 @@ class Root:
         remote = is_remote(kind)
         if remote:
             # Its clock is another machine's.
-            self.settler.patience = dataclasses.replace(self.settler.patience, trusted_age=_SHARE_CLOCKS_DIFFER)
+            self.queue.policy = dataclasses.replace(self.queue.policy, trusted_age=_SHARE_CLOCKS_DIFFER)
         if remote and self.folder.polling == "auto":
             return True, f"It is on a network file system ({kind}), which doesn't say what others write."
         return False, ""
@@ -204,7 +204,7 @@ class Root:
             fix=self.fix,
             since=self.since,
             seen=self.seen,
-            pending=len(self.settler.candidates) + len(self.blocked),
+            pending=len(self.queue.candidates) + len(self.blocked),
             last_scan=self.last_scan,
-            problems=(*self.marks.problems(), *self.scan_problems, *sorted(self.unreadable.values())),
+            problems=(*self.overrides.problems(), *self.scan_problems, *sorted(self.unreadable.values())),
         )

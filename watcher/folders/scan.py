@@ -29,7 +29,7 @@ class Scan:
     Attributes:
         root: the watch folder.
         rules: its filter.
-        stops_at: whether a folder belongs to another watch folder.
+        is_elsewhere: whether a folder belongs to another watch folder.
         seen: how many recordings were found so far.
         problems: what couldn't be read.
         overridden: folders with settings of their own.
@@ -37,7 +37,7 @@ class Scan:
 
     root: Path
     rules: Filter
-    stops_at: Callable[[Path], bool]
+    is_elsewhere: Callable[[Path], bool]
     seen: int = 0
     problems: list[str] = field(default_factory=list)
     overridden: list[Path] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Scan:
                 if entry.is_dir(follow_symlinks=False):
                     if self._enters(relative / entry.name):
                         pending.append((entry.path, False))
-                elif self.rules.judge(above + entry.name).accepted:
+                elif self.rules.decide(above + entry.name).accepted:
                     found = entry.stat(follow_symlinks=False)
                     if stat.S_ISREG(found.st_mode):
                         self.seen += 1
@@ -100,4 +100,4 @@ class Scan:
         if len(relative.parts) > _DEEPEST:
             self.problems.append(f"{self.root / relative} is nested too deeply to look into.")
             return False
-        return self.rules.enters(relative) is None and not self.stops_at(self.root / relative)
+        return self.rules.folder_verdict(relative) is None and not self.is_elsewhere(self.root / relative)

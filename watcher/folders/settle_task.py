@@ -8,51 +8,51 @@ from typing import TYPE_CHECKING
 from watcher.errors import ConfigError
 from watcher.folders.model import Settled, Sighting
 from watcher.folders.stability.decide import Candidate, Outcome
-from watcher.folders.stability.observe import inspect_all
+from watcher.folders.stability.observe import observe_all
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from watcher.folders.outbox import Delivery
+    from watcher.folders.outbox import Outbox
     from watcher.folders.root import Root
-    from watcher.folders.rules.overrides import Marks
+    from watcher.folders.rules.overrides import OverrideFiles
     from watcher.folders.stability.decide import Observation
 
-__all__ = ["Settling"]
+__all__ = ["SettleTask"]
 
-_HANDED_ON = frozenset({Outcome.WHOLE, Outcome.CUT_SHORT, Outcome.UNREADABLE})
+_DELIVERED = frozenset({Outcome.WHOLE, Outcome.TRUNCATED, Outcome.UNREADABLE})
 
 
-class Settling:
+class SettleTask:
     """The task that settles one watch folder's candidates.
 
     Args:
         root: the watch folder.
-        delivery: where whole recordings go.
-        own_outputs: says whether a file is one that Dropscribe wrote.
+        outbox: where whole recordings go.
+        is_own_output: says whether a file is one that Dropscribe wrote.
     """
 
-    def __init__(self, root: Root, delivery: Delivery, own_outputs: Callable[[Path], Awaitable[bool]] | None) -> None:
+    def __init__(self, root: Root, outbox: Outbox, is_own_output: Callable[[Path], Awaitable[bool]] | None) -> None:
         self._root = root
-        self._delivery = delivery
-        self._own_outputs = own_outputs
+        self._outbox = outbox
+        self._is_own_output = is_own_output
 
     async def run(self) -> None:
         """Look at what is due, for ever."""
         root = self._root
         while True:
             now = root.clock.monotonic()
-            if due := root.settler.due(now):
-                root.in_hand += len(due)
+            if due := root.queue.due(now):
+                root.busy += len(due)
                 try:
                     await self._look(due)
                 finally:
-                    root.in_hand -= len(due)
-                self._delivery.progressed()
+                    root.busy -= len(due)
+                self._outbox.notify_progress()
                 continue
             root.settle_wake.clear()
-            at = root.settler.next_due()
+            at = root.queue.next_due()
             try:
                 async with asyncio.timeout(None if at is None else max(0.0, at - now)):
                     await root.settle_wake.wait()
@@ -62,35 +62,35 @@ class Settling:
     async def _look(self, due: list[Candidate]) -> None:
         root = self._root
         began = root.clock.monotonic()
-        seen = await root.run(_inspect, root.marks, [candidate.path for candidate in due])
+        seen = await root.run(_observe, root.overrides, [candidate.path for candidate in due])
         now, wall = root.clock.monotonic(), root.clock.now()
         whole: list[tuple[Candidate, Sighting, Outcome]] = []
         for candidate, observation in zip(due, seen, strict=True):
-            decision = root.settler.look(candidate, observation, began=began, now=now, wall=wall)
+            decision = root.queue.decide(candidate, observation, began=began, now=now, wall=wall)
             root.unreadable.pop(candidate.path, None)
             if decision.outcome is Outcome.UNREADABLE:
                 root.unreadable[candidate.path] = decision.reason
-            if decision.outcome in _HANDED_ON:
+            if decision.outcome in _DELIVERED:
                 sighting = observation.sighting or Sighting(candidate.path, 0, 0, 0, 0, 0)
                 whole.append((candidate, sighting, decision.outcome))
         if not whole:
             return
-        known = await self._delivery.known([sighting for _, sighting, _ in whole])
+        known = await self._outbox.known([sighting for _, sighting, _ in whole])
         for (candidate, sighting, outcome), is_known in zip(whole, known, strict=True):
-            if not is_known and self._delivery.is_new(sighting):
-                await self._hand_on(candidate, sighting, outcome)
+            if not is_known and self._outbox.is_new(sighting):
+                await self._deliver(candidate, sighting, outcome)
 
-    async def _hand_on(self, candidate: Candidate, found: Sighting, outcome: Outcome) -> None:
+    async def _deliver(self, candidate: Candidate, found: Sighting, outcome: Outcome) -> None:
         root = self._root
         if not root.verdict(found.path, size=found.size).accepted:
             return
         root.blocked.pop(found.path, None)
         try:
-            folder = root.marks.settings(found.path.parent)
+            folder = root.overrides.settings(found.path.parent)
         except ConfigError as error:
             root.blocked[found.path] = root.clock.now(), str(error)
             return
-        if root.folder.include and self._own_outputs is not None and await self._own_outputs(found.path):
+        if root.folder.include and self._is_own_output is not None and await self._is_own_output(found.path):
             return
         settled = Settled(
             folder=folder,
@@ -98,14 +98,14 @@ class Settling:
             size=found.size,
             mtime_ns=found.mtime_ns,
             inode=found.inode,
-            was_there_before=root.baseline.was_there(candidate, found),
+            preexisting=root.baseline.is_preexisting(candidate, found),
             complete=outcome is Outcome.WHOLE,
         )
-        await self._delivery.settled(settled)
+        await self._outbox.put_settled(settled)
 
 
-def _inspect(marks: Marks, paths: list[Path]) -> list[Observation]:
+def _observe(overrides: OverrideFiles, paths: list[Path]) -> list[Observation]:
     """Do all the I/O that deciding about candidates takes. Blocking, perhaps for long on a dead share."""
-    seen = inspect_all(paths)
-    marks.check({path.parent for path in paths})
+    seen = observe_all(paths)
+    overrides.check({path.parent for path in paths})
     return seen

@@ -1,8 +1,8 @@
 """Watches folders so that nothing is missed: OS events are hints, scans are the truth.
 
-Read `FolderWatch.run` first. For every watch folder one task keeps it watched and scanned (`keeper.py`) and
-another settles its candidates (`settling.py`); one more takes what the OS says (`hearing.py`). All of them
-feed one bounded queue (`delivery.py`), which the owner iterates over.
+Read `FolderWatch.run` first. For every watch folder one task keeps it watched and scanned (`watch_task.py`) and
+another settles its candidates (`settle_task.py`); one more takes what the OS says (`events/dispatch.py`). All of them
+feed one bounded queue (`outbox.py`), which the owner iterates over.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
-from watcher.folders.events.dispatch import Hearing
-from watcher.folders.events.observer import Watcher
+from watcher.folders.events.dispatch import Dispatcher
+from watcher.folders.events.observer import EventObserver
 from watcher.folders.explain import explain
 from watcher.folders.model import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
-from watcher.folders.outbox import Delivery
+from watcher.folders.outbox import Outbox
 from watcher.folders.root import Root
-from watcher.folders.settle_task import Settling
-from watcher.folders.stability.decide import Patience
-from watcher.folders.watch_task import Keeper
+from watcher.folders.settle_task import SettleTask
+from watcher.folders.stability.decide import StabilityPolicy
+from watcher.folders.watch_task import WatchTask
 from watcher.timings import DEFAULT
 
 if TYPE_CHECKING:
@@ -44,11 +44,11 @@ class FolderWatch:
         clock: the time.
         known: says for each sighting whether the ledger already has this path with this size and mtime.
         rescan: seconds between reconciling scans of folders that have events.
-        own_outputs: says whether a file is one that Dropscribe wrote; asked only of files that just `include`
+        is_own_output: says whether a file is one that Dropscribe wrote; asked only of files that just `include`
             makes recordings, since transcripts are never recordings.
-        hint: called at the very first sign of a new candidate, e.g. to warm up the engine.
-        new_roots: says whether a folder was never watched before.
-        patience: how long files must be quiet; its `settle` is overruled by each folder's own.
+        on_candidate: called at the very first sign of a new candidate, e.g. to warm up the engine.
+        is_new_root: says whether a folder was never watched before.
+        policy: how long files must be quiet; its `settle` is overruled by each folder's own.
         most_candidates: at so many a scan waits while the queue is full, so that a first scan stays small in memory.
         timings: the pauses.
     """
@@ -60,27 +60,27 @@ class FolderWatch:
         clock: Clock,
         known: Callable[[Sequence[Sighting]], Awaitable[Sequence[bool]]],
         rescan: float,
-        own_outputs: Callable[[Path], Awaitable[bool]] | None = None,
-        hint: Callable[[Path], None] | None = None,
-        new_roots: Callable[[Path], bool] | None = None,
-        patience: Patience | None = None,
+        is_own_output: Callable[[Path], Awaitable[bool]] | None = None,
+        on_candidate: Callable[[Path], None] | None = None,
+        is_new_root: Callable[[Path], bool] | None = None,
+        policy: StabilityPolicy | None = None,
         most_candidates: int = 2000,
         timings: FolderTimings = DEFAULT.folders,
     ) -> None:
         self._clock = clock
         self._rescan = rescan
-        self._own_outputs = own_outputs
-        self._new_roots = new_roots
+        self._is_own_output = is_own_output
+        self._is_new_root = is_new_root
         self._most_candidates = most_candidates
         self._timings = timings
-        self._patience = patience or Patience()
+        self._policy = policy or StabilityPolicy()
         self._wanted = {folder.path: folder for folder in folders}
         self._roots: dict[Path, Root] = {}
         self._tasks: dict[Path, list[asyncio.Task[None]]] = {}
-        self._delivery = Delivery(clock=clock, known=known, hint=hint, timings=timings)
+        self._outbox = Outbox(clock=clock, known=known, on_candidate=on_candidate, timings=timings)
         self._failure: asyncio.Future[None] | None = None
-        self._hearing = Hearing(self._roots, self._delivery, owner=self._owner, clock=clock)
-        self._watcher = Watcher(self._hearing.hear)
+        self._dispatcher = Dispatcher(self._roots, self._outbox, owner=self._owner, clock=clock)
+        self._observer = EventObserver(self._dispatcher.put)
         self._closed = False
 
     # What its owner uses.
@@ -88,9 +88,9 @@ class FolderWatch:
     async def run(self) -> None:
         """Watch until cancelled. The iteration ends with it."""
         self._failure = asyncio.get_running_loop().create_future()
-        listener = self._start(self._hearing.run(), "listen")
+        listener = self._start(self._dispatcher.run(), "listen")
         try:
-            await self._arrange()
+            await self._apply_folders()
             await self._failure
         finally:
             await self._stop(listener)
@@ -99,7 +99,7 @@ class FolderWatch:
         return self
 
     async def __anext__(self) -> Settled | Moved:
-        item = await self._delivery.take()
+        item = await self._outbox.take()
         if item is None:
             raise StopAsyncIteration
         return item
@@ -108,17 +108,17 @@ class FolderWatch:
         """Watch these from now on; what stays is not interrupted."""
         self._wanted = {folder.path: folder for folder in folders}
         if self._failure is not None and not self._closed:
-            await self._arrange()
+            await self._apply_folders()
 
-    def look_again(self, path: Path) -> None:
+    def redeliver(self, path: Path) -> None:
         """Scan again now, and hand on the file at `path` once more if it is there."""
-        self._delivery.hand_on_again(path)
+        self._outbox.redeliver(path)
         self.rescan_now()
 
     def rescan_now(self) -> None:
         """Scan every folder anew, as soon as possible."""
         for root in self._roots.values():
-            root.want_scan()
+            root.request_scan()
 
     def status(self) -> list[FolderStatus]:
         """Say how every folder is watched."""
@@ -126,8 +126,8 @@ class FolderWatch:
 
     def pending(self) -> int:
         """How many files are on their way: noticed but not settled, or settled but not taken."""
-        candidates = sum(len(root.settler.candidates) for root in self._roots.values())
-        return candidates + self._delivery.waiting
+        candidates = sum(len(root.queue.candidates) for root in self._roots.values())
+        return candidates + self._outbox.waiting
 
     async def explain(self, path: Path) -> Explanation:
         """Say why a path is, or isn't, on its way."""
@@ -135,7 +135,7 @@ class FolderWatch:
         if root is None:
             why = "It is in no watched folder."
             return Explanation(path, Phase.NOT_WATCHED, why, fix="Add its folder: dropscribe folders add FOLDER.")
-        return await explain(path, root, delivered=path in self._delivery, known=self._delivery.known)
+        return await explain(path, root, delivered=path in self._outbox, known=self._outbox.known)
 
     async def scan_complete(self) -> list[Explanation]:
         """Wait until every folder was scanned, and all that was found is settled and taken.
@@ -147,13 +147,13 @@ class FolderWatch:
             keeps open or one whose `.dropscribe.toml` can't be used; and folders that can't be read.
         """
         while not self._is_done():
-            await self._delivery.progress(0.5)
+            await self._outbox.wait_for_progress(0.5)
         left: list[Explanation] = []
         for root in list(self._roots.values()):
             if root.watching is Watching.UNAVAILABLE:
                 left.append(Explanation(root.path, Phase.UNAVAILABLE, root.why, folder=root.path, fix=root.fix))
                 continue
-            files = [await self.explain(path) for path in (*root.settler.candidates, *root.blocked)]
+            files = [await self.explain(path) for path in (*root.queue.candidates, *root.blocked)]
             left += [file for file in files if file.phase in {Phase.SETTLING, Phase.BLOCKED}]
             left += [Explanation(root.path, Phase.NOT_SEEN, why, folder=root.path) for why in root.scan_problems]
         return left
@@ -163,13 +163,13 @@ class FolderWatch:
 
         What stays unsettled for longer than files are waited for is left out of account.
         """
-        if self._delivery.waiting:
+        if self._outbox.waiting:
             return set()
         return {path for path, root in self._roots.items() if root.first_scan.is_set() and self._has_baseline(root)}
 
     # Starting and stopping.
 
-    async def _arrange(self) -> None:
+    async def _apply_folders(self) -> None:
         """Start and stop the tasks of folders until they are those that are wanted."""
         for path in [path for path in self._roots if path not in self._wanted]:
             await self._remove(path)
@@ -179,39 +179,39 @@ class FolderWatch:
                 self._add(folder)
             elif root.folder != folder:
                 root.configure(folder)
-                root.want_scan(attach=True)
+                root.request_scan(attach=True)
         for root in self._roots.values():
             # Who owns what may have changed.
-            root.want_scan()
-            for candidate in list(root.settler.candidates):
+            root.request_scan()
+            for candidate in list(root.queue.candidates):
                 if self._owner(candidate) is not root:
-                    root.settler.forget(candidate)
+                    root.queue.forget(candidate)
 
     def _add(self, folder: WatchFolder) -> None:
-        is_new = self._new_roots is not None and self._new_roots(folder.path)
-        root = Root(folder, clock=self._clock, patience=self._patience, timings=self._timings, is_new=is_new)
+        is_new = self._is_new_root is not None and self._is_new_root(folder.path)
+        root = Root(folder, clock=self._clock, policy=self._policy, timings=self._timings, is_new=is_new)
         self._roots[folder.path] = root
-        keeper = Keeper(
+        watch_task = WatchTask(
             root,
-            self._watcher,
-            self._delivery,
+            self._observer,
+            self._outbox,
             owner=self._owner,
             rescan=self._rescan,
             most_candidates=self._most_candidates,
             timings=self._timings,
         )
-        settling = Settling(root, self._delivery, self._own_outputs)
+        settle_task = SettleTask(root, self._outbox, self._is_own_output)
         self._tasks[folder.path] = [
-            self._start(keeper.run(), f"keep {folder.path}"),
-            self._start(settling.run(), f"settle {folder.path}"),
+            self._start(watch_task.run(), f"keep {folder.path}"),
+            self._start(settle_task.run(), f"settle {folder.path}"),
         ]
 
     async def _remove(self, path: Path) -> None:
         root = self._roots.pop(path)
         await _cancel(self._tasks.pop(path))
-        await asyncio.to_thread(self._watcher.unwatch, path)
+        await asyncio.to_thread(self._observer.unwatch, path)
         root.close()
-        self._delivery.forget_below(path)
+        self._outbox.forget_below(path)
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
         """Start a task. None ends by itself: an error in one ends `run` with that error."""
@@ -228,10 +228,10 @@ class FolderWatch:
     async def _stop(self, listener: asyncio.Task[None]) -> None:
         self._closed = True
         await _cancel([listener, *(task for tasks in self._tasks.values() for task in tasks)])
-        await asyncio.to_thread(self._watcher.stop)
+        await asyncio.to_thread(self._observer.stop)
         for root in self._roots.values():
             root.close()
-        self._delivery.close()
+        self._outbox.close()
 
     def _owner(self, path: Path) -> Root | None:
         """Return the innermost watch folder around a path."""
@@ -243,25 +243,25 @@ class FolderWatch:
         """Whether there is nothing left to wait for."""
         if self._closed:
             return True
-        if not self._hearing.is_idle or self._delivery.waiting or len(self._roots) < len(self._wanted):
+        if not self._dispatcher.is_idle or self._outbox.waiting or len(self._roots) < len(self._wanted):
             return False
         return all(self._is_root_done(root) for root in self._roots.values())
 
     def _is_root_done(self, root: Root) -> bool:
         if root.watching is Watching.UNAVAILABLE:
             return True
-        if root.in_hand or root.full_scan_wanted or root.subtrees or not root.first_scan.is_set():
+        if root.busy or root.full_scan_wanted or root.subtrees or not root.first_scan.is_set():
             return False
-        return not any(self._is_waited_for(root, candidate) for candidate in root.settler.candidates.values())
+        return not any(self._is_waited_for(root, candidate) for candidate in root.queue.candidates.values())
 
     def _has_baseline(self, root: Root) -> bool:
-        return not root.in_hand and not any(
-            candidate.existing and self._is_waited_for(root, candidate)
-            for candidate in root.settler.candidates.values()
+        return not root.busy and not any(
+            candidate.preexisting and self._is_waited_for(root, candidate)
+            for candidate in root.queue.candidates.values()
         )
 
     def _is_waited_for(self, root: Root, candidate: Candidate) -> bool:
-        return self._clock.monotonic() - candidate.since <= self._patience.incomplete + root.folder.settle + 1
+        return self._clock.monotonic() - candidate.since <= self._policy.incomplete + root.folder.settle + 1
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

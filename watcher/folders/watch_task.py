@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from watcher.folders.events.observer import Watcher, WatchLimit
+from watcher.folders.events.observer import EventObserver, WatchLimit
 from watcher.folders.model import Watching
 from watcher.folders.scan import Scan
 from watcher.logs import get_logger
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.folders.model import Sighting
-    from watcher.folders.outbox import Delivery
+    from watcher.folders.outbox import Outbox
     from watcher.folders.root import Root
     from watcher.timings import FolderTimings
 
-__all__ = ["Keeper"]
+__all__ = ["WatchTask"]
 
 _log = get_logger("folders")
 
@@ -28,13 +28,13 @@ _POLL_SHARE = 50.0
 _MOST_PROBLEMS = 20
 
 
-class Keeper:
+class WatchTask:
     """The task that keeps one watch folder watched.
 
     Args:
         root: the watch folder.
-        watcher: hears from the OS.
-        delivery: knows what was handed on, and asks the ledger.
+        observer: reports OS events.
+        outbox: knows what was handed on, and asks the ledger.
         owner: names the watch folder that owns a path.
         rescan: seconds between scans of a folder that has events.
         most_candidates: at so many a scan waits while the queue is full, so that a first scan stays small in memory.
@@ -44,8 +44,8 @@ class Keeper:
     def __init__(
         self,
         root: Root,
-        watcher: Watcher,
-        delivery: Delivery,
+        observer: EventObserver,
+        outbox: Outbox,
         *,
         owner: Callable[[Path], Root | None],
         rescan: float,
@@ -53,15 +53,15 @@ class Keeper:
         timings: FolderTimings,
     ) -> None:
         self._root = root
-        self._watcher = watcher
-        self._delivery = delivery
+        self._observer = observer
+        self._outbox = outbox
         self._owner = owner
         self._rescan = rescan
         self._most_candidates = most_candidates
         self._timings = timings
         self._next_scan = 0.0
         self._next_watch = 0.0
-        self._reported: set[str] = set()
+        self._logged_problems: set[str] = set()
         """What the log has said about settings in the folder."""
 
     async def run(self) -> None:
@@ -79,12 +79,12 @@ class Keeper:
                 await self._scan(periodic=not root.full_scan_wanted)
             elif root.subtrees:
                 await self._scan_parts()
-            self._delivery.progressed()
-            await self._rest()
-            if not await self._is_same():
-                root.want_scan(attach=True)
+            self._outbox.notify_progress()
+            await self._wait()
+            if not await self._is_unchanged():
+                root.request_scan(attach=True)
 
-    async def _rest(self) -> None:
+    async def _wait(self) -> None:
         """Wait for the next scan, for somebody who wants one, or for the next look at the root."""
         root = self._root
         wait = min(self._timings.root_check, max(0.0, self._next_scan - root.clock.monotonic()))
@@ -95,51 +95,51 @@ class Keeper:
             return
         root.wake.clear()
 
-    async def _is_same(self) -> bool:
+    async def _is_unchanged(self) -> bool:
         root = self._root
         try:
-            same = await root.run(root.look_at_root) == root.identity
+            same = await root.run(root.identify) == root.identity
         except OSError:
             return False
-        return same and (root.watching is not Watching.EVENTS or self._watcher.is_alive(root.path))
+        return same and (root.watching is not Watching.EVENTS or self._observer.is_alive(root.path))
 
     async def _attach(self) -> None:
         """Wait until the folder is there, and watch it."""
         root = self._root
         while True:
             try:
-                root.identity = await root.run(root.look_at_root)
+                root.identity = await root.run(root.identify)
                 break
             except OSError as error:
-                self._lose(error)
+                self._set_unavailable(error)
                 await asyncio.sleep(self._timings.root_check / 2)
-        root.marks.clear()
+        root.overrides.clear()
         root.baseline.begin(root.clock.now())
-        polling, why = await root.run(root.choose)
+        polling, why = await root.run(root.detect_polling)
         if polling:
-            await root.run(self._watcher.unwatch, root.path)
-            root.become(Watching.POLLING, why)
+            await root.run(self._observer.unwatch, root.path)
+            root.set_watching(Watching.POLLING, why)
             return
         try:
-            await root.run(self._watcher.watch, root.path, recursive=root.folder.recursive)
+            await root.run(self._observer.watch, root.path, recursive=root.folder.recursive)
         except WatchLimit as limit:
-            root.become(Watching.POLLING, f"{limit.strerror}.", limit.fix)
+            root.set_watching(Watching.POLLING, f"{limit.strerror}.", limit.fix)
         except OSError as error:
-            root.become(Watching.POLLING, f"The system can't watch it: {error.strerror or error}.")
+            root.set_watching(Watching.POLLING, f"The system can't watch it: {error.strerror or error}.")
         else:
-            root.become(Watching.EVENTS)
+            root.set_watching(Watching.EVENTS)
             return
         _log.warning("polling instead of events", folder=str(root.path), why=root.why, fix=root.fix)
 
-    def _lose(self, error: OSError) -> None:
+    def _set_unavailable(self, error: OSError) -> None:
         root = self._root
         gone = isinstance(error, FileNotFoundError)
         what = "isn't there" if gone else f"can't be read: {error.strerror or error}"
         if root.watching is not Watching.UNAVAILABLE:
             _log.warning("watch folder unavailable", folder=str(root.path), why=what)
         fix = "Plug it in, mount it or create it" if gone else "Make it readable"
-        root.become(Watching.UNAVAILABLE, f"The folder {what}.", f"{fix}; Dropscribe then goes on by itself.")
-        self._delivery.progressed()
+        root.set_watching(Watching.UNAVAILABLE, f"The folder {what}.", f"{fix}; Dropscribe then goes on by itself.")
+        self._outbox.notify_progress()
 
     async def _scan(self, *, periodic: bool) -> None:
         """Compare the whole folder with what is known."""
@@ -147,15 +147,15 @@ class Keeper:
         began = root.clock.monotonic()
         root.full_scan_wanted = False
         root.subtrees.clear()
-        root.marks.clear()
+        root.overrides.clear()
         root.blocked.clear()
         root.unreadable.clear()
         scan = self._new_scan()
         try:
             missed = await self._reconcile(scan, None)
         except OSError as error:
-            self._lose(error)
-            root.want_scan(attach=True)
+            self._set_unavailable(error)
+            root.request_scan(attach=True)
             return
         now = root.clock.monotonic()
         polled = root.watching is Watching.POLLING
@@ -168,24 +168,24 @@ class Keeper:
             # Something mounted below the root, for instance: the old watches look at what is underneath.
             _log.warning("events had missed files; watching anew", folder=str(root.path), files=missed)
             root.attach_wanted = True
-        self._delivery.forget_old()
+        self._outbox.forget_old()
 
     async def _scan_parts(self) -> None:
         """Compare new or moved subfolders with what is known."""
         root = self._root
         parts, root.subtrees = sorted(root.subtrees), set()
-        root.in_hand += 1
+        root.busy += 1
         try:
             covered: list[Path] = []
             for part in parts:
                 if any(part.is_relative_to(other) for other in covered) or self._owner(part) is not root:
                     continue
                 covered.append(part)
-                entered = root.rules.enters(part.relative_to(root.path)) is None
-                if entered and root.marks.ignored_by(part.parent) is None:
+                entered = root.rules.folder_verdict(part.relative_to(root.path)) is None
+                if entered and root.overrides.ignored_by(part.parent) is None:
                     await self._reconcile(self._new_scan(), part)
         finally:
-            root.in_hand -= 1
+            root.busy -= 1
 
     def _new_scan(self) -> Scan:
         root = self._root
@@ -198,21 +198,21 @@ class Keeper:
         batches = scan.batches(part)
         while (batch := await root.run(next, batches, None)) is not None:
             fresh = [sighting for sighting in batch if self._is_fresh(sighting)]
-            known = await self._delivery.known(fresh) if fresh else ()
+            known = await self._outbox.known(fresh) if fresh else ()
             for sighting, is_known in zip(fresh, known, strict=True):
                 if not is_known and root.notice(sighting.path, found=True):
                     missed += 1
-                    self._delivery.hint(sighting.path)
-            while self._delivery.is_full and len(root.settler.candidates) > self._most_candidates:
-                await self._delivery.progress(1.0)
+                    self._outbox.announce(sighting.path)
+            while self._outbox.is_full and len(root.queue.candidates) > self._most_candidates:
+                await self._outbox.wait_for_progress(1.0)
         # Read now, so that a mistake is told before a recording comes.
-        await root.run(root.marks.check, scan.overridden)
-        problems = set(root.marks.problems())
-        for problem in sorted(problems - self._reported):
+        await root.run(root.overrides.check, scan.overridden)
+        problems = set(root.overrides.problems())
+        for problem in sorted(problems - self._logged_problems):
             _log.warning("the settings in a folder can't be used", folder=str(root.path), why=problem)
-        self._reported = problems
+        self._logged_problems = problems
         return missed
 
     def _is_fresh(self, sighting: Sighting) -> bool:
         """Whether a file is neither on its way already nor just handed on."""
-        return sighting.path not in self._root.settler.candidates and self._delivery.is_new(sighting)
+        return sighting.path not in self._root.queue.candidates and self._outbox.is_new(sighting)

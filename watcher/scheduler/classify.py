@@ -106,7 +106,7 @@ def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntrySt
         return EntryState.FAILED, reason, "Copy it again; or transcribe what is there: dropscribe retry FILE"
     if bad := Filter(folder).duration_verdict(media.duration):
         return EntryState.SKIPPED, bad.reason, bad.fix
-    if settled.was_there_before and folder.existing is Existing.IGNORE:
+    if settled.preexisting and folder.existing is Existing.IGNORE:
         reason = "It was there before the folder was first watched."
         return EntryState.SKIPPED, reason, "To transcribe it all the same: dropscribe retry FILE"
     return EntryState.WAITING, "", ""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher.folders import Filter
-from watcher.folders.rules.overrides import Marks
+from watcher.folders.rules.overrides import OverrideFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,8 +100,8 @@ class Consent:
         folder = self._settings.folder_of(entry)
         if folder is None or not os.path.isdir(folder.path):  # noqa: PTH112 - Path.is_dir raises on some errors
             return None
-        mark = Marks(folder).ignored_by(entry.path.parent)
-        return None if mark is None else Refusal(f"{mark} leaves it out now.", left_out=True)
+        ignore_file = OverrideFiles(folder).ignored_by(entry.path.parent)
+        return None if ignore_file is None else Refusal(f"{ignore_file} leaves it out now.", left_out=True)
 
     def stops_all(self, account: Account) -> str:
         """Say why an account gets no recording at all, whatever its folder says; empty if that is not so."""

@@ -8,7 +8,7 @@ import pytest
 from tests.support import sounds
 from tests.support.waiting import reached
 from watcher.clock import SystemClock
-from watcher.folders import FolderWatch, Moved, Patience, Settled
+from watcher.folders import FolderWatch, Moved, Settled, StabilityPolicy
 from watcher.models import WatchFolder
 
 
@@ -26,8 +26,8 @@ class Desk:
         self.hints = []
         self.remembers = True
         options.setdefault("rescan", 300.0)
-        options.setdefault("patience", Patience(incomplete=3.0))
-        options.setdefault("hint", self.hints.append)
+        options.setdefault("policy", StabilityPolicy(incomplete=3.0))
+        options.setdefault("on_candidate", self.hints.append)
         self.watch = FolderWatch(folders, clock=SystemClock(), known=self._known, **options)
 
     async def _known(self, sightings):

@@ -43,12 +43,12 @@ def ignoring(root):
 
 
 def were_there(desk, root):
-    return {str(item.path.relative_to(root)): item.was_there_before for item in desk.settled}
+    return {str(item.path.relative_to(root)): item.preexisting for item in desk.settled}
 
 
 async def test_what_was_there_before_is_told_apart(desk, root):
     old_file(root / "old.wav")
-    async with desk(ignoring(root), new_roots=lambda path: path == root) as d:
+    async with desk(ignoring(root), is_new_root=lambda path: path == root) as d:
         (root / "new.wav").write_bytes(wav())
         await d.until_settled(root / "old.wav", root / "new.wav")
         assert were_there(d, root) == {"old.wav": True, "new.wav": False}
@@ -60,7 +60,7 @@ async def test_what_happens_before_the_first_scan_ends_makes_nothing_new_of_what
     old_file(root / "download.wav.part")
     old_file(tmp_path / "outside/came.wav")
     old_file(tmp_path / "tree/came.wav")
-    async with desk(ignoring(root), new_roots=lambda path: path == root, how=None) as d:
+    async with desk(ignoring(root), is_new_root=lambda path: path == root, how=None) as d:
         await d.until(lambda: d.watch.status() and d.watch.status()[0].watching == "events")
         (root / "renamed.wav").rename(root / "renamed 2.wav")
         (root / "made readable.wav").chmod(0o600)
@@ -96,7 +96,7 @@ async def test_what_happens_before_the_first_scan_ends_makes_nothing_new_of_what
 
 async def test_a_tree_of_old_recordings_that_comes_later_is_new(desk, root, tmp_path):
     old_file(tmp_path / "tree/below/a.wav")
-    async with desk(ignoring(root), new_roots=lambda path: path == root) as d:
+    async with desk(ignoring(root), is_new_root=lambda path: path == root) as d:
         (tmp_path / "tree").rename(root / "tree")
         await d.until_settled(root / "tree/below/a.wav")
         assert were_there(d, root) == {"tree/below/a.wav": False}
@@ -104,7 +104,7 @@ async def test_a_tree_of_old_recordings_that_comes_later_is_new(desk, root, tmp_
 
 async def test_the_baseline_is_complete_when_all_that_was_there_is_taken(desk, gate, root):
     old_file(root / "a.wav")
-    async with desk(ignoring(root), new_roots=lambda path: path == root, how=None) as d:
+    async with desk(ignoring(root), is_new_root=lambda path: path == root, how=None) as d:
         await d.until(lambda: d.watch.status() and d.watch.status()[0].watching == "events")
         assert d.watch.baselines() == set()
         with (root / "busy.wav").open("wb"):

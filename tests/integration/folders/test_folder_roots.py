@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.folders.conftest import wav
 from watcher.folders import Phase, Watching
-from watcher.folders.stability.observe import inspect_all
+from watcher.folders.stability.observe import observe_all
 from watcher.models import WatchFolder
 from watcher.timings import FolderTimings
 
@@ -115,8 +115,8 @@ async def test_a_root_that_is_not_there_yet_is_waited_for(desk, tmp_path):
 
 async def test_a_missed_event_is_made_up_for_by_the_next_scan(desk, root):
     async with desk(root) as d:
-        d.watch._watcher._tell = d.hints.append  # nothing reaches the watch any more
-        d.watch._watcher.unwatch(root)
+        d.watch._observer._tell = d.hints.append  # nothing reaches the watch any more
+        d.watch._observer.unwatch(root)
         (root / "a.wav").write_bytes(wav())
         # The pulse finds the observer gone, watches anew and scans.
         await d.until_settled(root / "a.wav")
@@ -124,12 +124,12 @@ async def test_a_missed_event_is_made_up_for_by_the_next_scan(desk, root):
 
 async def test_a_periodic_scan_finds_what_events_missed_and_watches_anew(desk, root):
     async with desk(root, rescan=0.2) as d:
-        watching = d.watch._watcher._watches[root]
-        heard, d.watch._hearing._inbox = d.watch._hearing._inbox, deque(maxlen=0)
+        watching = d.watch._observer._watches[root]
+        heard, d.watch._dispatcher._inbox = d.watch._dispatcher._inbox, deque(maxlen=0)
         (root / "a.wav").write_bytes(wav())
         await d.until_settled(root / "a.wav")
-        d.watch._hearing._inbox = heard
-        await d.until(lambda: (now := d.watch._watcher._watches.get(root)) is not None and now is not watching)
+        d.watch._dispatcher._inbox = heard
+        await d.until(lambda: (now := d.watch._observer._watches.get(root)) is not None and now is not watching)
         (root / "b.wav").write_bytes(wav())
         await d.until_settled(root / "b.wav")
 
@@ -162,16 +162,16 @@ async def test_a_share_that_dies_while_a_file_settles_holds_up_only_itself(desk,
     monkeypatch.setattr(os.path, "lexists", slow(os.path.lexists))
 
     def inspect_and_die(paths):
-        seen = inspect_all(paths)
+        seen = observe_all(paths)
         if root / "a.wav" in paths and not back.is_set():
             dead.set()
         return seen
 
-    monkeypatch.setattr("watcher.folders.settle_task.inspect_all", inspect_and_die)
+    monkeypatch.setattr("watcher.folders.settle_task.observe_all", inspect_and_die)
     share = WatchFolder(root, polling="always", settle=0.0)
     async with desk(share, WatchFolder(other, settle=0.1), how=None, timings=FolderTimings(poll=0.1)) as d:
         await d.until(lambda: len(d.watch.status()) == 2 and all(status.last_scan for status in d.watch.status()))
-        d.watch._roots[root].marks.clear()
+        d.watch._roots[root].overrides.clear()
         (root / "a.wav").write_bytes(wav())
         opened = threading.Timer(30, back.set)
         opened.start()

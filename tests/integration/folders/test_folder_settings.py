@@ -101,7 +101,7 @@ async def test_own_outputs_are_asked_for_where_include_decides(desk, root):
         return path.name == "ours.dat"
 
     folder = WatchFolder(root, settle=0.2, include=("*.dat",))
-    async with desk(folder, own_outputs=ours) as d:
+    async with desk(folder, is_own_output=ours) as d:
         (root / "ours.dat").write_bytes(b"x")
         (root / "theirs.dat").write_bytes(b"x")
         await d.until_settled(root / "theirs.dat")

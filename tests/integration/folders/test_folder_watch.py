@@ -19,7 +19,7 @@ async def test_a_dropped_recording_settles_and_is_hinted_at(desk, root):
         found = (root / "a.wav").stat()
         assert (item.size, item.mtime_ns, item.inode) == (found.st_size, found.st_mtime_ns, found.st_ino)
         assert item.complete
-        assert not item.was_there_before
+        assert not item.preexisting
         assert item.folder.path == root
         await d.nothing_left()
         assert len(d.items) == 1

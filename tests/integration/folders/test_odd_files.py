@@ -39,7 +39,7 @@ async def test_a_copy_that_is_closed_and_reopened_is_taken_whole_only(desk, root
     path = root / "a.wav"
 
     def waits(path, start):
-        candidate = d.watch._roots[root].settler.candidates.get(path)
+        candidate = d.watch._roots[root].queue.candidates.get(path)
         seen = candidate is not None and candidate.last is not None and candidate.last.size == start + 3000
         return seen and "not complete" in candidate.reason
 

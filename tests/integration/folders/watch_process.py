@@ -13,7 +13,7 @@ from pathlib import Path
 
 from watcher import logs
 from watcher.clock import SystemClock
-from watcher.folders import FolderWatch, Patience, Settled
+from watcher.folders import FolderWatch, Settled, StabilityPolicy
 from watcher.models import WatchFolder
 from watcher.timings import FolderTimings
 
@@ -35,7 +35,7 @@ async def main(folders):
         clock=SystemClock(),
         known=is_known,
         rescan=300.0,
-        patience=Patience(incomplete=3.0),
+        policy=StabilityPolicy(incomplete=3.0),
         timings=FolderTimings(poll=0.2),
     )
 

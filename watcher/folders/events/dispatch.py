@@ -1,4 +1,4 @@
-"""Takes what the OS says: each hint makes a candidate, moves or forgets one, or asks for a scan."""
+"""Takes what the OS says: each event makes a candidate, moves or forgets one, or asks for a scan."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
-from watcher.folders.events.observer import Hint, HintKind
+from watcher.folders.events.observer import EventKind, FileEvent
 from watcher.folders.model import Moved
 from watcher.folders.rules.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.logs import get_logger
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
-    from watcher.folders.outbox import Delivery
+    from watcher.folders.outbox import Outbox
     from watcher.folders.root import Root
 
-__all__ = ["Hearing"]
+__all__ = ["Dispatcher"]
 
 _log = get_logger("folders")
 
-_MARKS = frozenset({IGNORE_FILE, OVERRIDES_FILE})
-_TROUBLES = frozenset({HintKind.OVERFLOW, HintKind.LIMIT, HintKind.LOST})
-_FOLDERS = frozenset({HintKind.FOLDER, HintKind.FOLDER_CHANGED, HintKind.FOLDER_MOVED})
+_SETTINGS_FILES = frozenset({IGNORE_FILE, OVERRIDES_FILE})
+_TROUBLES = frozenset({EventKind.OVERFLOW, EventKind.LIMIT, EventKind.LOST})
+_FOLDERS = frozenset({EventKind.FOLDER, EventKind.FOLDER_CHANGED, EventKind.FOLDER_MOVED})
 _TURN = 256
-"""Hints that are taken before others get their turn."""
+"""Events that are taken before others get their turn."""
 
 
-class Hearing:
+class Dispatcher:
     """The inbox of the observers' threads, and the task that empties it.
 
     Args:
         roots: the watch folders by path, as they are at any time.
-        delivery: where moves go.
+        outbox: where moves go.
         owner: says which watch folder a path belongs to.
         clock: the time.
     """
 
     def __init__(
-        self, roots: Mapping[Path, Root], delivery: Delivery, *, owner: Callable[[Path], Root | None], clock: Clock
+        self, roots: Mapping[Path, Root], outbox: Outbox, *, owner: Callable[[Path], Root | None], clock: Clock
     ) -> None:
         self._roots = roots
-        self._delivery = delivery
+        self._outbox = outbox
         self._owner = owner
         self._clock = clock
-        self._inbox: deque[Hint] = deque()
+        self._inbox: deque[FileEvent] = deque()
         self._lock = threading.Lock()
         self._arrived = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -59,10 +59,10 @@ class Hearing:
         """Whether all that was heard is dealt with."""
         return not self._inbox
 
-    def hear(self, hint: Hint) -> None:
-        """Take a hint on one of the observer's threads."""
+    def put(self, event: FileEvent) -> None:
+        """Take a event on one of the observer's threads."""
         with self._lock:  # observers of two kinds may run: one of two hints at once must be the first
-            self._inbox.append(hint)
+            self._inbox.append(event)
             first = len(self._inbox) == 1
         if first and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop was closed just now
@@ -82,72 +82,72 @@ class Hearing:
                     await self._take(self._inbox[0])
                     self._inbox.popleft()
                 await asyncio.sleep(0)
-            self._delivery.progressed()
+            self._outbox.notify_progress()
 
-    async def _take(self, hint: Hint) -> None:
-        root = self._owner(hint.path)
-        if hint.kind in _TROUBLES:
-            self._trouble(hint)
+    async def _take(self, event: FileEvent) -> None:
+        root = self._owner(event.path)
+        if event.kind in _TROUBLES:
+            self._trouble(event)
         elif root is None:
             return
-        elif hint.path.name in _MARKS or (hint.old is not None and hint.old.name in _MARKS):
-            for path in (hint.path, hint.old or hint.path):
+        elif event.path.name in _SETTINGS_FILES or (event.old is not None and event.old.name in _SETTINGS_FILES):
+            for path in (event.path, event.old or event.path):
                 if owner := self._owner(path):
-                    owner.marks.clear()
-                    owner.want_scan(path.parent)
-        elif hint.kind is HintKind.DELETED:
-            root.forget(hint.path)
-            self._delivery.forget(hint.path)
-        elif hint.kind in _FOLDERS:
-            self._folder(root, hint)
-        elif hint.kind is HintKind.MOVED and hint.old is not None:
-            await self._move(root, hint.old, hint.path, heard_by=hint.root)
+                    owner.overrides.clear()
+                    owner.request_scan(path.parent)
+        elif event.kind is EventKind.DELETED:
+            root.forget(event.path)
+            self._outbox.forget(event.path)
+        elif event.kind in _FOLDERS:
+            self._folder(root, event)
+        elif event.kind is EventKind.MOVED and event.old is not None:
+            await self._move(root, event.old, event.path, reported_by=event.root)
         else:
-            if hint.kind in {HintKind.CREATED, HintKind.ARRIVED}:
-                root.arrived(hint.path)
-            self._notice(root, hint.path, closed=hint.kind in {HintKind.CLOSED, HintKind.ARRIVED})
+            if event.kind in {EventKind.CREATED, EventKind.ARRIVED}:
+                root.arrived(event.path)
+            self._notice(root, event.path, closed=event.kind in {EventKind.CLOSED, EventKind.ARRIVED})
 
-    def _folder(self, root: Root, hint: Hint) -> None:
-        if hint.old is not None and self._owner(hint.old) is root and self._enters(root, hint.old):
-            root.baseline.moved(hint.old, hint.path)
-        elif hint.kind is not HintKind.FOLDER_CHANGED:
-            root.arrived(hint.path)
-        root.marks.clear()
-        root.want_scan(hint.path)
+    def _folder(self, root: Root, event: FileEvent) -> None:
+        if event.old is not None and self._owner(event.old) is root and self._enters(root, event.old):
+            root.baseline.moved(event.old, event.path)
+        elif event.kind is not EventKind.FOLDER_CHANGED:
+            root.arrived(event.path)
+        root.overrides.clear()
+        root.request_scan(event.path)
 
     @staticmethod
     def _enters(root: Root, folder: Path) -> bool:
-        return root.rules.enters(folder.relative_to(root.path)) is None
+        return root.rules.folder_verdict(folder.relative_to(root.path)) is None
 
-    def _trouble(self, hint: Hint) -> None:
-        root = self._roots.get(hint.root)
+    def _trouble(self, event: FileEvent) -> None:
+        root = self._roots.get(event.root)
         if root is None:
             return
-        if hint.kind is HintKind.OVERFLOW:
+        if event.kind is EventKind.OVERFLOW:
             _log.warning("too many events at once, some were lost; scanning", folder=str(root.path))
-        root.want_scan(attach=hint.kind is not HintKind.OVERFLOW)
+        root.request_scan(attach=event.kind is not EventKind.OVERFLOW)
 
-    async def _move(self, root: Root, old: Path, new: Path, *, heard_by: Path) -> None:
+    async def _move(self, root: Root, old: Path, new: Path, *, reported_by: Path) -> None:
         before = self._owner(old)
         accepted = root.verdict(new).accepted
         if before is root and root.rules.accepts_name(old.relative_to(root.path)):
             root.baseline.moved(old, new)
         else:
             root.arrived(new)
-        if before is root and accepted and old in root.settler.candidates:
-            root.settler.moved(old, new, self._clock.monotonic())
+        if before is root and accepted and old in root.queue.candidates:
+            root.queue.moved(old, new, self._clock.monotonic())
         else:
             # What had this name is gone: a download's placeholder, or the version that is replaced.
-            root.settler.forget(new)
+            root.queue.forget(new)
             if before is not None and accepted and before.rules.accepts_name(old.relative_to(before.path)):
-                await self._delivery.moved(Moved(root.folder, old, new), heard_by)
+                await self._outbox.put_moved(Moved(root.folder, old, new), reported_by)
         if before is not None:
             before.forget(old)
         self._notice(root, new, closed=True)
 
     def _notice(self, root: Root, path: Path, *, closed: bool) -> None:
         # A candidate was accepted already; it is asked once more before it is handed on.
-        if path not in root.settler.candidates and not root.verdict(path).accepted:
+        if path not in root.queue.candidates and not root.verdict(path).accepted:
             root.forget(path)
         elif root.notice(path, closed=closed):
-            self._delivery.hint(path)
+            self._outbox.announce(path)

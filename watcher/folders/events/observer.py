@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
     from watchdog.observers.api import BaseObserver, ObservedWatch
 
-__all__ = ["Hint", "HintKind", "WatchLimit", "Watcher"]
+__all__ = ["EventKind", "EventObserver", "FileEvent", "WatchLimit"]
 
 # watchdog tells of overflows through logging; Dropscribe says it in its own words.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 
-class HintKind(enum.Enum):
+class EventKind(enum.Enum):
     """What the OS said."""
 
     CREATED = enum.auto()
@@ -61,7 +61,7 @@ class HintKind(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hint:
+class FileEvent:
     """One thing that the OS said.
 
     Attributes:
@@ -71,7 +71,7 @@ class Hint:
         old: for moves: the place before.
     """
 
-    kind: HintKind
+    kind: EventKind
     root: Path
     path: Path
     old: Path | None = None
@@ -89,57 +89,61 @@ class WatchLimit(OSError):
         self.fix = fix
 
 
-_KINDS: dict[type[FileSystemEvent], HintKind] = {
-    FileCreatedEvent: HintKind.CREATED,
-    FileModifiedEvent: HintKind.CHANGED,
-    FileAttribEvent: HintKind.CHANGED,
-    FileClosedEvent: HintKind.CLOSED,
-    FileMovedEvent: HintKind.MOVED,
-    FileDeletedEvent: HintKind.DELETED,
-    DirCreatedEvent: HintKind.FOLDER,
-    DirAttribEvent: HintKind.FOLDER_CHANGED,  # it may be readable now
-    DirMovedEvent: HintKind.FOLDER_MOVED,
+_KINDS: dict[type[FileSystemEvent], EventKind] = {
+    FileCreatedEvent: EventKind.CREATED,
+    FileModifiedEvent: EventKind.CHANGED,
+    FileAttribEvent: EventKind.CHANGED,
+    FileClosedEvent: EventKind.CLOSED,
+    FileMovedEvent: EventKind.MOVED,
+    FileDeletedEvent: EventKind.DELETED,
+    DirCreatedEvent: EventKind.FOLDER,
+    DirAttribEvent: EventKind.FOLDER_CHANGED,  # it may be readable now
+    DirMovedEvent: EventKind.FOLDER_MOVED,
 }
 
 
 class _Handler(FileSystemEventHandler):
     """Turns watchdog's events into hints, with paths as the config names them."""
 
-    def __init__(self, root: Path, real: str, tell: Callable[[Hint], None], elsewhere: Callable[[str], Path]) -> None:
+    def __init__(
+        self, root: Path, real: str, on_event: Callable[[FileEvent], None], elsewhere: Callable[[str], Path]
+    ) -> None:
         self._root = root
         self._elsewhere = elsewhere
         self._real = real
         self._prefix = real.rstrip(os.sep) + os.sep
-        self._tell = tell
+        self._on_event = on_event
 
-    def hint(self, kind: HintKind) -> None:
-        self._tell(Hint(kind, self._root, self._root))
+    def report(self, kind: EventKind) -> None:
+        self._on_event(FileEvent(kind, self._root, self._root))
 
     def dispatch(self, event: FileSystemEvent) -> None:
         source = self._path(event.src_path)
         if isinstance(event, DirDeletedEvent) and source == self._root:
-            self.hint(HintKind.LOST)
+            self.report(EventKind.LOST)
         kind = _KINDS.get(type(event))
         if kind is None:
             return
-        if kind in {HintKind.MOVED, HintKind.FOLDER_MOVED}:
-            self._tell(Hint(kind, self._root, self._path(event.dest_path), source))
+        if kind in {EventKind.MOVED, EventKind.FOLDER_MOVED}:
+            self._on_event(FileEvent(kind, self._root, self._path(event.dest_path), source))
         else:
-            self._tell(Hint(kind, self._root, source))
+            self._on_event(FileEvent(kind, self._root, source))
 
     def arrived(self, path: bytes, old: bytes | None, *, is_folder: bool) -> None:
         """Take in a file or folder that got its name here by a rename from elsewhere."""
         target = self._path(path)
         if old is None:
-            self._tell(Hint(HintKind.FOLDER if is_folder else HintKind.ARRIVED, self._root, target))
+            self._on_event(FileEvent(EventKind.FOLDER if is_folder else EventKind.ARRIVED, self._root, target))
         else:
             source = self._elsewhere(os.fsdecode(old))
-            self._tell(Hint(HintKind.FOLDER_MOVED if is_folder else HintKind.MOVED, self._root, target, source))
+            self._on_event(
+                FileEvent(EventKind.FOLDER_MOVED if is_folder else EventKind.MOVED, self._root, target, source)
+            )
             if is_folder:
                 for event in generate_sub_moved_events(os.fspath(source), os.fspath(target)):
                     if isinstance(event, FileMovedEvent):
                         below, was = Path(os.fsdecode(event.dest_path)), Path(os.fsdecode(event.src_path))
-                        self._tell(Hint(HintKind.MOVED, self._root, below, was))
+                        self._on_event(FileEvent(EventKind.MOVED, self._root, below, was))
 
     def _path(self, raw: bytes | str) -> Path:
         text = os.fsdecode(raw)
@@ -148,15 +152,15 @@ class _Handler(FileSystemEventHandler):
         return self._root if text == self._real else Path(text)
 
 
-class Watcher:
+class EventObserver:
     """Watches any number of roots with one observer of the platform.
 
     Args:
-        tell: called on the observer's threads with every hint; must not block.
+        on_event: called on the observer's threads with every hint; must not block.
     """
 
-    def __init__(self, tell: Callable[[Hint], None]) -> None:
-        self._tell = tell
+    def __init__(self, on_event: Callable[[FileEvent], None]) -> None:
+        self._on_event = on_event
         self._lock = threading.Lock()
         self._observer: BaseObserver | None = None
         self._watches: dict[Path, ObservedWatch] = {}
@@ -172,7 +176,7 @@ class Watcher:
         with self._lock:
             self._unwatch(root)
             real = os.path.realpath(root)
-            handler = _Handler(root, real, self._tell, self._as_named)
+            handler = _Handler(root, real, self._on_event, self._as_named)
             try:
                 observer = self._running()
                 watch = _schedule(observer, handler, real, recursive=recursive)
@@ -271,9 +275,9 @@ if sys.platform == "linux":
     def _schedule(observer: BaseObserver, handler: _Handler, real: str, *, recursive: bool) -> ObservedWatch:
         watch = observer.schedule(handler, real, recursive=recursive)
         reports = InotifyReports(
-            overflow=lambda: handler.hint(HintKind.OVERFLOW),
-            limit=lambda: handler.hint(HintKind.LIMIT),
-            lost=lambda: handler.hint(HintKind.LOST),
+            overflow=lambda: handler.report(EventKind.OVERFLOW),
+            limit=lambda: handler.report(EventKind.LIMIT),
+            lost=lambda: handler.report(EventKind.LOST),
             arrived=handler.arrived,
         )
         if limit := reports_of(observer, watch, reports):

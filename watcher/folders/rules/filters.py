@@ -100,9 +100,9 @@ class Filter:
             is_regular: whether it is a regular file.
             kind: what it is, in words, when it isn't.
         """
-        return self.judge(relative.as_posix(), size, is_regular=is_regular, kind=kind)
+        return self.decide(relative.as_posix(), size, is_regular=is_regular, kind=kind)
 
-    def judge(self, relative: str, size: int | None = None, *, is_regular: bool = True, kind: str = "file") -> Verdict:
+    def decide(self, relative: str, size: int | None = None, *, is_regular: bool = True, kind: str = "file") -> Verdict:
         """Decide like `verdict`, about a path given as text with forward slashes: for many files at once."""
         *parents, name = relative.split("/")
         return (
@@ -117,7 +117,7 @@ class Filter:
         """Whether a file of this path may be a recording, whatever is in it."""
         return self.verdict(relative).accepted
 
-    def enters(self, relative: PurePath) -> Verdict | None:
+    def folder_verdict(self, relative: PurePath) -> Verdict | None:
         """Return why a folder isn't looked into, or None when it is."""
         if not self._folder.recursive:
             return _no("subfolder", "It is in a subfolder, and this watch folder is not recursive.")

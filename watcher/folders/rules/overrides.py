@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from watcher.models import WatchFolder
 
-__all__ = ["Marks", "Overrides", "parse_overrides", "read_overrides"]
+__all__ = ["OverrideFiles", "Overrides", "parse_overrides", "read_overrides"]
 
 _WAIT = "Recordings below it wait."
 _FIELDS: dict[str, Any] = {
@@ -128,7 +128,7 @@ class _Found:
     settings: dict[Path, WatchFolder | ConfigError] = dataclasses.field(default_factory=dict)
 
 
-class Marks:
+class OverrideFiles:
     """Which folders below a root are left out, and what settings hold where. Reads are cached until `clear`.
 
     May be used by several threads: what one reads while another clears goes with what was cleared.

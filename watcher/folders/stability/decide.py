@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from watcher.folders.model import Sighting
 
-__all__ = ["Candidate", "Decision", "Observation", "Outcome", "Patience", "Settler"]
+__all__ = ["Candidate", "CandidateQueue", "Decision", "Observation", "Outcome", "StabilityPolicy"]
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class StabilityPolicy:
     """How long to wait, in seconds.
 
     Attributes:
@@ -58,13 +58,13 @@ class Observation:
 
     Attributes:
         sighting: what it was; None when it is gone, or no regular file any more.
-        written_by_others: whether somebody has it open for writing; None where the platform can't tell.
+        has_writer: whether somebody has it open for writing; None where the platform can't tell.
         complete: whether its container is all there; None where that can't be seen.
         problem: why it can't be looked at (no permission); empty when it can.
     """
 
     sighting: Sighting | None
-    written_by_others: bool | None = None
+    has_writer: bool | None = None
     complete: bool | None = None
     problem: str = ""
 
@@ -74,7 +74,7 @@ class Outcome(enum.Enum):
 
     WAIT = enum.auto()
     WHOLE = enum.auto()
-    CUT_SHORT = enum.auto()
+    TRUNCATED = enum.auto()
     UNREADABLE = enum.auto()
     GONE = enum.auto()
 
@@ -103,15 +103,15 @@ class Candidate:
         since: when it was first noticed.
         changed_at: when it was last known to change, or to be closed.
         due: when to look at it next.
-        told_at: when the OS last said something about it.
-        looked_at: when it was last looked at.
+        event_at: when the OS last said something about it.
+        observed_at: when it was last looked at.
         last: how it was then.
         closed: whether its writer closed it, and nobody was seen writing it since.
         longest_quiet: the longest quiet seen since the last change.
         rhythm: the quiet that its writer's pauses ask for.
-        looks: how often in a row it was found open for writing.
-        only_found: a scan found it and the OS said nothing of it.
-        existing: it was in the folder before that was first watched, unless its times say otherwise.
+        writer_checks: how often in a row it was found open for writing.
+        found_by_scan: a scan found it and the OS said nothing of it.
+        preexisting: it was in the folder before that was first watched, unless its times say otherwise.
         reason: why it isn't settled.
     """
 
@@ -119,19 +119,19 @@ class Candidate:
     since: float
     changed_at: float
     due: float
-    told_at: float
-    looked_at: float = 0.0
+    event_at: float
+    observed_at: float = 0.0
     last: Sighting | None = None
     closed: bool = False
     longest_quiet: float = 0.0
     rhythm: float = 0.0
-    looks: int = 0
-    only_found: bool = False
-    existing: bool = False
+    writer_checks: int = 0
+    found_by_scan: bool = False
+    preexisting: bool = False
     reason: str = "It was just noticed."
 
 
-_LOOKS_AT_WRITERS = (0.5, 1.0, 2.0, 5.0, 10.0)
+_WRITER_CHECKS = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Seconds between looks at a file that somebody has open for writing. The OS tells most closes anyway."""
 _ROUNDING = 0.001
 _SECOND = 1_000_000_000
@@ -140,33 +140,33 @@ _RARELY = 5.0
 """Seconds between looks at a file that needs long quiet: it may be finished before that is over."""
 
 
-def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: float, wall: float) -> Decision:
+def decide(candidate: Candidate, seen: Observation, policy: StabilityPolicy, *, now: float, wall: float) -> Decision:
     """Look at a candidate once more; updates what is known about it.
 
     Args:
         candidate: what is known about the file.
         seen: how it is now.
-        patience: how long to wait.
+        policy: how long to wait.
         now: monotonic seconds.
         wall: unix time, for comparing with the file's own times.
     """
     if seen.problem:
         # Waiting longer doesn't help: whoever takes it next says what is wrong with it.
-        left = patience.settle - (now - candidate.since)
+        left = policy.settle - (now - candidate.since)
         outcome = Outcome.WAIT if left > 0 else Outcome.UNREADABLE
         return Decision(outcome, seen.problem, wait=max(left, 0.0))
     if seen.sighting is None:
         return Decision(Outcome.GONE, "It is gone.")
-    compared = _note(candidate, seen.sighting, patience, now)
-    candidate.looked_at = now
-    if seen.written_by_others:
-        wait = _LOOKS_AT_WRITERS[min(candidate.looks, len(_LOOKS_AT_WRITERS) - 1)]
-        candidate.looks += 1
+    compared = _note(candidate, seen.sighting, policy, now)
+    candidate.observed_at = now
+    if seen.has_writer:
+        wait = _WRITER_CHECKS[min(candidate.writer_checks, len(_WRITER_CHECKS) - 1)]
+        candidate.writer_checks += 1
         candidate.closed = False
         return Decision(Outcome.WAIT, "A program still has it open for writing.", wait=wait)
-    candidate.looks = 0
-    needed = _quiet_needed(candidate, seen, patience)
-    quiet = _quiet(candidate, seen, patience, compared=compared, now=now, wall=wall)
+    candidate.writer_checks = 0
+    needed = _quiet_needed(candidate, seen, policy)
+    quiet = _quiet(candidate, seen, policy, compared=compared, now=now, wall=wall)
     if quiet < needed - _ROUNDING:
         why = f"It has not been quiet for {needed:g} s yet."
         if seen.complete is False:
@@ -175,7 +175,7 @@ def decide(candidate: Candidate, seen: Observation, patience: Patience, *, now: 
     if (blurred := _blurred(seen.sighting, wall)) > 0:
         return Decision(Outcome.WAIT, "Its file system tells times too roughly to be sure yet.", wait=blurred)
     if seen.complete is False:
-        return Decision(Outcome.CUT_SHORT, "Its container is cut short, and nobody goes on writing it.")
+        return Decision(Outcome.TRUNCATED, "Its container is cut short, and nobody goes on writing it.")
     return Decision(Outcome.WHOLE)
 
 
@@ -191,7 +191,7 @@ def _blurred(found: Sighting, wall: float) -> float:
     return _COARSEST - age if 0 <= age < _COARSEST else 0.0
 
 
-def _note(candidate: Candidate, found: Sighting, patience: Patience, now: float) -> bool:
+def _note(candidate: Candidate, found: Sighting, policy: StabilityPolicy, now: float) -> bool:
     """Take in how the file is; return whether there was an earlier look to compare with."""
     before, candidate.last = candidate.last, found
     if before is None:
@@ -200,41 +200,41 @@ def _note(candidate: Candidate, found: Sighting, patience: Patience, now: float)
         candidate.longest_quiet = max(candidate.longest_quiet, now - candidate.changed_at)
         return True
     went_on = before.inode == found.inode and before.size > 0 and before.version != found.version
-    if went_on and candidate.longest_quiet > patience.closed:
-        candidate.rhythm = min(max(candidate.rhythm, 2 * candidate.longest_quiet), patience.longest)
+    if went_on and candidate.longest_quiet > policy.closed:
+        candidate.rhythm = min(max(candidate.rhythm, 2 * candidate.longest_quiet), policy.longest)
     candidate.longest_quiet = 0.0
-    explained = candidate.closed and candidate.told_at >= candidate.looked_at
+    explained = candidate.closed and candidate.event_at >= candidate.observed_at
     if not explained:
         candidate.changed_at = now
     return True
 
 
-def _quiet_needed(candidate: Candidate, seen: Observation, patience: Patience) -> float:
+def _quiet_needed(candidate: Candidate, seen: Observation, policy: StabilityPolicy) -> float:
     if seen.complete is False:
-        free = seen.written_by_others is False
-        return max(patience.incomplete if free else patience.abandoned, candidate.rhythm)
-    closed = patience.closed if seen.complete else patience.closed_unsure
-    return max(min(closed, patience.settle) if candidate.closed else patience.settle, candidate.rhythm)
+        free = seen.has_writer is False
+        return max(policy.incomplete if free else policy.abandoned, candidate.rhythm)
+    closed = policy.closed if seen.complete else policy.closed_unsure
+    return max(min(closed, policy.settle) if candidate.closed else policy.settle, candidate.rhythm)
 
 
 def _quiet(
-    candidate: Candidate, seen: Observation, patience: Patience, *, compared: bool, now: float, wall: float
+    candidate: Candidate, seen: Observation, policy: StabilityPolicy, *, compared: bool, now: float, wall: float
 ) -> float:
     """Seconds since the file last changed, as far as that can be told."""
     assert seen.sighting is not None  # noqa: S101 - the caller has looked
     watched = now - candidate.changed_at
     if candidate.closed:
         # Where the OS can't say that it is free, only a second look shows that it stays the same.
-        return watched if compared or seen.written_by_others is False else 0.0
-    age = wall - max(seen.sighting.mtime_ns, seen.sighting.ctime_ns) / 1e9 - patience.trusted_age
+        return watched if compared or seen.has_writer is False else 0.0
+    age = wall - max(seen.sighting.mtime_ns, seen.sighting.ctime_ns) / 1e9 - policy.trusted_age
     return max(watched if compared else 0.0, age)
 
 
 @dataclass(slots=True)
-class Settler:
+class CandidateQueue:
     """All candidates of a watch folder, and when to look at which. Pure: time is passed in."""
 
-    patience: Patience
+    policy: StabilityPolicy
     candidates: dict[Path, Candidate] = field(default_factory=dict)
     _queue: list[tuple[float, int, Path]] = field(default_factory=list)
     _count: int = 0
@@ -251,18 +251,18 @@ class Settler:
         """
         candidate = self.candidates.get(path)
         if candidate is None:
-            first = now + (wait if found else self.patience.closed)
-            self.candidates[path] = Candidate(path, now, now, first, now, closed=closed, only_found=found)
+            first = now + (wait if found else self.policy.closed)
+            self.candidates[path] = Candidate(path, now, now, first, now, closed=closed, found_by_scan=found)
             self._schedule(self.candidates[path], first)
             return True
         if found:
             return False
-        candidate.only_found = False
-        candidate.told_at = candidate.changed_at = now
+        candidate.found_by_scan = False
+        candidate.event_at = candidate.changed_at = now
         candidate.closed = candidate.closed or closed
         if closed:
-            candidate.looks = 0
-            self._schedule(candidate, now + self.patience.closed)
+            candidate.writer_checks = 0
+            self._schedule(candidate, now + self.policy.closed)
         return False
 
     def moved(self, old: Path, new: Path, now: float) -> None:
@@ -271,9 +271,9 @@ class Settler:
         self.candidates.pop(new, None)
         if candidate is not None:
             candidate.path = new
-            candidate.told_at = now
+            candidate.event_at = now
             self.candidates[new] = candidate
-            self._schedule(candidate, now + self.patience.closed)
+            self._schedule(candidate, now + self.policy.closed)
 
     def forget(self, path: Path) -> None:
         """The file is no candidate any more."""
@@ -300,7 +300,7 @@ class Settler:
             heapq.heappop(self._queue)
         return None
 
-    def look(self, candidate: Candidate, seen: Observation, *, began: float, now: float, wall: float) -> Decision:
+    def decide(self, candidate: Candidate, seen: Observation, *, began: float, now: float, wall: float) -> Decision:
         """Decide about a candidate; one that goes on waiting is scheduled anew, any other is let go.
 
         Args:
@@ -312,11 +312,11 @@ class Settler:
         """
         if self.candidates.get(candidate.path) is not candidate:
             return Decision(Outcome.GONE, "It was renamed or deleted.")
-        if candidate.told_at > began:
+        if candidate.event_at > began:
             if candidate.due == math.inf:
-                self._schedule(candidate, candidate.told_at + self.patience.closed)
+                self._schedule(candidate, candidate.event_at + self.policy.closed)
             return Decision(Outcome.WAIT, candidate.reason)
-        decision = decide(candidate, seen, self.patience, now=now, wall=wall)
+        decision = decide(candidate, seen, self.policy, now=now, wall=wall)
         if decision.outcome is Outcome.WAIT:
             candidate.reason = decision.reason
             self._schedule(candidate, now + max(decision.wait, 0.02))

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["inspect", "inspect_all"]
+__all__ = ["observe", "observe_all"]
 
 
-def inspect_all(paths: Sequence[Path]) -> list[Observation]:
+def observe_all(paths: Sequence[Path]) -> list[Observation]:
     """Look at several files, in order."""
-    return [inspect(path) for path in paths]
+    return [observe(path) for path in paths]
 
 
-def inspect(path: Path) -> Observation:
+def observe(path: Path) -> Observation:
     """Look at a file once. Never blocks on pipes, never follows a symlink, never raises for what it finds."""
     try:
         found = os.lstat(path)
@@ -45,4 +45,4 @@ def inspect(path: Path) -> Observation:
         return Observation(Sighting.of(path, found), problem=str(error))
     except OSError as error:
         return Observation(Sighting.of(path, found), problem=str(unreadable(path, error)))
-    return Observation(Sighting.of(path, found), written_by_others=written, complete=complete)
+    return Observation(Sighting.of(path, found), has_writer=written, complete=complete)

@@ -10,7 +10,7 @@ import pytest
 
 from watcher.errors import SourceChanged, Unreadable
 from watcher.folders.fingerprint import fingerprint, unreadable
-from watcher.folders.stability.observe import inspect
+from watcher.folders.stability.observe import observe
 from watcher.folders.stability.open_files import open_for_writing
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="leases are Linux's")
@@ -79,7 +79,7 @@ def test_what_is_no_file_is_refused_at_once(kind, tmp_path, monkeypatch):
         if holder is not None:
             holder.close()
     assert caught.value.fix
-    assert inspect(path).sighting is None
+    assert observe(path).sighting is None
 
 
 def test_missing_permission_says_what_to_do(tmp_path):
@@ -92,15 +92,15 @@ def test_missing_permission_says_what_to_do(tmp_path):
 def test_an_open_writer_is_seen_and_a_reader_is_not(tmp_path):
     path = tmp_path / "a.wav"
     path.write_bytes(b"RIFF")
-    assert inspect(path).written_by_others is False
+    assert observe(path).has_writer is False
     with path.open("rb"):
-        assert inspect(path).written_by_others is False
+        assert observe(path).has_writer is False
     with path.open("ab"):
-        assert inspect(path).written_by_others is True
+        assert observe(path).has_writer is True
     with path.open("r+b") as file:
-        assert inspect(path).written_by_others is True
+        assert observe(path).has_writer is True
         file.write(b"RIFF")
-    assert inspect(path).written_by_others is False
+    assert observe(path).has_writer is False
 
 
 @linux_only
@@ -112,11 +112,11 @@ def test_a_writer_in_another_process_is_seen_and_not_disturbed(tmp_path):
     ) as writer:
         writer.stdout.readline()
         for _ in range(200):
-            assert inspect(path).written_by_others is True
+            assert observe(path).has_writer is True
         writer.stdin.close()
         assert writer.wait(10) == 0
     assert path.read_bytes() == b"whole"
-    assert inspect(path).written_by_others is False
+    assert observe(path).has_writer is False
 
 
 @linux_only
@@ -148,4 +148,4 @@ def test_where_leases_are_missing_the_process_table_tells(tmp_path, monkeypatch)
 
 def test_a_look_at_a_pipe_does_not_wait(tmp_path):
     os.mkfifo(tmp_path / "a.wav")
-    assert inspect(tmp_path / "a.wav").sighting is None
+    assert observe(tmp_path / "a.wav").sighting is None

@@ -86,7 +86,7 @@ def test_exclude_names_a_file_a_folder_or_a_pattern():
     assert rule("a/Drafts/talk.wav", exclude=("drafts",)) == "exclude"
     assert rule("a/talk.wav", exclude=("/a/*.wav",)) == "exclude"
     assert rule("b/a/talk.wav", exclude=("/a/*.wav",)) == "accepted"
-    assert Filter(replace(FOLDER, exclude=("drafts",))).enters(PurePosixPath("drafts")).rule == "exclude"
+    assert Filter(replace(FOLDER, exclude=("drafts",))).folder_verdict(PurePosixPath("drafts")).rule == "exclude"
 
 
 def test_include_limits_and_lets_in_unknown_endings():
@@ -98,7 +98,7 @@ def test_include_limits_and_lets_in_unknown_endings():
 
 def test_without_recursion_subfolders_are_left_out():
     assert rule("a/talk.wav", recursive=False) == "subfolder"
-    assert Filter(replace(FOLDER, recursive=False)).enters(PurePosixPath("a")).rule == "subfolder"
+    assert Filter(replace(FOLDER, recursive=False)).folder_verdict(PurePosixPath("a")).rule == "subfolder"
 
 
 def test_where_finished_recordings_are_moved_to_is_left_out():

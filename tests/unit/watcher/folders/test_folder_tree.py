@@ -1,4 +1,4 @@
-"""Walking a watch folder, and the marks that people leave in it."""
+"""Walking a watch folder, and the overrides that people leave in it."""
 
 import os
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 from watcher.errors import ConfigError
 from watcher.folders.filesystems import filesystem_of, is_remote, mounts_in, parse_mountinfo
 from watcher.folders.rules.filters import Filter
-from watcher.folders.rules.overrides import Marks, parse_overrides
+from watcher.folders.rules.overrides import OverrideFiles, parse_overrides
 from watcher.folders.scan import Scan
 from watcher.models import OutputFormat, WatchFolder
 
@@ -18,9 +18,9 @@ def never(_path):
     return False
 
 
-def found(root, *, start=None, stops_at=never, **settings):
+def found(root, *, start=None, is_elsewhere=never, **settings):
     folder = replace(WatchFolder(root), **settings)
-    scan = Scan(root, Filter(folder), stops_at)
+    scan = Scan(root, Filter(folder), is_elsewhere)
     paths = [sighting.path for batch in scan.batches(start) for sighting in batch]
     assert len(paths) == len(set(paths))
     assert scan.seen == len(paths)
@@ -74,15 +74,15 @@ def test_names_that_are_no_text_and_names_of_255_bytes(tmp_path):
 
 def test_another_watch_folder_is_left_to_itself(tmp_path):
     fill(tmp_path, "a.wav", "inner/b.wav")
-    assert found(tmp_path, stops_at=(tmp_path / "inner").__eq__) == {"a.wav"}
+    assert found(tmp_path, is_elsewhere=(tmp_path / "inner").__eq__) == {"a.wav"}
 
 
 def test_an_ignore_file_leaves_its_folder_out(tmp_path):
     fill(tmp_path, "a.wav", "b/.dropscribe-ignore", "b/x.wav", "b/c/x.wav")
     assert found(tmp_path) == {"a.wav"}
-    marks = Marks(WatchFolder(tmp_path))
-    assert marks.ignored_by(tmp_path / "b/c") == tmp_path / "b/.dropscribe-ignore"
-    assert marks.ignored_by(tmp_path) is None
+    overrides = OverrideFiles(WatchFolder(tmp_path))
+    assert overrides.ignored_by(tmp_path / "b/c") == tmp_path / "b/.dropscribe-ignore"
+    assert overrides.ignored_by(tmp_path) is None
 
 
 def test_a_folder_that_vanishes_while_it_is_walked_is_no_error(tmp_path):
@@ -136,9 +136,9 @@ def test_overrides_hold_from_their_folder_down(tmp_path):
     (tmp_path / "de/deep").mkdir(parents=True)
     (tmp_path / "de/.dropscribe.toml").write_text(OVERRIDES)
     (tmp_path / "de/deep/.dropscribe.toml").write_text('formats = ["json-v2"]')
-    marks = Marks(folder)
-    assert marks.settings(tmp_path) == folder
-    below = marks.settings(tmp_path / "de")
+    overrides = OverrideFiles(folder)
+    assert overrides.settings(tmp_path) == folder
+    below = overrides.settings(tmp_path / "de")
     assert below.transcription == {
         "language": "de",
         "diarization": "speaker",
@@ -150,7 +150,7 @@ def test_overrides_hold_from_their_folder_down(tmp_path):
         ],
     }
     assert below.formats == (OutputFormat.TXT, OutputFormat.SRT)
-    deep = marks.settings(tmp_path / "de/deep")
+    deep = overrides.settings(tmp_path / "de/deep")
     assert deep.transcription == below.transcription
     assert deep.formats == (OutputFormat.JSON_V2,)
     assert folder.transcription == {"language": "en", "additional_vocab": [{"content": "ours"}]}
@@ -196,17 +196,17 @@ def test_a_wrong_type_is_named_in_plain_words(text, words):
 def test_broken_overrides_stop_what_is_below_until_they_are_mended(tmp_path):
     file = tmp_path / ".dropscribe.toml"
     file.write_text("langage = 'de'")
-    marks = Marks(WatchFolder(tmp_path))
+    overrides = OverrideFiles(WatchFolder(tmp_path))
     with pytest.raises(ConfigError, match="langage"):
-        marks.settings(tmp_path / "below")
-    assert len(marks.problems()) == 1
+        overrides.settings(tmp_path / "below")
+    assert len(overrides.problems()) == 1
     file.write_text("language = 'de'")
-    marks.clear()
-    assert marks.settings(tmp_path / "below").transcription["language"] == "de"
-    assert marks.problems() == []
+    overrides.clear()
+    assert overrides.settings(tmp_path / "below").transcription["language"] == "de"
+    assert overrides.problems() == []
     file.unlink()
-    marks.clear()
-    assert marks.settings(tmp_path / "below").transcription["language"] == "en"
+    overrides.clear()
+    assert overrides.settings(tmp_path / "below").transcription["language"] == "en"
 
 
 MOUNTINFO = r"""22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
@@ -252,7 +252,7 @@ def test_the_file_system_of_a_real_folder_is_named(tmp_path):
 
 
 def test_what_is_read_while_something_changes_is_not_remembered(tmp_path, monkeypatch):
-    marks = Marks(WatchFolder(tmp_path))
+    overrides = OverrideFiles(WatchFolder(tmp_path))
     mark = tmp_path / ".dropscribe-ignore"
     mark.touch()
     there = os.path.lexists
@@ -260,10 +260,10 @@ def test_what_is_read_while_something_changes_is_not_remembered(tmp_path, monkey
     def removed_just_now(path):
         found = there(path)
         mark.unlink()
-        marks.clear()
+        overrides.clear()
         return found
 
     with monkeypatch.context() as patch:
         patch.setattr(os.path, "lexists", removed_just_now)
-        assert marks.ignored_by(tmp_path) == mark
-    assert marks.ignored_by(tmp_path) is None
+        assert overrides.ignored_by(tmp_path) == mark
+    assert overrides.ignored_by(tmp_path) is None

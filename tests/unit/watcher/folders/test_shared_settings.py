@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from watcher.errors import ConfigError
-from watcher.folders.rules.overrides import Marks
+from watcher.folders.rules.overrides import OverrideFiles
 from watcher.ledger import config_key
 from watcher.models import Engine, WatchFolder
 
@@ -54,22 +54,22 @@ def test_a_monstrous_file_is_a_mistake_on_a_line(tmp_path, name):
     (tmp_path / "in").mkdir()
     file = tmp_path / "in" / ".dropscribe.toml"
     file.write_bytes(content)
-    marks = Marks(WatchFolder(tmp_path))
+    overrides = OverrideFiles(WatchFolder(tmp_path))
     with pytest.raises(ConfigError) as caught:
-        marks.settings(tmp_path / "in")
+        overrides.settings(tmp_path / "in")
     text = str(caught.value)
     assert text.startswith(f"{file}")
     assert "wait" in text
     assert len(text) < 1000
     if line is not None:
         assert caught.value.line == line
-    assert marks.problems() == [text]
-    assert marks.settings(tmp_path) == WatchFolder(tmp_path), "its neighbours go on"
+    assert overrides.problems() == [text]
+    assert overrides.settings(tmp_path) == WatchFolder(tmp_path), "its neighbours go on"
     file.write_bytes(b'\xef\xbb\xbflanguage = "de"\r\n')
-    marks.clear()
-    assert marks.settings(tmp_path / "in").transcription == {"language": "de"}
-    marks.check([tmp_path / "in"])
-    assert marks.problems() == []
+    overrides.clear()
+    assert overrides.settings(tmp_path / "in").transcription == {"language": "de"}
+    overrides.check([tmp_path / "in"])
+    assert overrides.problems() == []
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "link", "sparse file", "unreadable loop"])
@@ -88,13 +88,13 @@ def test_what_is_no_small_file_is_not_read(tmp_path, kind):
         with file.open("wb") as opened:
             opened.truncate(10**11)
     with pytest.raises(ConfigError, match="wait"):
-        Marks(WatchFolder(tmp_path)).settings(tmp_path)
+        OverrideFiles(WatchFolder(tmp_path)).settings(tmp_path)
 
 
 def test_a_list_in_the_config_that_is_no_list_stops_only_the_folder_that_adds_to_it(tmp_path):
     (tmp_path / ".dropscribe.toml").write_text('vocabulary = ["a"]')
     with pytest.raises(ConfigError, match="can't be used"):
-        Marks(WatchFolder(tmp_path, transcription={"additional_vocab": 5})).settings(tmp_path)
+        OverrideFiles(WatchFolder(tmp_path, transcription={"additional_vocab": 5})).settings(tmp_path)
 
 
 KEYS = st.sampled_from(
@@ -133,10 +133,10 @@ FRAGMENTS = st.lists(
 def use(folder: Path, content: bytes) -> None:
     """Read settings as the daemon does; raises only what its folder waits for."""
     (folder / ".dropscribe.toml").write_bytes(content)
-    marks = Marks(WatchFolder(folder))
-    marks.check([folder])
+    overrides = OverrideFiles(WatchFolder(folder))
+    overrides.check([folder])
     try:
-        found = marks.settings(folder)
+        found = overrides.settings(folder)
     except ConfigError as error:
         mistakes = [str(error)]
     else:
@@ -144,7 +144,7 @@ def use(folder: Path, content: bytes) -> None:
         config_key(Engine.LOCAL, found.transcription)
         assert msgspec.json.decode(msgspec.json.encode(found.transcription)) == found.transcription
         assert found.formats
-    assert marks.problems() == mistakes
+    assert overrides.problems() == mistakes
 
 
 ONE_FOLDER = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
