@@ -16,6 +16,7 @@
     │   ├── LimitExceeded          takes more time or memory to open than any recording needs
     │   ├── TooLarge               more than the service takes, even when only its sound is sent
     │   ├── Unreadable             the file can't be read
+    │   │   └── ReadTimeout        nor within the time that it may take: a slow disk, or a busy machine
     │   └── SourceChanged          the file is not what it was when it was found
     ├── DamagedTranscript          what was stored or fetched is no good: fetch it again     (watcher.transcripts)
     ├── OutputError                a transcript can't be written
@@ -50,6 +51,7 @@ __all__ = [
     "NotARecording",
     "NotWritable",
     "OutputError",
+    "ReadTimeout",
     "RecordingError",
     "SourceChanged",
     "TooLarge",
@@ -162,6 +164,10 @@ class TooLarge(RecordingError):
 
 class Unreadable(RecordingError):
     """The file can't be read."""
+
+
+class ReadTimeout(Unreadable):
+    """Reading the file took too long, with the processor hardly used: a slow disk or share, or a busy machine."""
 
 
 class SourceChanged(RecordingError):

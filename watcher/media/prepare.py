@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from watcher.errors import LimitExceeded, describe_os_error
+from watcher.errors import ReadTimeout, describe_os_error
 from watcher.media.child import WORKER, Child, ChildDied, ChildNotStarted, ChildTooSlow
-from watcher.media.probe import death_of, error_of, not_started
+from watcher.media.probe import SLOW, death_of, error_of, not_started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,6 +118,7 @@ async def prepare(
         BrokenMedia: it is damaged.
         LimitExceeded: it takes more time or memory than any recording needs.
         Unreadable: it can't be read.
+        ReadTimeout: reading it made no progress.
         NoSpace, NotWritable: the target can't be written.
         InternalError: Dropscribe itself failed.
     """
@@ -140,9 +141,7 @@ async def prepare(
     except ChildDied as death:
         raise death_of(path, death) from None
     except ChildTooSlow:
-        raise LimitExceeded(
-            f"Extracting the sound of {path} made no progress for {stall:g} s.", fix="Convert it, e.g. to wav."
-        ) from None
+        raise ReadTimeout(f"Extracting the sound of {path} made no progress for {stall:g} s.", fix=SLOW) from None
     except OSError as error:
         raise describe_os_error(error, doing=f"write {target}") from None
     finally:

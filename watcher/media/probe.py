@@ -8,7 +8,15 @@ import os
 import signal
 from typing import TYPE_CHECKING, Any, Self
 
-from watcher.errors import BrokenMedia, InternalError, LimitExceeded, NotARecording, RecordingError, Unreadable
+from watcher.errors import (
+    BrokenMedia,
+    InternalError,
+    LimitExceeded,
+    NotARecording,
+    ReadTimeout,
+    RecordingError,
+    Unreadable,
+)
 from watcher.logs import get_logger
 from watcher.media.child import WORKER, Child, ChildDied, ChildNotStarted, ChildTooSlow
 from watcher.models import MediaInfo
@@ -18,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-__all__ = ["Prober", "death_of", "error_of", "not_started"]
+__all__ = ["SLOW", "Prober", "death_of", "error_of", "not_started"]
 
 _log = get_logger("media")
 _ERRORS: dict[str, type[RecordingError]] = {
@@ -28,6 +36,8 @@ _ERRORS: dict[str, type[RecordingError]] = {
     "Unreadable": Unreadable,
 }
 _GIB = 1 << 30
+SLOW = "The disk or share that it is on may be slow or stuck, or this machine busy."
+"""What a person may look at where a child waited too long."""
 
 
 class Prober:
@@ -86,6 +96,7 @@ class Prober:
             BrokenMedia: it is damaged or cut short.
             LimitExceeded: it takes more time or memory than any recording needs.
             Unreadable: it can't be read.
+            ReadTimeout: nor within the time limit.
             InternalError: Dropscribe itself failed.
         """
         [found] = await self.probe_all([path])
@@ -105,8 +116,9 @@ class Prober:
             try:
                 await self._probe_into(found, paths)
             except ChildTooSlow:
-                what = f"{paths[len(found)]} took longer than {self._limit:g} s to look into."
-                found.append(LimitExceeded(what, fix="Convert it, e.g. to wav."))
+                # CPU time has a limit of its own: what is left is waiting, for a disk, a share or a busy machine.
+                what = f"Opening {paths[len(found)]} took longer than {self._limit:g} s."
+                found.append(ReadTimeout(what, fix=SLOW))
             except ChildNotStarted as error:
                 found += [not_started(path, error) for path in paths[len(found) :]]
             except ChildDied as death:

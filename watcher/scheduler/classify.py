@@ -6,7 +6,15 @@ import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
-from watcher.errors import InternalError, NotARecording, RecordingError, SourceChanged, Unreadable, sentences
+from watcher.errors import (
+    InternalError,
+    NotARecording,
+    ReadTimeout,
+    RecordingError,
+    SourceChanged,
+    Unreadable,
+    sentences,
+)
 from watcher.files import exists
 from watcher.folders import Filter, fingerprint
 from watcher.ledger import NewEntry
@@ -48,7 +56,7 @@ async def _examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | 
     for settled, media, digest in zip(batch, probed, digests, strict=True):
         if digest is None:
             found.append(None)
-        elif isinstance(media, InternalError):
+        elif isinstance(media, InternalError | ReadTimeout):
             found.append(_held(settled, media))
         else:
             found.append(_entry(settled, media, digest))
@@ -112,7 +120,7 @@ def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntrySt
     return EntryState.WAITING, "", ""
 
 
-def _held(settled: Settled, error: InternalError) -> NewEntry:
+def _held(settled: Settled, error: InternalError | ReadTimeout) -> NewEntry:
     return _unread(settled, EntryState.HELD, error.message, sentences(error.fix, TRIED_AGAIN))
 
 

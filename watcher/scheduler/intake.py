@@ -71,7 +71,7 @@ class Intake:
         self._ready: asyncio.Queue[_Ready] = asyncio.Queue(_BATCH)
         self._pending = 0
         self._faults: dict[Path, tuple[int, float]] = {}
-        """How often Dropscribe itself failed on a recording, and the time before which it is left alone."""
+        """How often reading it failed for a reason that is not its own, and the time before which it is left alone."""
         self._drained = asyncio.Event()
         self._drained.set()
 
@@ -111,7 +111,7 @@ class Intake:
                 await self._ready.put(_Ready(settled, new))
 
     async def _is_due(self, path: Path) -> bool:
-        """Whether to look at a recording now: each scan finds those again on which Dropscribe itself failed."""
+        """Whether to look at a recording now: each scan finds again those whose reading failed."""
         if self._clock.monotonic() >= self._faults.get(path, (0, 0.0))[1]:
             return True
         entry = await self._ledger(Ledger.at_path, path)

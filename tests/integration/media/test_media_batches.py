@@ -5,9 +5,11 @@ import asyncio
 import pytest
 
 from tests.integration.media.conftest import make
-from watcher.errors import BrokenMedia, InternalError, LimitExceeded, Unreadable
+from watcher.errors import BrokenMedia, InternalError, ReadTimeout, Unreadable
+from watcher.folders import Settled
 from watcher.media import WORKER, Prober
-from watcher.models import MediaInfo
+from watcher.models import EntryState, MediaInfo, WatchFolder
+from watcher.scheduler.classify import examine
 
 pytestmark = pytest.mark.anyio
 
@@ -65,7 +67,7 @@ async def test_what_hurts_the_child_hurts_no_other_recording(tmp_path, troubled)
     paths = recordings(tmp_path, "a die b once c hang d die2")
     async with Prober(limit=1.0, workers=1, script=troubled) as prober:
         found = await prober.probe_all(paths)
-        assert outcomes(found) == [1, InternalError, 3, 4, 5, LimitExceeded, 7, InternalError]
+        assert outcomes(found) == [1, InternalError, 3, 4, 5, ReadTimeout, 7, InternalError]
         assert "exit status 9" in found[1].message
         assert "longer than 1 s" in found[5].message
         assert all(
@@ -96,3 +98,16 @@ async def test_an_answer_that_makes_no_sense_ends_its_child(tmp_path, troubled):
         with pytest.raises(TypeError):
             await prober.probe_all([first, second])
         assert outcomes([await prober.probe(second)]) == [2]
+
+
+async def test_a_recording_that_cannot_be_read_in_time_is_held_not_called_damaged(tmp_path, troubled):
+    folder = WatchFolder(path=tmp_path)
+    paths = recordings(tmp_path, "hang a")
+    found = [Settled(folder, path, path.stat().st_size, path.stat().st_mtime_ns, 0) for path in paths]
+    async with Prober(limit=1.0, workers=1, script=troubled) as prober:
+        slow, fine = await examine(found, prober)
+    assert (slow.state, fine.state) == (EntryState.HELD, EntryState.WAITING)
+    assert "longer than 1 s" in slow.reason
+    assert "slow or stuck" in slow.fix
+    assert "again" in slow.fix
+    assert not slow.fingerprint.sha256, "each scan finds it again"

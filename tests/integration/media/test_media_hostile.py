@@ -17,9 +17,9 @@ from tests.support.waiting import has_ended, reached, until
 from watcher.errors import (
     BrokenMedia,
     InternalError,
-    LimitExceeded,
     NotARecording,
     NotWritable,
+    ReadTimeout,
     RecordingError,
     Unreadable,
 )
@@ -147,7 +147,7 @@ async def test_a_child_that_hangs_is_killed_and_replaced(wav):
         await prober.probe(wav)
         [child] = prober._free
         os.kill(child._process.pid, signal.SIGSTOP)
-        with pytest.raises(LimitExceeded, match=r"longer than 0\.5 s"):
+        with pytest.raises(ReadTimeout, match=r"longer than 0\.5 s"):
             await prober.probe(wav)
         assert not psutil.pid_exists(child._process.pid)
         assert (await prober.probe(wav)).codec == "pcm_s16le"

@@ -41,6 +41,7 @@ DECISIONS = [
     (sm.PayloadTooLarge(413, "large"), Fail),
     (ours.BrokenMedia("broken"), Fail),
     (ours.LimitExceeded("endless"), Fail),
+    (ours.ReadTimeout("a stuck share"), TryAgain),
     (ours.TooLarge("too large"), Fail),
     (ours.InternalError("no decoder"), Hold),
     (ours.ConfigError("bad settings"), Fail),
