@@ -14,7 +14,7 @@ import psutil
 from distributed import Client
 
 from benchmarks._server import client, long_recording, submit, text
-from service.batch_server.recognition import messages
+from service.batch_server.recognition import entrypoints, messages
 from tests.support.embedded_server import embedded_server
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def run() -> Iterator[tuple[str, str, str]]:
                 options = ("--cluster", address, "--threads", "1")
                 with embedded_server(data, options=options) as server, client(server) as api:
                     with Client(address, set_as_default=False) as dask:
-                        dask.run(messages.warm_up, messages.ModelSource("tiny.en", 1, data))
+                        dask.run(entrypoints.warm_up, messages.ModelSource("tiny.en", 1, data))
                     before = _processor_times(cluster.pid)
                     started = time.perf_counter()
                     text(api, submit(api, long, wait=False)["id"])

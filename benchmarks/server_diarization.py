@@ -22,7 +22,7 @@ import psutil
 
 from benchmarks._server import client
 from service.batch_server.recognition import diarization
-from service.batch_server.recognition.messages import Task, Turn
+from service.batch_server.recognition.messages import SpeakerTurn, Task
 from tests.support.conversation import conversation, decode, write_wav
 from tests.support.embedded_server import embedded_server
 
@@ -138,7 +138,7 @@ def _ours(paths: list[Path], answers: multiprocessing.Queue[object]) -> None:
         if number == 0:
             diarization.diarize(Task(audio=path, speaker_sensitivity=0.5), threads=0)  # loading isn't compared
         before = time.process_time()
-        turns: tuple[Turn, ...] = diarization.diarize(Task(audio=path, speaker_sensitivity=0.5), threads=0)
+        turns: tuple[SpeakerTurn, ...] = diarization.diarize(Task(audio=path, speaker_sensitivity=0.5), threads=0)
         answers.put(([(turn.start, turn.end, turn.speaker) for turn in turns], time.process_time() - before))
     answers.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 

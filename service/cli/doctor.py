@@ -197,7 +197,7 @@ def _local_engine(config: Config) -> Iterator[Finding]:
 
 
 def _speakers(config: Config) -> Iterator[Finding]:
-    from service.batch_server.recognition.messages import can_diarize  # noqa: PLC0415 - light start
+    from service.batch_server.recognition.entrypoints import can_diarize  # noqa: PLC0415 - light start
 
     asking = [str(folder.path) for folder in config.watch_folders() if _asks_who_speaks(folder)]
     if asking and can_diarize():

@@ -37,7 +37,7 @@ from service.batch_server.errors import (
     TooMany,
 )
 from service.batch_server.job import Job, job_details
-from service.batch_server.recognition.messages import can_diarize
+from service.batch_server.recognition.entrypoints import can_diarize
 from service.batch_server.settings import ServerSettings
 from service.batch_server.store.async_store import Database
 from service.batch_server.store.store import TooManyUnfinished

@@ -128,14 +128,14 @@ def _metadata(config: JobConfig, recognition: Recognition, created: int) -> dict
 
 def _identified(recognition: Recognition) -> dict[str, Any]:
     """Tell how the language was found out, as ``LanguageIdentificationResult``."""
-    if not recognition.heard:
+    if not recognition.language_candidates:
         return {"results": [], "error": "NO_SPEECH", "message": "Nobody speaks in this recording"}
     alternatives = [
         {"language": languages.speechmatics_code(language), "confidence": confidence}
-        for language, confidence in recognition.heard
+        for language, confidence in recognition.language_candidates
     ]
     span = {"start_time": 0.0, "end_time": round(recognition.duration, 2)}
     found: dict[str, Any] = {"results": [{"alternatives": alternatives, **span}]}
-    if recognition.language != recognition.heard[0][0]:
+    if recognition.language != recognition.language_candidates[0][0]:
         found |= {"error": "LOW_CONFIDENCE", "message": "No language is likely enough; the default language was taken"}
     return found

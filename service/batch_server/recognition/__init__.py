@@ -1,11 +1,12 @@
-"""From a file of audio to words with times: runs in worker processes.
+"""From an audio file to words with times; the work itself runs in worker processes.
 
-``task`` holds what goes in and comes out and is light enough for the server to import; ``engine`` does the
-work, with ``audio`` (decoding), ``speech`` (where speech is), ``windows`` (how it is cut) and ``weights``
-(which model). On a cluster, ``parts`` are recognised side by side, each in a child that ``stoppable`` can end.
+``entrypoints`` holds the calls and ``messages`` what goes in and comes out; both are light enough for the server to
+import. Behind them, ``engine`` recognises words and ``diarization`` finds speakers; ``audio`` decodes, ``segments``
+finds speech and cuts it into batches, ``weights`` finds the model's files, ``language_id`` chooses the language. For a
+cluster, ``chunks`` cuts a recording into parts that are recognised in parallel.
 
-Two of the libraries used here would tell their makers about this machine unless they are told not to before they
-are imported: onnxruntime (a device id and a process report) and huggingface_hub.
+Two libraries used here send data about this machine to their makers unless they are told not to before they are
+imported: onnxruntime (a device id and a process report) and huggingface_hub.
 """
 
 import os

@@ -1,7 +1,6 @@
-"""A recording in parts that are recognised side by side. Only worker processes import this.
+"""Cuts a recording into parts that are recognised in parallel. Only worker processes import this.
 
-A part is the very batch that one worker would recognise when it has the recording for itself, so the words are
-the same wherever parts are recognised.
+A part is exactly the batch that a single worker would recognise, so the words are the same on one machine and on many.
 """
 
 import pickle
@@ -14,7 +13,7 @@ from service.batch_server.recognition.segments import Batch, Cut, batches
 
 
 def cut(task: Task, folder: Path) -> CutRecording:
-    """Cut a recording; see ``task.cut``."""
+    """Cut a recording; see ``entrypoints.cut``."""
     parts: list[Part] = []
     for found in batches(task):
         if isinstance(found, Cut):
@@ -32,7 +31,7 @@ def cut(task: Task, folder: Path) -> CutRecording:
 
 
 def recognise(source: ModelSource, task: Task, part: Part) -> PartWords:
-    """Recognise one part; see ``task.recognise_part``."""
+    """Recognise one part; see ``entrypoints.recognise_part``."""
     listener = engine.Listener(engine.load(source), task)
     with part.path.open("rb") as file:
         batch: Batch = pickle.load(file)  # noqa: S301 - written by ``cut``
@@ -41,5 +40,5 @@ def recognise(source: ModelSource, task: Task, part: Part) -> PartWords:
         channel=part.channel,
         words=words,
         language=listener.language or "en",
-        heard=listener.heard,
+        language_candidates=listener.language_candidates,
     )

@@ -1,31 +1,31 @@
-"""Which language a recording is in, by what the model hears and what the job allows. Pure."""
+"""Chooses the language of a recording, from the model's probabilities and what the job allows. Pure."""
 
 from collections.abc import Sequence
 from typing import Final
 
 from service.batch_server.recognition.messages import Identification, LanguageUnknown
 
-# Below it Whisper's guess is no answer: faster-whisper's own bound for going on to listen to more.
+# Below this Whisper's guess counts as uncertain: the value at which faster-whisper itself would analyse more audio.
 SURE: Final = 0.5
 
-Heard = Sequence[tuple[str, float]]
+Probabilities = Sequence[tuple[str, float]]
 """Whisper's language codes, each with its probability."""
 
 
-def choose(heard: Heard, wanted: Identification) -> str:
+def choose(probabilities: Probabilities, wanted: Identification) -> str:
     """Choose the language to recognise in.
 
-    Source of the rules: Speechmatics' page on language identification. A guess that is not sure ends the job unless it
-    says otherwise, and so does a language that it does not expect.
+    Source of the rules: Speechmatics' page on language identification. An uncertain guess ends the job unless
+    the job says otherwise, and so does a language that is not expected.
 
     Args:
-        heard: Every language that the model knows, with its probability.
-        wanted: What the job says about it.
+        probabilities: Every language that the model knows, with its probability.
+        wanted: The job's options for it.
 
     Raises:
-        LanguageUnknown: If the job is to end here.
+        LanguageUnknown: If the job has to end here.
     """
-    language, confidence = max(heard, key=lambda found: found[1])
+    language, confidence = max(probabilities, key=lambda each: each[1])
     if confidence < SURE:
         if wanted.when_unsure == "use_default_language" and wanted.default is not None:
             return wanted.default
@@ -42,7 +42,7 @@ def choose(heard: Heard, wanted: Identification) -> str:
     return language
 
 
-def likeliest(heard: Heard, most: int = 3) -> tuple[tuple[str, float], ...]:
+def likeliest(probabilities: Probabilities, most: int = 3) -> tuple[tuple[str, float], ...]:
     """Return the likeliest languages, likeliest first."""
-    found = sorted(heard, key=lambda each: each[1], reverse=True)[:most]
+    found = sorted(probabilities, key=lambda each: each[1], reverse=True)[:most]
     return tuple((language, round(float(confidence), 3)) for language, confidence in found)

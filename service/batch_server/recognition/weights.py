@@ -1,4 +1,4 @@
-"""Which files a model name stands for, and whether they are what they should be."""
+"""Finds the files of a model, and checks those of the packaged one."""
 
 import contextlib
 import hashlib
@@ -20,11 +20,11 @@ PACKAGED_FILES: Final = {
 
 
 def locate(source: ModelSource) -> str:
-    """Find what faster-whisper should load for a model name.
+    """Return what faster-whisper has to load for a model name.
 
     Returns:
-        A folder with the packaged weights (checked), or the name as it was given, which is then a folder or a
-        model that faster-whisper knows and downloads if it must.
+        The folder with the packaged weights (checked), or the name itself: a folder, or a model that faster-whisper
+        knows and downloads if needed.
 
     Raises:
         ModelUnavailable: If the packaged weights are missing or not the known ones.
@@ -44,12 +44,11 @@ def locate(source: ModelSource) -> str:
 
 
 def check(folder: Path, expected: dict[str, str], *, remember: Path) -> None:
-    """Make sure that files are the known ones, reading each of them in full only once.
+    """Make sure that files are the known ones; each is read in full only once.
 
     Args:
-        folder: Where the files are.
         expected: SHA-256 by file name.
-        remember: A file that keeps size and time of what was found right.
+        remember: File in which size and time of the checked files are stored.
 
     Raises:
         ModelUnavailable: If a file is missing or differs.
@@ -63,7 +62,7 @@ def check(folder: Path, expected: dict[str, str], *, remember: Path) -> None:
         if json.loads(remember.read_text(encoding="utf-8")) == seal:
             return
     except (OSError, ValueError):
-        pass  # nothing remembered: check in full
+        pass  # nothing stored: check in full
     for name, digest in expected.items():
         with (folder / name).open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != digest:
@@ -71,5 +70,5 @@ def check(folder: Path, expected: dict[str, str], *, remember: Path) -> None:
                     f"{folder / name} is not the file it should be (its SHA-256 differs); "
                     "install the package with the model again"
                 )
-    with contextlib.suppress(OSError):  # on a full disk they are read in full once more; that must not cost a job
+    with contextlib.suppress(OSError):  # a full disk only costs another check in full
         remember.write_text(json.dumps(seal), encoding="utf-8")

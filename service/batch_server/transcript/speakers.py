@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from service.batch_server.recognition.messages import Turn
+from service.batch_server.recognition.messages import SpeakerTurn
 from service.batch_server.transcript.items import Item
 
 UNKNOWN: Final = "UU"
@@ -20,7 +20,7 @@ _SLIP: Final = 2  # words by which a change may be beside a sentence's end
 _INTERJECTION: Final = 1.2  # seconds that somebody must speak to interrupt a sentence, if changes are not preferred
 
 
-def labelled(found: Sequence[Item], turns: Iterable[Turn], *, prefer_current: bool = False) -> list[Item]:
+def labelled(found: Sequence[Item], turns: Iterable[SpeakerTurn], *, prefer_current: bool = False) -> list[Item]:
     """Give words their speakers: ``S1``, ``S2``, … in the order in which they appear, ``UU`` where unknown.
 
     Marks belong to the word that they cling to.
@@ -68,7 +68,7 @@ def _sentence_ends(found: Sequence[Item]) -> set[int]:
     return {owner for item, owner in zip(found, _owners(found), strict=True) if item.is_eos}
 
 
-def _by_overlap(words: Sequence[Item], turns: Sequence[Turn]) -> list[str | None]:
+def _by_overlap(words: Sequence[Item], turns: Sequence[SpeakerTurn]) -> list[str | None]:
     """For every word whoever speaks for most of it, or else whoever speaks next to it."""
     # Turns hardly overlap, but nothing forbids it: a long one reaches over those that begin after it.
     longest = max((turn.end - turn.start for turn in turns), default=0.0)

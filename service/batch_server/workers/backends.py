@@ -12,7 +12,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from service.batch_server.recognition import messages
+from service.batch_server.recognition import entrypoints, messages
 from service.batch_server.workers import cancellable
 from service.batch_server.workers.process import WorkerDied, WorkerExecutor
 
@@ -77,7 +77,7 @@ class LocalSlot:
 
     def warm_up(self) -> None:
         """Begin to load the model in a worker process."""
-        self._executor.submit(messages.warm_up, self._model)
+        self._executor.submit(entrypoints.warm_up, self._model)
 
     async def recognise(self, work: messages.Task, on_progress: OnProgress) -> messages.Recognition:
         """Recognise a recording in the worker process, and tell its speakers apart beside; see ``Slot``."""
@@ -87,11 +87,11 @@ class LocalSlot:
             with contextlib.suppress(RuntimeError):  # the server has just stopped
                 loop.call_soon_threadsafe(on_progress, progress)
 
-        words = self._executor.submit_reporting(report, messages.recognise, self._model, work)
+        words = self._executor.submit_reporting(report, entrypoints.recognise, self._model, work)
         self._running = [(self._executor, words)]
-        turns: Future[tuple[messages.Turn, ...]] | None = None
+        turns: Future[tuple[messages.SpeakerTurn, ...]] | None = None
         if work.speaker_sensitivity is not None:
-            turns = self._diarizer.submit(messages.diarize, work, self._model.threads)
+            turns = self._diarizer.submit(entrypoints.diarize, work, self._model.threads)
             self._running.append((self._diarizer, turns))
         else:
             self._diarizer.release()
@@ -177,14 +177,14 @@ class ClusterSlot:
             return future
 
         async def part_words(part: messages.Part) -> messages.PartWords:
-            return counted(await call("words", part.path, messages.recognise_part, self._model, work, part))
+            return counted(await call("words", part.path, entrypoints.recognise_part, self._model, work, part))
 
         try:
-            turns: asyncio.Future[tuple[messages.Turn, ...]] | None = None
+            turns: asyncio.Future[tuple[messages.SpeakerTurn, ...]] | None = None
             if work.speaker_sensitivity is not None:
                 # The whole recording by one worker: who speaks must be the same in all parts.
-                turns = call("speakers", folder, messages.diarize, work, self._model.threads)
-            cut = await call("words", folder, messages.cut, work, folder)
+                turns = call("speakers", folder, entrypoints.diarize, work, self._model.threads)
+            cut = await call("words", folder, entrypoints.cut, work, folder)
             counted = _counted(cut, on_progress)
             # Where the language is to be found out, the first part decides for all.
             alone = 1 if work.language is None else 0

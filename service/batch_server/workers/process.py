@@ -18,7 +18,7 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
-from service.batch_server.workers import wire
+from service.batch_server.workers import pipe
 from service.batch_server.workers.error_output import ErrorOutput
 
 P = ParamSpec("P")
@@ -92,7 +92,7 @@ class WorkerExecutor(Executor):
     def submit_reporting(
         self, on_report: Callable[[Any], None] | None, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
     ) -> Future[T]:
-        """Schedule a call like ``submit``; what it reports (see ``reports``) goes to ``on_report``, in a thread."""
+        """Schedule a call like ``submit``; its reports (see ``recognition.reports``) go to ``on_report``."""
         future: Future[T] = Future()
         call = pickle.dumps((fn, args, kwargs))
         with self._lock:
@@ -167,10 +167,10 @@ class WorkerExecutor(Executor):
         future = call.future
         try:
             process = self._child(future)
-            wire.write(process.stdin, call.message)  # type: ignore[arg-type] # both are pipes
+            pipe.write(process.stdin, call.message)  # type: ignore[arg-type] # both are pipes
             while True:
-                succeeded, value = pickle.loads(wire.read(process.stdout))  # type: ignore[arg-type] # noqa: S301 - our own child
-                if succeeded != wire.REPORT:
+                succeeded, value = pickle.loads(pipe.read(process.stdout))  # type: ignore[arg-type] # noqa: S301 - our own child
+                if succeeded != pipe.REPORT:
                     break
                 if call.on_report is not None:
                     call.on_report(value)
@@ -228,10 +228,10 @@ def _environment(more: dict[str, str]) -> dict[str, str]:
 
 def _end(process: subprocess.Popen[bytes]) -> int:
     """Close the pipes of a child, which tells it to end, and wait for it."""
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
             with contextlib.suppress(OSError):
-                pipe.close()
+                stream.close()
     try:
         return process.wait(_SHUTDOWN_SECONDS)
     except subprocess.TimeoutExpired:

@@ -14,8 +14,9 @@ import threading
 import traceback
 from typing import IO, Final
 
+from service.batch_server.recognition import reports
 from service.batch_server.recognition.messages import RecognitionFailed
-from service.batch_server.workers import reports, wire
+from service.batch_server.workers import pipe
 
 # A little politeness towards whatever the person at the machine is doing; the kernel still gives a worker all
 # cores that are idle.
@@ -26,7 +27,7 @@ def _listen(source: IO[bytes], calls: "queue.SimpleQueue[bytes]") -> None:
     """Pass calls on; the end of the input ends the process, whatever it is doing."""
     with contextlib.suppress(EOFError, OSError):
         while True:
-            calls.put(wire.read(source))
+            calls.put(pipe.read(source))
     os._exit(0)
 
 
@@ -55,9 +56,9 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, calls), name="listen", daemon=True).start()
-    reports.listen(lambda report: wire.write(answers, pickle.dumps((wire.REPORT, report))))
+    reports.listen(lambda report: pipe.write(answers, pickle.dumps((pipe.REPORT, report))))
     while True:
-        wire.write(answers, _perform(calls.get()))
+        pipe.write(answers, _perform(calls.get()))
 
 
 if __name__ == "__main__":

@@ -20,10 +20,10 @@ def refuse(name):
 socket.getaddrinfo = refuse("getaddrinfo")
 socket.create_connection = refuse("create_connection")
 
-from service.batch_server.recognition import engine, task
+from service.batch_server.recognition import engine, messages
 from tests.support.words import assert_reads
 heard = engine.recognise(
-    task.ModelSource("tiny.en", 1, Path(sys.argv[2])), task.Task(audio=Path(sys.argv[1]))
+    messages.ModelSource("tiny.en", 1, Path(sys.argv[2])), messages.Task(audio=Path(sys.argv[1]))
 )
 assert_reads("".join(word.text for word in heard.channels[0]), "leisure")
 assert not called, called

@@ -80,7 +80,7 @@ def test_a_process_that_dies_over_the_voices_is_tried_again_and_then_told(start_
     api = start_server(environment={**STAND_IN, "STAND_IN_TROUBLE": "death"})
     job = api.done(recordings / "leisure.flac", diarization="speaker")
     assert job["status"] == "rejected"
-    assert "died 2 times" in job["errors"][0]["message"]
+    assert "failed 2 times (recognition process, exit status 9)" in job["errors"][0]["message"]
 
 
 def test_deleting_a_job_stops_looking_for_voices(start_server, recordings):

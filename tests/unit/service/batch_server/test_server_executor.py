@@ -9,9 +9,8 @@ from concurrent.futures import CancelledError
 import psutil
 import pytest
 
-from service.batch_server.recognition import weights
+from service.batch_server.recognition import reports, weights
 from service.batch_server.recognition.messages import ModelUnavailable
-from service.batch_server.workers import reports
 from service.batch_server.workers.process import WorkerDied, WorkerExecutor
 from tests.support.waiting import has_ended, until
 

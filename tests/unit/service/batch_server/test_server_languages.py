@@ -15,8 +15,7 @@ from service.batch_server.errors import BadConfig
 from service.batch_server.recognition import engine
 from service.batch_server.recognition.language_id import SURE, choose, likeliest
 from service.batch_server.recognition.messages import Identification, LanguageUnknown, Recognition, Task
-from service.batch_server.recognition.segments import Batch, Piece
-from service.batch_server.recognition.windows import Span
+from service.batch_server.recognition.segments import Batch, Piece, Span
 
 SURELY_GERMAN = [("en", 0.1), ("de", 0.8), ("zh", 0.1)]
 PERHAPS_GERMAN = [("en", 0.3), ("de", 0.4), ("zh", 0.3)]
@@ -96,7 +95,7 @@ def test_the_language_is_found_out_once_and_everything_recognised_in_it():
     listener.words(batch())
     listener.words(batch())
     assert pipeline.listened == ["language", "de", "de"]
-    assert listener.heard[0] == ("de", 0.8)
+    assert listener.language_candidates[0] == ("de", 0.8)
 
 
 def test_nothing_is_recognised_in_a_language_that_is_not_allowed():
@@ -123,7 +122,7 @@ def test_the_config_reaches_the_worker_in_whispers_codes():
     [((("zh", 0.9), ("en", 0.05)), "zh", None), ((("en", 0.4),), "zh", "LOW_CONFIDENCE"), ((), "en", "NO_SPEECH")],
 )
 def test_the_transcript_says_how_the_language_was_found(heard, language, error):
-    found = Recognition(duration=3.0, speech=2.0, channels=((),), language=language, heard=heard)
+    found = Recognition(duration=3.0, speech=2.0, channels=((),), language=language, language_candidates=heard)
     job = jobs.Job(id="a", owner="o", created=0, data_name="a.wav", config=b"", status="running")
     made = json.loads(transcription.transcript(job, config(), found))
     told = made["metadata"]["language_identification"]

@@ -3,7 +3,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batch_server.recognition.windows import Span, pack, unheard
+from service.batch_server.recognition.segments import Span, pack, unrecognised
 
 
 def test_short_pauses_stay_in_a_window_and_long_ones_part_it():
@@ -32,7 +32,7 @@ def test_no_speech_is_lost_or_heard_twice(raw, pause):
 
 def test_a_window_is_heard_again_from_the_first_speech_that_was_left_out():
     speech = [Span(0, 100), Span(120, 200), Span(210, 300)]
-    assert unheard(speech, 110, padding=10, least=50) == 120
-    assert unheard(speech, 150, padding=10, least=50) == 150
-    assert unheard(speech, 290, padding=10, least=50) is None
-    assert unheard(speech, 300, padding=10, least=1) is None
+    assert unrecognised(speech, 110, padding=10, least=50) == 120
+    assert unrecognised(speech, 150, padding=10, least=50) == 150
+    assert unrecognised(speech, 290, padding=10, least=50) is None
+    assert unrecognised(speech, 300, padding=10, least=1) is None
