@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from watcher.errors import DropscribeError
 from watcher.logs import get_logger
-from watcher.models import EntryState
+from watcher.models import EntryKind, EntryState
 from watcher.wording import shown
 
 if TYPE_CHECKING:
@@ -228,7 +228,8 @@ class Hooks:
         except (KeyError, DropscribeError) as error:
             log.warning("hook_skipped", uid=uid, why=str(error))
             return
-        self.start(Finished(uid, entry.path, entry.root, outputs, at))
+        if entry.kind is EntryKind.WATCHED:  # what was requested belongs to no folder, so no folder's hooks run
+            self.start(Finished(uid, entry.path, entry.root, outputs, at))
 
     def _spawn(self, attempt: Callable[[], Awaitable[Outcome]], finished: Finished, name: str) -> None:
         task = asyncio.get_running_loop().create_task(self._see_through(attempt, finished, name))

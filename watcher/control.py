@@ -17,7 +17,7 @@ from watcher.files import exists
 from watcher.folders import Phase
 from watcher.folders.rules.overrides import OverrideFiles
 from watcher.ledger import Ledger, config_key, display_name
-from watcher.models import PAUSE, Engine, EntryState
+from watcher.models import PAUSE, Engine, EntryKind, EntryState
 from watcher.wording import (
     describe_done,
     describe_entry,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from watcher.folders import FolderStatus, FolderWatch
     from watcher.ledger import LedgerWorker
     from watcher.models import Entry, JobProgress, OutputFormat, WatchFolder
-    from watcher.scheduler import Account, Scheduler
+    from watcher.scheduler import Account, Request, Requests, Scheduler
     from watcher.settings import Settings
     from watcher.transcripts import TranscriptStore
 
@@ -59,6 +59,7 @@ class Control:
         store: TranscriptStore,
         settings: Settings,
         *,
+        requests: Requests,
         accounts: Sequence[Account],
         clock: Clock,
         bus: EventBus,
@@ -68,6 +69,7 @@ class Control:
         self._scheduler = scheduler
         self._store = store
         self._settings = settings
+        self._requests = requests
         self._accounts = accounts
         self._clock = clock
         self._started_at = clock.now()
@@ -131,7 +133,7 @@ class Control:
 
     async def explain(self, path: Path) -> dict[str, Any]:
         """One answer for any path: what happened to it, what happens next, and why."""
-        entry = await self._ledger(Ledger.at_path, path)
+        entry = await self._ledger(Ledger.latest_at_path, path)
         if entry is not None:
             there = await asyncio.to_thread(exists, path)
             return {"kind": "entry", **await self._tell(entry), "there": there}
@@ -201,6 +203,19 @@ class Control:
         self._watch.redeliver(entry.path)
         return await self._tell(entry)
 
+    async def request(self, request: Request) -> dict[str, Any]:
+        """Transcribe a recording that need not be in a watch folder; the request is the consent to it.
+
+        Returns:
+            The entry; `was_done` says whether the same request was done before.
+
+        Raises:
+            RecordingError: the file can't be transcribed.
+            OutputError: its outputs can't be written.
+        """
+        entry, was_done = await self._requests.add(request)
+        return {**await self._tell(entry), "was_done": was_done}
+
     async def cancel(self, uid: str) -> dict[str, Any]:
         """Give up an entry that is not done or has failed. Its job, if any, is deleted as soon as possible."""
         entry = await self._find(uid)
@@ -233,11 +248,13 @@ class Control:
     # Inside
 
     async def _settings_now(self, entry: Entry) -> tuple[Engine, dict[str, Any], tuple[OutputFormat, ...]] | None:
-        """What the config and the `.dropscribe.toml` on the way say now about an entry.
+        """What the config and the `.dropscribe.toml` on the way say now about an entry; None: it keeps its settings.
 
         Raises:
             UsageError: its folder is not watched any more, or a `.dropscribe.toml` can't be used.
         """
+        if entry.kind is EntryKind.REQUESTED:
+            return None
         folder = self._settings.folder_of(entry)
         if folder is None and entry.state is EntryState.DONE:
             return None
@@ -263,7 +280,7 @@ class Control:
         twin, stopped = None, []
         if entry.state is EntryState.WAITING:
             twin = await self._ledger(Ledger.twin_in_flight, entry)
-            paused = self._settings.is_paused(entry.root)
+            paused = entry.kind is EntryKind.WATCHED and self._settings.is_paused(entry.root)
             stopped = hindrances(entry, await self._ledger(Ledger.holds, now), folder_paused=paused)
             stopped += [reason for a in self._accounts if a.engine is entry.engine and (reason := await self._busy(a))]
         told = describe_entry(entry, outputs, history)

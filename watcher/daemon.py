@@ -22,7 +22,7 @@ from watcher.logs import get_logger
 from watcher.media import WORKER, Prober
 from watcher.models import EntryState
 from watcher.paths import StatePaths
-from watcher.scheduler import Deliverer, Intake, Preparer, Scheduler, keep_going
+from watcher.scheduler import Deliverer, Intake, Preparer, Requests, Scheduler, keep_going
 from watcher.settings import Settings
 from watcher.timings import DEFAULT
 from watcher.transcripts import TranscriptStore, TranscriptWriter
@@ -159,6 +159,7 @@ class Daemon:
                 scheduler,
                 store,
                 self.settings,
+                requests=Requests(ledger, prober, writer, clock=self._clock, on_new=scheduler.request),
                 accounts=self._accounts,
                 clock=self._clock,
                 bus=self.bus,

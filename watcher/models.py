@@ -15,6 +15,7 @@ __all__ = [
     "AttemptState",
     "Engine",
     "Entry",
+    "EntryKind",
     "EntryState",
     "Existing",
     "Fingerprint",
@@ -35,6 +36,16 @@ class Engine(enum.StrEnum):
 
     LOCAL = "local"
     SPEECHMATICS = "speechmatics"
+
+
+class EntryKind(enum.StrEnum):
+    """How a recording came into the ledger: found in a watch folder, or requested with `dropscribe transcribe`.
+
+    What was requested belongs to no watch folder: its settings are its own, and no change of the config touches it.
+    """
+
+    WATCHED = "WATCHED"
+    REQUESTED = "REQUESTED"
 
 
 class EntryState(enum.StrEnum):
@@ -194,7 +205,7 @@ class Entry:
     Attributes:
         id: the row's number.
         uid: opaque name for the page and the API; says nothing about the path.
-        root: the watch folder it was found in.
+        root: the watch folder it was found in; for a requested one, the folder that holds it.
         path: the recording.
         fingerprint: of the content that was found.
         engine: where it goes.
@@ -213,6 +224,8 @@ class Entry:
         key_digest: of the API key that its job was submitted with; another key may not see the job.
         copy_of: the id of the entry whose transcript it shares.
         dismissed_at: unix time at which a person dismissed its failure; any move clears it.
+        kind: whether it was found in a watch folder or requested.
+        target: the folder that a requested one's outputs go to; None where the watch folder's settings say it.
     """
 
     id: int
@@ -240,6 +253,8 @@ class Entry:
     submitted_at: float | None = None
     copy_of: int | None = None
     dismissed_at: float | None = None
+    kind: EntryKind = EntryKind.WATCHED
+    target: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from watcher.models import EntryKind, WatchFolder
 from watcher.transcripts import Place, target_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.config import Config
-    from watcher.models import Entry, WatchFolder
+    from watcher.models import Entry
 
 __all__ = ["Settings"]
 
@@ -55,7 +56,12 @@ class Settings:
         return self._by_path.get(root)
 
     def folder_of(self, entry: Entry) -> WatchFolder | None:
-        """Return the watch folder of a recording; None if it is not watched any more."""
+        """Return the settings of a recording: its own if it was requested, else those of its watch folder.
+
+        None if its folder is not watched any more.
+        """
+        if entry.kind is EntryKind.REQUESTED:
+            return _settings_of_request(entry)
         return self._by_path.get(entry.root)
 
     def is_paused(self, root: Path) -> bool:
@@ -65,7 +71,19 @@ class Settings:
 
     def target_of(self, entry: Entry) -> Place:
         """Return where the transcript of a recording goes."""
-        folder = self._by_path.get(entry.root)
+        folder = self.folder_of(entry)
         if folder is None:
             return Place(entry.path.parent, entry.root)
         return Place(target_folder(folder, entry.path), folder.output or folder.path)
+
+
+def _settings_of_request(entry: Entry) -> WatchFolder:
+    """Return a requested entry's own settings, in the form in which a watch folder has them."""
+    return WatchFolder(
+        path=entry.root,
+        engine=entry.engine,
+        transcription=entry.config,
+        recursive=False,
+        formats=entry.formats,
+        output=entry.target if entry.target != entry.path.parent else None,
+    )

@@ -215,6 +215,7 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
         "name": display_name(entry.path),
         "path": shown(entry.path),
         "folder": shown(entry.root),
+        "kind": entry.kind.value,
         "state": entry.state.value,
         "reason": about_it(entry.reason, entry.path),
         "fix": entry.fix,

@@ -237,7 +237,7 @@ class LedgerSource:
         """What the ledger knows of a path."""
         from watcher.wording import describe_entry, describe_output, hindrances, next_step, shown  # noqa: PLC0415 - see above
 
-        entry = self._ledger.at_path(path) if self._ledger else None
+        entry = self._ledger.latest_at_path(path) if self._ledger else None
         if self._ledger is None or entry is None:
             if self._ledger is not None and (source := self._ledger.of_output(path)):
                 return describe_output(path, source)

@@ -24,11 +24,12 @@ from watcher.folders import FolderWatch
 from watcher.folders.fingerprint import fingerprint
 from watcher.ledger import Ledger, LedgerWorker, open_ledger
 from watcher.ledger.rows import NewEntry
+from watcher.media import Prober
 from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, Output, OutputFormat
 from watcher.paths import StatePaths
-from watcher.scheduler import Account
+from watcher.scheduler import Account, Requests
 from watcher.settings import Settings
-from watcher.transcripts import TranscriptStore, render
+from watcher.transcripts import TranscriptStore, TranscriptWriter, render
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -114,6 +115,9 @@ class Plant:
             self.scheduler,
             self.store,
             Settings(self.config),
+            requests=Requests(
+                self.ledger, Prober(), TranscriptWriter(), clock=self.clock, on_new=lambda _entry: self.scheduler.wake()
+            ),
             accounts=[self.account],
             clock=self.clock,
             bus=self.bus,

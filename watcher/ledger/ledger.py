@@ -121,10 +121,41 @@ class Ledger(Submitting):
             return self.entry(present.id), False
         if present:
             self._supersede(present, now)
+        return self._insert(new, now), True
+
+    def _insert(self, new: NewEntry, now: float) -> Entry:
         uid = secrets.token_urlsafe(12)
         entry_id = int(self._run("insert_entry", **from_new(new), uid=uid, now=now).lastrowid or 0)
         self._event(entry_id, None, new.state, now, new.reason)
-        return self.entry(entry_id), True
+        return self.entry(entry_id)
+
+    def request(self, new: NewEntry, *, now: float) -> tuple[Entry, bool]:
+        """Add a recording that belongs to no watch folder, or take up the entry of the same request.
+
+        The same request is one for the same content at the same path, with the same settings and target. One that has
+        ended is tried again, at no cost where that is possible; one that is HELD stays so, since it may cost again.
+
+        Returns:
+            The entry, and whether it was DONE before.
+        """
+        with self._transaction("request"):
+            same = None
+            for old in self.requests_at_path(new.path):
+                if old.fingerprint.sha256 != new.fingerprint.sha256:
+                    self._supersede(old, now)
+                elif _asks_for(old) == (config_key(new.engine, new.config), new.formats, new.target):
+                    same = old
+            if same is None:
+                return self._insert(new, now), False
+            size, mtime_ns = new.fingerprint.size, new.fingerprint.mtime_ns
+            self._execute("touch", id=same.id, size=size, mtime_ns=mtime_ns)
+            if same.state.is_settled:
+                self._retry(same, now, reason=new.reason)
+            elif same.state in {_S.WAITING, _S.TRANSCRIBED}:
+                values = {"reason": new.reason, "fix": "", "next_attempt_at": 0.0}
+                self._execute("annotate", id=same.id, state=same.state.value, **values)
+                self._execute("reset_attempts", id=same.id)
+            return self.entry(same.id), same.state is _S.DONE
 
     def _supersede(self, entry: Entry, now: float) -> None:
         """Other content took the entry's path. A job that may be running is still seen to its end."""
@@ -328,20 +359,25 @@ class Ledger(Submitting):
             IllegalMove: it is at work already, or not at its path any more.
         """
         with self._transaction("retry"):
-            attempt = self.latest_attempt(entry.id)
-            target = _target_of_retry(entry, attempt, resume=resume)
-            if target is _S.WAITING and not entry.current:
-                raise IllegalMove(f"{entry.path} is not what it was: what is there now has an entry of its own.")
-            if attempt and target is _S.WAITING:
-                self._end_attempt(attempt, AttemptState.DROPPED, now)
-            self._move(entry, target, now, reason=reason, user_request=True)
-            if target is _S.WAITING:
-                self._abandon_job(entry, now, is_wanted=entry.state is not _S.HELD)
-            if again and target is _S.WAITING:
-                self._reconfigure(entry, again)
-            self._execute("reset_attempts", id=entry.id)
-            self._execute("reset_unclear", sha256=entry.fingerprint.sha256)
+            self._retry(entry, now, reason=reason, again=again, resume=resume)
             return self.entry(entry.id)
+
+    def _retry(
+        self, entry: Entry, now: float, *, reason: str, again: NewSettings | None = None, resume: bool = False
+    ) -> None:
+        attempt = self.latest_attempt(entry.id)
+        target = _target_of_retry(entry, attempt, resume=resume)
+        if target is _S.WAITING and not entry.current:
+            raise IllegalMove(f"{entry.path} is not what it was: what is there now has an entry of its own.")
+        if attempt and target is _S.WAITING:
+            self._end_attempt(attempt, AttemptState.DROPPED, now)
+        self._move(entry, target, now, reason=reason, user_request=True)
+        if target is _S.WAITING:
+            self._abandon_job(entry, now, is_wanted=entry.state is not _S.HELD)
+        if again and target is _S.WAITING:
+            self._reconfigure(entry, again)
+        self._execute("reset_attempts", id=entry.id)
+        self._execute("reset_unclear", sha256=entry.fingerprint.sha256)
 
     def dismiss(self, entry: Entry | None = None, *, now: float) -> list[Entry]:
         """Stop asking for attention for a failed entry, or for all of them; returns those that changed.
@@ -407,6 +443,10 @@ class Ledger(Submitting):
                 self._move(entry, _S.CANCELLED, now, reason="Its folder is not watched any more.")
                 self._execute("supersede", id=entry.id, now=now)
             return len(found)
+
+
+def _asks_for(entry: Entry) -> tuple[str, tuple[OutputFormat, ...], Path | None]:
+    return entry.config_key, entry.formats, entry.target
 
 
 def _target_of_retry(entry: Entry, attempt: Attempt | None, *, resume: bool) -> EntryState:

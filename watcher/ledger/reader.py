@@ -17,9 +17,9 @@ from watcher.models import Attempt, AttemptState, Engine, Entry, EntryState, Out
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
-__all__ = ["LedgerReader"]
+__all__ = ["LedgerReader", "as_json_ids"]
 
 _STEM_START = 20
 """So many characters of a recording's name are kept in every name that its outputs can get."""
@@ -65,8 +65,16 @@ class LedgerReader:
         return self._entry("entry_by_uid", uid=uid)
 
     def at_path(self, path: Path) -> Entry | None:
-        """Return the current entry of the recording at `path`."""
+        """Return the current entry of the recording that was found at `path` in a watch folder."""
         return self._entry("entry_by_path", path=os.fsencode(path))
+
+    def latest_at_path(self, path: Path) -> Entry | None:
+        """Return the current entry of the recording at `path`, watched or requested: the one that changed last."""
+        return self._entry("latest_at_path", path=os.fsencode(path))
+
+    def requests_at_path(self, path: Path) -> list[Entry]:
+        """Return the current entries of the recording at `path` that were requested, oldest first."""
+        return [to_entry(row) for row in self._rows("requests_at_path", path=os.fsencode(path))]
 
     def once_at_path(self, path: Path) -> Entry | None:
         """Return the latest entry of a recording that was at `path`, superseded ones included. Reads all rows."""
@@ -122,6 +130,23 @@ class LedgerReader:
     def is_claimable(self, engine: Engine, root: Path, now: float) -> bool:
         """Whether an entry of this folder could be claimed for this engine."""
         return self._row("claimable", engine=engine.value, root=os.fsencode(root), now=now) is not None
+
+    def is_request_awaited(
+        self, engine: Engine, now: float, later: float, attempts: int, *, ids: Collection[int] | None = None
+    ) -> bool:
+        """Whether a requested entry could be claimed at `later`, or waits for its next try, of which it had fewer.
+
+        Args:
+            engine: where it goes.
+            now: unix time.
+            later: unix time at which submission goes on.
+            attempts: so many tries are too many.
+            ids: only these entries; None: any.
+        """
+        chosen = as_json_ids(ids)
+        claimable = self._row("claimable_requested", engine=engine.value, now=later, ids=chosen)
+        retried = self._row("retried_requested", engine=engine.value, now=now, attempts=attempts, ids=chosen)
+        return claimable is not None or retried is not None
 
     def is_retried(self, engine: Engine, root: Path, now: float, attempts: int) -> bool:
         """Whether an entry of this folder waits for its next try, of which it had some but fewer than this."""
@@ -287,6 +312,11 @@ class LedgerReader:
         """Whether the first scan of this watch folder has never been completed."""
         row = self._row("root", path=os.fsencode(path))
         return row is None or not row["baseline"]
+
+
+def as_json_ids(ids: Collection[int] | None) -> str | None:
+    """Row numbers as a query takes them."""
+    return None if ids is None else msgspec.json.encode(sorted(ids)).decode()
 
 
 def _as_json(states: Iterable[EntryState]) -> str:

@@ -16,6 +16,7 @@ from watcher.models import (
     AttemptState,
     Engine,
     Entry,
+    EntryKind,
     EntryState,
     Fingerprint,
     MediaInfo,
@@ -43,7 +44,10 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class NewEntry:
-    """A recording that is to enter the ledger. `state` is WAITING, or SKIPPED or FAILED with a reason."""
+    """A recording that is to enter the ledger. `state` is WAITING, or SKIPPED or FAILED with a reason.
+
+    `target` is the folder that the outputs of a requested one go to.
+    """
 
     root: Path
     path: Path
@@ -55,6 +59,8 @@ class NewEntry:
     state: EntryState = EntryState.WAITING
     reason: str = ""
     fix: str = ""
+    kind: EntryKind = EntryKind.WATCHED
+    target: Path | None = None
 
 
 class JobOutcome(enum.StrEnum):
@@ -164,6 +170,8 @@ def to_entry(row: sqlite3.Row) -> Entry:
         submitted_at=row["submitted_at"],
         copy_of=row["copy_of"],
         dismissed_at=row["dismissed_at"],
+        kind=EntryKind(row["kind"]),
+        target=Path(os.fsdecode(row["target"])) if row["target"] is not None else None,
     )
 
 
@@ -215,4 +223,6 @@ def from_new(new: NewEntry) -> dict[str, object]:
         "media": msgspec.json.encode(new.media).decode() if new.media else None,
         "reason": new.reason,
         "fix": new.fix,
+        "kind": new.kind.value,
+        "target": os.fsencode(new.target) if new.target else None,
     }

@@ -6,12 +6,13 @@ import os
 from typing import TYPE_CHECKING
 
 from watcher.ledger.housekeeping import Housekeeping
+from watcher.ledger.reader import as_json_ids
 from watcher.ledger.rows import display_name
 from watcher.ledger.transitions import IllegalMove
 from watcher.models import AttemptState, Entry, EntryState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from pathlib import Path
 
     from watcher.ledger.rows import Cleanup
@@ -62,18 +63,50 @@ class Submitting(Housekeeping):
         with self._transaction("claim"):
             query = "claimable_newest" if newest_first else "claimable"
             entry = self._entry(query, engine=engine.value, root=os.fsencode(root), now=now)
-            if entry is None:
-                return None
-            if owner := self._transcript_for(entry, reusable):
-                own = owner.id == entry.id
-                reason = "It was transcribed before." if own else f"Same content as {display_name(owner.path)}."
-                self._move(entry, _S.TRANSCRIBED, now, reason=reason)
-                self._execute("note_copy", id=entry.id, copy_of=None if own else owner.id)
-                return self.entry(entry.id), None
-            self._move(entry, _S.SUBMITTING, now)
-            self._execute("start_attempt", entry_id=entry.id, reference=reference, account=account, now=now)
-            self._execute("note_attempt", entry_id=entry.id, reference=reference, account=account)
-            return self.entry(entry.id), self.latest_attempt(entry.id)
+            return self._claim(entry, account, reference, now, reusable) if entry else None
+
+    def claim_requested(
+        self,
+        engine: Engine,
+        *,
+        account: str,
+        reference: str,
+        now: float,
+        reusable: Callable[[Entry, Entry, Entry], bool],
+        ids: Collection[int] | None = None,
+    ) -> tuple[Entry, Attempt | None] | None:
+        """Take the next waiting entry that was requested, oldest request first; see `claim`.
+
+        Args:
+            engine: of the entry.
+            account: where the job would go.
+            reference: a fresh one for the attempt.
+            now: unix time.
+            reusable: as for `claim`.
+            ids: only these entries; None: any.
+        """
+        with self._transaction("claim"):
+            entry = self._entry("claimable_requested", engine=engine.value, now=now, ids=as_json_ids(ids))
+            return self._claim(entry, account, reference, now, reusable) if entry else None
+
+    def _claim(
+        self,
+        entry: Entry,
+        account: str,
+        reference: str,
+        now: float,
+        reusable: Callable[[Entry, Entry, Entry], bool],
+    ) -> tuple[Entry, Attempt | None]:
+        if owner := self._transcript_for(entry, reusable):
+            own = owner.id == entry.id
+            reason = "It was transcribed before." if own else f"Same content as {display_name(owner.path)}."
+            self._move(entry, _S.TRANSCRIBED, now, reason=reason)
+            self._execute("note_copy", id=entry.id, copy_of=None if own else owner.id)
+            return self.entry(entry.id), None
+        self._move(entry, _S.SUBMITTING, now)
+        self._execute("start_attempt", entry_id=entry.id, reference=reference, account=account, now=now)
+        self._execute("note_attempt", entry_id=entry.id, reference=reference, account=account)
+        return self.entry(entry.id), self.latest_attempt(entry.id)
 
     def _transcript_for(self, entry: Entry, reusable: Callable[[Entry, Entry, Entry], bool]) -> Entry | None:
         """Find the entry whose stored transcript `entry` can have."""

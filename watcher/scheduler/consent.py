@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from watcher.folders import Filter
 from watcher.folders.rules.overrides import OverrideFiles
+from watcher.models import EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +62,7 @@ def decide(
         return Refusal(address_changed(account, cloud_url))
     if is_held:
         return Refusal("Submission is stopped for now.")
-    if entry.path.is_relative_to(folder.path):
+    if entry.kind is EntryKind.WATCHED and entry.path.is_relative_to(folder.path):
         verdict = Filter(folder).verdict(entry.path.relative_to(folder.path), entry.fingerprint.size)
         if not verdict.accepted:
             return Refusal(f"Its folder's settings leave it out now: {verdict.reason}", left_out=True)
@@ -97,6 +98,8 @@ class Consent:
 
     def refusal_on_disk(self, entry: Entry) -> Refusal | None:
         """Say whether a `.dropscribe-ignore` leaves the recording out; None if it may leave. Blocking."""
+        if entry.kind is EntryKind.REQUESTED:
+            return None  # the file itself was named
         folder = self._settings.folder_of(entry)
         if folder is None or not os.path.isdir(folder.path):  # noqa: PTH112 - Path.is_dir raises on some errors
             return None

@@ -178,6 +178,14 @@ class Scheduler:
         self._publish_now.set()
         self._cleaner.wake()
 
+    def request(self, entry: Entry) -> None:
+        """A person requested this entry and waits for it: an account that was stopped is asked again."""
+        for account in self._accounts:
+            if account.engine is entry.engine:
+                account.ask_again()
+        self.holds.ask_now()
+        self.wake()
+
     def stop_claiming(self) -> None:
         """Begin no further upload; those that run may finish."""
         self._stopping = True
@@ -222,6 +230,8 @@ class Scheduler:
         if self._consent.stops_all(account):
             return False
         at = account.paused_until if account.is_paused(now) else now
+        if await self._ledger(Ledger.is_request_awaited, account.engine, now, at, _HOPELESS):
+            return True
         for root in self._settings.active_roots:
             if await self._ledger(Ledger.is_claimable, account.engine, root, at):
                 return True
@@ -288,15 +298,25 @@ class Scheduler:
             self._trackers[account.name].wake()
 
     async def _claim(self, account: Account, reference: str) -> tuple[Entry, Attempt | None] | None:
-        """Claim the next entry, taking turns between the folders."""
+        """Claim the next entry: what was requested first, since somebody waits for it; then the folders take turns."""
         now = self._clock.now()
         roots = self._settings.active_roots
-        if not roots or self._stopping or account.is_paused(now) or self.holds.is_held(account):
+        if self._stopping or account.is_paused(now) or self.holds.is_held(account):
             return None
         if self._consent.stops_all(account):
             return None
         if await self._ledger(Ledger.count_in_flight, account.engine) >= account.max_running:
             return None
+        claimed = await self._ledger(
+            Ledger.claim_requested,
+            account.engine,
+            account=account.name,
+            reference=reference,
+            now=now,
+            reusable=self._is_reusable,
+        )
+        if claimed:
+            return claimed
         first = self._turn.get(account.name, 0)
         for step in range(len(roots)):
             index = (first + step) % len(roots)

@@ -26,7 +26,7 @@ from watcher.errors import ConfigError, DropscribeError, OutputError, RecordingE
 from watcher.events import Event
 from watcher.ledger import IllegalMove, JobOutcome, Ledger, display_name
 from watcher.logs import get_logger
-from watcher.models import AttemptState
+from watcher.models import AttemptState, EntryKind
 from watcher.scheduler import retry
 from watcher.scheduler.open_recording import ReplacedByLink, verified
 from watcher.scheduler.uploads import ConsentWithdrawn, Upload
@@ -269,7 +269,8 @@ def _job_config(entry: Entry, attempt: Attempt) -> JobConfig:
             {"type": "transcription", "transcription_config": entry.config, "tracking": tracking}
         )
     except (SpeechmaticsError, ValueError, TypeError) as error:
-        raise ConfigError(f"The settings of {entry.root} make no job: {error}.") from error
+        whose = entry.path if entry.kind is EntryKind.REQUESTED else entry.root
+        raise ConfigError(f"The settings of {whose} make no job: {error}.") from error
 
 
 def _look_at_source(entry: Entry, error: Exception, again_at: float) -> retry.Decision | None:
@@ -294,5 +295,7 @@ def _look_at_source(entry: Entry, error: Exception, again_at: float) -> retry.De
         return None
     same = (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns)
     if not same or isinstance(error, SourceChanged):
+        if entry.kind is EntryKind.REQUESTED:
+            return retry.Cancel("It changed before it was submitted. Request it again.")
         return retry.Cancel("It changed before it was submitted; what is there now is taken in anew.")
     return None

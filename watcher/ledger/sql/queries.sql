@@ -2,9 +2,9 @@
 
 -- name: insert_entry
 INSERT INTO entries (uid, root, path, name, state, size, mtime_ns, sha256, engine, config, config_key, formats,
-                     media, added_at, changed_at, reason, fix)
+                     media, added_at, changed_at, reason, fix, kind, target)
 VALUES (:uid, :root, :path, :name, :state, :size, :mtime_ns, :sha256, :engine, :config, :config_key, :formats,
-        :media, :now, :now, :reason, :fix);
+        :media, :now, :now, :reason, :fix, :kind, :target);
 
 -- name: insert_event
 INSERT INTO events (entry_id, at, from_state, to_state, reason)
@@ -17,7 +17,15 @@ SELECT * FROM entries WHERE id = :id;
 SELECT * FROM entries WHERE uid = :uid;
 
 -- name: entry_by_path
-SELECT * FROM entries WHERE path = :path AND current = 1;
+SELECT * FROM entries WHERE path = :path AND current = 1 AND kind = 'WATCHED';
+
+-- name: latest_at_path
+SELECT * FROM (SELECT * FROM entries WHERE path = :path AND current = 1 AND kind = 'WATCHED'
+               UNION ALL SELECT * FROM entries WHERE path = :path AND current = 1 AND kind = 'REQUESTED')
+ORDER BY changed_at DESC, id DESC LIMIT 1;
+
+-- name: requests_at_path
+SELECT * FROM entries WHERE path = :path AND current = 1 AND kind = 'REQUESTED' ORDER BY id;
 
 -- name: entry_once_at_path
 SELECT * FROM entries WHERE path = :path ORDER BY id DESC LIMIT 1;
@@ -26,7 +34,7 @@ SELECT * FROM entries WHERE path = :path ORDER BY id DESC LIMIT 1;
 SELECT entries.* FROM entries JOIN outputs ON outputs.entry_id = entries.id WHERE outputs.path = :path LIMIT 1;
 
 -- name: seen
-SELECT size, mtime_ns, state, sha256 FROM entries WHERE path = :path AND current = 1;
+SELECT size, mtime_ns, state, sha256 FROM entries WHERE path = :path AND current = 1 AND kind = 'WATCHED';
 
 -- name: touch
 UPDATE entries SET size = :size, mtime_ns = :mtime_ns WHERE id = :id;
@@ -43,7 +51,7 @@ WHERE id = :id AND state = :from_state AND reference IS :reference AND job_id IS
 
 -- name: claimable
 SELECT * FROM entries AS e
-WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root
+WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.kind = 'WATCHED'
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
@@ -55,7 +63,7 @@ ORDER BY e.mtime_ns, e.id LIMIT 1;
 
 -- name: claimable_newest
 SELECT * FROM entries AS e
-WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root
+WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root AND e.kind = 'WATCHED'
   AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
   AND NOT EXISTS (SELECT 1 FROM entries AS t
                   WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
@@ -65,9 +73,29 @@ WHERE e.state = 'WAITING' AND e.engine = :engine AND e.root = :root
                     AND t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id)
 ORDER BY e.mtime_ns DESC, e.id DESC LIMIT 1;
 
+-- name: claimable_requested
+-- `ids`: only these; NULL: any.
+SELECT * FROM entries AS e
+WHERE e.state = 'WAITING' AND e.engine = :engine AND e.kind = 'REQUESTED'
+  AND (:ids IS NULL OR e.id IN (SELECT value FROM json_each(:ids)))
+  AND (e.next_attempt_at <= :now OR e.next_attempt_at > :now + 7200)
+  AND NOT EXISTS (SELECT 1 FROM entries AS t
+                  WHERE t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id
+                    AND t.state IN ('SUBMITTING', 'SUBMITTED', 'TRANSCRIBED', 'HELD'))
+  AND NOT EXISTS (SELECT 1 FROM attempts AS a CROSS JOIN entries AS t ON t.id = a.entry_id
+                  WHERE a.state = 'ARMED'
+                    AND t.sha256 = e.sha256 AND t.config_key = e.config_key AND t.id <> e.id)
+ORDER BY e.id LIMIT 1;
+
+-- name: retried_requested
+SELECT 1 FROM entries
+WHERE state = 'WAITING' AND engine = :engine AND kind = 'REQUESTED'
+  AND (:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))
+  AND next_attempt_at > :now AND attempts BETWEEN 1 AND :attempts - 1 LIMIT 1;
+
 -- name: retried
 SELECT 1 FROM entries
-WHERE state = 'WAITING' AND engine = :engine AND root = :root
+WHERE state = 'WAITING' AND engine = :engine AND root = :root AND kind = 'WATCHED'
   AND next_attempt_at > :now AND attempts BETWEEN 1 AND :attempts - 1 LIMIT 1;
 
 -- name: next_due_at
@@ -81,14 +109,15 @@ ORDER BY next_attempt_at, id LIMIT :limit;
 SELECT min(next_attempt_at) FROM entries WHERE state = 'TRANSCRIBED' AND next_attempt_at > :now;
 
 -- name: waiting_with_other_engine
-SELECT id, config FROM entries WHERE state = 'WAITING' AND root = :root AND engine <> :engine;
+SELECT id, config FROM entries
+WHERE state = 'WAITING' AND root = :root AND kind = 'WATCHED' AND engine <> :engine;
 
 -- name: change_engine
 UPDATE entries SET engine = :engine, config_key = :config_key WHERE id = :id AND state = 'WAITING';
 
 -- name: waiting_elsewhere
 SELECT * FROM entries
-WHERE state = 'WAITING' AND hex(root) NOT IN (SELECT value FROM json_each(:roots)) LIMIT :limit;
+WHERE state = 'WAITING' AND kind = 'WATCHED' AND hex(root) NOT IN (SELECT value FROM json_each(:roots)) LIMIT :limit;
 
 -- name: same_job
 -- Entries whose transcript may do for this one: itself first, then those that are DONE.
@@ -106,7 +135,7 @@ WHERE sha256 = :sha256 AND config_key = :config_key AND id <> :id
 ORDER BY id LIMIT 1;
 
 -- name: same_content
-SELECT * FROM entries WHERE sha256 = :sha256 AND current = 1 ORDER BY id;
+SELECT * FROM entries WHERE sha256 = :sha256 AND current = 1 AND kind = 'WATCHED' ORDER BY id;
 
 -- name: relocate
 UPDATE entries SET root = :root, path = :path, name = :name, size = :size, mtime_ns = :mtime_ns WHERE id = :id;
@@ -222,7 +251,7 @@ SELECT count(*) FROM entries WHERE state IN ('SUBMITTING', 'SUBMITTED') AND engi
 SELECT * FROM entries
 WHERE (:states IS NULL OR state IN (SELECT value FROM json_each(:states)))
   AND (:dismissed OR dismissed_at IS NULL)
-  AND (:root IS NULL OR root = :root)
+  AND (:root IS NULL OR (root = :root AND kind = 'WATCHED'))
   AND (:search IS NULL OR name LIKE :search ESCAPE '\')
   AND (:before_at IS NULL OR changed_at < :before_at OR (changed_at = :before_at AND id < :before_id))
   AND current = 1
@@ -239,7 +268,11 @@ ON CONFLICT (entry_id, format) DO UPDATE SET path = excluded.path, sha256 = excl
 SELECT format, path, sha256 FROM outputs WHERE entry_id = :entry_id ORDER BY rowid;
 
 -- name: claimed_outputs
-SELECT path FROM outputs WHERE path >= :low AND path < :high AND entry_id <> :entry_id;
+-- A request may find the files that the same recording was given before: they are not written a second time.
+SELECT outputs.path FROM outputs JOIN entries AS o ON o.id = outputs.entry_id
+                    JOIN entries AS e ON e.id = :entry_id
+WHERE outputs.path >= :low AND outputs.path < :high AND o.id <> e.id
+  AND NOT (o.path = e.path AND o.sha256 = e.sha256 AND (o.kind = 'REQUESTED' OR e.kind = 'REQUESTED'));
 
 -- name: is_output
 SELECT 1 FROM outputs WHERE path = :path LIMIT 1;
@@ -287,8 +320,8 @@ SELECT * FROM cleanups WHERE entry_id = :entry_id ORDER BY kind, what;
 -- An entry's own job is kept until its outputs are written: should the stored transcript be damaged, it is fetched
 -- again. One that an entry is about to ask for, instead of paying again, is kept for that.
 SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
-WHERE (due_at <= :now OR due_at > :now + 7200) AND (:kind IS NULL OR kind = :kind)
-  AND (entries.state IN ('DONE', 'FAILED', 'SKIPPED', 'CANCELLED') OR (kind = 'job' AND what IS NOT entries.job_id))
+WHERE (due_at <= :now OR due_at > :now + 7200) AND (:kind IS NULL OR cleanups.kind = :kind)
+  AND (entries.state IN ('DONE', 'FAILED', 'SKIPPED', 'CANCELLED') OR (cleanups.kind = 'job' AND what IS NOT entries.job_id))
   AND NOT EXISTS (SELECT 1 FROM entries AS w
                   WHERE w.sha256 = entries.sha256 AND w.config_key = cleanups.config_key
                     AND w.state IN ('WAITING', 'SUBMITTING'))
@@ -296,7 +329,7 @@ ORDER BY due_at, entry_id LIMIT :limit;
 
 -- name: orphaned_jobs
 SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
-WHERE entries.sha256 = :sha256 AND kind = 'job'
+WHERE entries.sha256 = :sha256 AND cleanups.kind = 'job'
   AND cleanups.config_key = :config_key AND cleanups.account = :account
 ORDER BY since, what;
 

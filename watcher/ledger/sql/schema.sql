@@ -30,10 +30,14 @@ CREATE TABLE entries (
     submitted_at    REAL,
     copy_of         INTEGER REFERENCES entries (id),
     key_digest      TEXT,
-    dismissed_at    REAL
+    dismissed_at    REAL,
+    kind            TEXT    NOT NULL DEFAULT 'WATCHED' CHECK (kind IN ('WATCHED', 'REQUESTED')),
+    target          BLOB CHECK ((target IS NOT NULL) = (kind = 'REQUESTED'))
 ) STRICT;
 
-CREATE UNIQUE INDEX entries_by_path ON entries (path) WHERE current = 1;
+-- A recording in a watch folder has one current entry; it may have been requested several times, in several ways.
+CREATE UNIQUE INDEX entries_by_path ON entries (path) WHERE current = 1 AND kind = 'WATCHED';
+CREATE INDEX entries_requested ON entries (path) WHERE kind = 'REQUESTED';
 CREATE INDEX entries_by_content ON entries (sha256, config_key, state);
 CREATE INDEX entries_by_state ON entries (state, engine, root, mtime_ns);
 CREATE INDEX entries_by_change ON entries (changed_at);
