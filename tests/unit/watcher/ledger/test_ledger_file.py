@@ -183,7 +183,8 @@ async def test_the_worker_tells_of_moves_after_the_commit_and_completes_what_it_
     moved = []
     going, go = threading.Event(), threading.Event()
     ledger = opened(tmp_path)
-    entry = added(ledger, "a.wav")
+    added(ledger, "a.wav")
+    entry, _ = claim(ledger)
     ledger.take_moved()
     worker = LedgerWorker(ledger, on_moved=moved.extend)
 
