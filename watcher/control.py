@@ -187,7 +187,7 @@ class Control:
         if not entry.fingerprint.sha256:
             return await self._look_again(entry)
         again = await self._settings_now(entry)
-        resume = any(a.name == entry.account and entry.id not in a.away for a in self._accounts)
+        resume = await self._can_ask_for_job(entry)
         now = self._clock.now()
         if again and config_key(again[0], again[1]) != entry.config_key and entry.state is not EntryState.DONE:
             await asyncio.to_thread(self._store.remove, entry.uid)  # it was made with other settings
@@ -267,6 +267,14 @@ class Control:
             raise UsageError(error.message, fix=error.fix) from None
         return settings.engine, settings.transcription, settings.formats
 
+    async def _can_ask_for_job(self, entry: Entry) -> bool:
+        """Whether the job of a held entry, if it has one, can be asked for; not if the present key doesn't see it."""
+        account = next((account for account in self._accounts if account.name == entry.account), None)
+        if account is None or entry.job_id is None:
+            return False
+        key = await account.present_key()
+        return key is None or account.visibility.is_visible(entry.key_digest, key)
+
     async def _find(self, uid: str) -> Entry:
         entry = await self._ledger(Ledger.find, uid)
         if entry is None:
@@ -303,8 +311,8 @@ class Control:
         """Say why an account takes no recording at the moment; empty if it does."""
         if reason := self._scheduler.stops_all(account):
             return reason
-        if account.is_paused(self._clock.now()):
-            return account.pause_reason
+        if account.breaker.is_open(self._clock.now()):
+            return account.breaker.reason
         if await self._ledger(Ledger.count_in_flight, account.engine) >= account.max_running:
             return f"As many recordings as it takes at a time ({account.max_running}) are at work."
         return ""
@@ -325,12 +333,12 @@ class Control:
         }
 
     def _describe_account(self, account: Account, now: float) -> dict[str, Any]:
-        paused = account.is_paused(now)
+        paused = account.breaker.is_open(now)
         return {
             "engine": account.engine.value,
             "name": account.name,
-            "paused_until": account.paused_until if paused else None,
-            "reason": account.pause_reason if paused else "",
+            "paused_until": account.breaker.open_until if paused else None,
+            "reason": account.breaker.reason if paused else "",
         }
 
     def _describe_active(self, entry: Entry, active: Sequence[Entry], now: float) -> dict[str, Any]:

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiolimiter import AsyncLimiter
 
+from watcher.errors import EngineUnavailable
+from watcher.scheduler.breaker import CircuitBreaker
+from watcher.scheduler.visibility import Visibility
+from watcher.speechmatics import SpeechmaticsError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
@@ -19,9 +24,6 @@ __all__ = ["HOLD_PREFIX", "KEY_BACK", "Account", "Connector", "RateLimits"]
 HOLD_PREFIX = "account:"
 KEY_BACK = "Put the old key back (dropscribe login), and it goes on by itself"
 """What a person can do where a job was submitted with another key than the present one."""
-_LONGEST_PAUSE = 3600.0
-_PATIENCE = 3
-"""Failures in a row, without a job accepted in between, after which an account is left alone for a while."""
 
 
 class Connector(Protocol):
@@ -75,14 +77,8 @@ class Account:
         any_key: whether every key sees all of its jobs, as at the server that Dropscribe runs itself.
         tells_progress: whether its server says how far a job is.
         ask_again: called when a person wants to go on: what was put off, like asking a locked keyring, is due again.
-        salt: of the ledger, for digests of keys; the scheduler fills it in.
-        away: ids of entries that are HELD because their jobs belong to another key than the present one.
-        troubles: how many times in a row it was paused without a job being accepted.
-        failures: how many submissions in a row it failed, without a job being accepted.
-        refusals: how many times in a row it was stopped, without a job being accepted.
-        throttled: how many times in a row it was paused because a limit was met.
-        paused_until: unix time before which nothing is submitted.
-        pause_reason: why, in words.
+        breaker: keeps submissions back after failures.
+        visibility: judges which key sees which job.
         progress: (bytes sent, bytes in all) of the uploads that run, by their entries' ids.
         job_progress: how far the jobs are that are waited for, by their entries' ids, where the server tells.
     """
@@ -99,51 +95,24 @@ class Account:
     any_key: bool = False
     ask_again: Callable[[], None] = lambda: None
     tells_progress: bool = False
-    salt: bytes = b""
-    away: set[int] = field(default_factory=set)
-    troubles: int = 0
-    failures: int = 0
-    refusals: int = 0
-    throttled: int = 0
-    paused_until: float = 0.0
-    pause_reason: str = ""
+    breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
+    visibility: Visibility = field(init=False)
     progress: dict[int, tuple[int, int]] = field(default_factory=dict)
     job_progress: dict[int, JobProgress] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.visibility = Visibility(any_key=self.any_key)
 
     @property
     def hold_name(self) -> str:
         """The name of the hold that stops this account."""
         return f"{HOLD_PREFIX}{self.name}"
 
-    def key_of(self, client: AsyncClient) -> str:
-        """The digest of the key that a client asks with: what one key lists and finds says nothing about another's.
-
-        Empty for all keys where it doesn't matter which one asks.
-        """
-        return "" if self.any_key else client.key_digest(self.salt)
-
-    def pause(self, until: float, reason: str, *, now: float, is_trouble: bool = True) -> None:
-        """Submit nothing before `until` (unix times).
-
-        Uploads that fail together are one trouble; a service that is busy is none.
-        """
-        if not self.is_paused(now):
-            self.troubles += is_trouble
-            self.throttled += not is_trouble
-        until = min(until, now + _LONGEST_PAUSE)
-        if until > self.paused_until or not self.is_paused(now):
-            self.paused_until, self.pause_reason = until, reason
-
-    def failed(self, reason: str, *, now: float, delay: Callable[[int], float]) -> None:
-        """A submission failed at the service's side; when one after the other does, leave it alone for a while."""
-        self.failures += 1
-        if self.failures >= _PATIENCE:
-            self.pause(now + delay(self.failures - _PATIENCE + 1), reason, now=now)
-
-    def accepted(self) -> None:
-        """It took a job: whatever was wrong is over."""
-        self.troubles = self.failures = self.refusals = self.throttled = 0
-
-    def is_paused(self, now: float) -> bool:
-        """Whether nothing is to be submitted at `now`. A clock that was set back ends a pause."""
-        return now < self.paused_until <= now + _LONGEST_PAUSE
+    async def present_key(self) -> str | None:
+        """Return the digest of the present key; None if there is none, or if that can't be found out now."""
+        if self.any_key:
+            return ""
+        try:
+            return self.visibility.key_of(await self.connector.connect())
+        except (SpeechmaticsError, EngineUnavailable):
+            return None

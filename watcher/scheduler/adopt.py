@@ -67,7 +67,7 @@ class FormerJobs:
         except (sm.NotFound, sm.Gone) as error:
             if not error.from_api:
                 raise
-            if not account.any_key and left.key_digest not in {None, account.key_of(client)}:
+            if not account.visibility.sees(client, left.key_digest):
                 return True
             if isinstance(error, sm.NotFound) and self._clock.now() - left.since < account.settle_listing:
                 raise NotShownYet("The service does not show its former job at the moment.") from error

@@ -152,7 +152,7 @@ class Cleaner:
         visible = True
         try:
             client = await account.connector.connect()
-            visible = account.any_key or cleanup.key_digest in {None, account.key_of(client)}
+            visible = account.visibility.sees(client, cleanup.key_digest)
             await client.delete_job(cleanup.what, force=True)
         except sm.NotFound as error:
             if not error.from_api:

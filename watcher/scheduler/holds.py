@@ -96,7 +96,7 @@ class Holds:
         """Stop an account until it works again."""
         if self.is_stopped(account):
             return  # told once, with the first reason
-        account.refusals += 1
+        account.breaker.refusals += 1
         await self._ledger(Ledger.put_hold, account.hold_name, now=self._clock.now(), reason=reason, fix=fix)
         await self.refresh()
         self._ask_now[account.name].set()
@@ -104,7 +104,7 @@ class Holds:
     def ask_now(self) -> None:
         """Something changed that may let a stopped account work again: a new key, a new config."""
         for account in self._accounts:
-            account.refusals = min(account.refusals, 1)
+            account.breaker.refusals = min(account.breaker.refusals, 1)
             self._ask_now[account.name].set()
 
     async def look(self, account: Account) -> None:
@@ -115,7 +115,7 @@ class Holds:
             await wait_for(ask_now, self._timings.scheduler.idle)
             return
         # A key that may list jobs but not submit them is refused again and again: ask ever more rarely.
-        pause = retry_delay(max(account.refusals, 1), self._rng.random(), self._timings.retry)
+        pause = retry_delay(max(account.breaker.refusals, 1), self._rng.random(), self._timings.retry)
         await wait_for(ask_now, min(pause, 60.0))
         try:
             client = await account.connector.connect()

@@ -152,7 +152,7 @@ class Reconciler:
         """
         try:
             client = await self._account.connector.connect()
-            key = self._account.key_of(client)
+            key = self._account.visibility.key_of(client)
             listing = await self._list(client, attempts)
         except sm.PagingStalled as error:
             return await self._hold_all(attempts, error)
@@ -221,9 +221,9 @@ class Reconciler:
             case "hold":
                 await self._hold(attempt, "It can't be known whether the service took this recording.", _CHECK_FIRST)
             case "hold for the key":
-                self._account.away.add(attempt.entry_id)
                 why = "Its answer was lost, and the API key has changed since: the new key's job list can't tell."
                 await self._hold(attempt, why, f"{KEY_BACK}; or: {_CHECK_FIRST}")
+                self._account.visibility.gave_up(key)
             case "absent" if (unclear := await self._ledger(Ledger.unclear_outcomes, attempt)) >= MOST_UNCLEAR:
                 # Its attempt stays ARMED: should a job turn up in the list, it is adopted at no cost.
                 await self._hold(attempt, await self._why_unclear(attempt, unclear), _CHECK_FIRST)

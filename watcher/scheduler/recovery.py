@@ -6,20 +6,18 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from watcher.errors import EngineUnavailable
 from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler.loop import wait_for
 from watcher.scheduler.reconcile import RETENTION, Reconciler
-from watcher.speechmatics import SpeechmaticsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from watcher.clock import Clock
     from watcher.ledger import LedgerWorker
-    from watcher.models import Attempt
+    from watcher.models import Attempt, Entry
     from watcher.scheduler.account import Account
     from watcher.scheduler.holds import Holds
     from watcher.settings import Settings
@@ -70,6 +68,8 @@ class Recovery:
         }
         self._look_at: dict[str, float] = {}
         self._held_at: dict[str, float] = {}
+        self._key_changes: dict[str, int] = {}
+        """How many changes of each account's key were followed by asking for HELD jobs again."""
         self._wakes = {account.name: asyncio.Event() for account in accounts}
         self._afresh: set[str] = set()
         """Accounts whose HELD jobs are to be asked for once more, as with each start and each change of the config."""
@@ -153,10 +153,17 @@ class Recovery:
         """Look once; return whether there is something left to look for."""
         await self.release_stalled()
         await self.try_faults_again()
-        await self._ask_again(account)
+        held = [e for e in await self._ledger(Ledger.with_job, EntryState.HELD) if e.account == account.name]
         armed = await self._ledger(Ledger.open_attempts, AttemptState.ARMED)
         lost = [a for a in armed if a.account == account.name and a.reference not in self._under_way]
-        due = await self._due(account, lost)
+        states = [(await self._ledger(Ledger.entry, attempt.entry_id)).state for attempt in lost]
+        key = await account.present_key() if held or EntryState.HELD in states else None
+        changes = account.visibility.changes
+        is_new = key is not None and changes != self._key_changes.get(account.name, 0)
+        if key is not None:
+            await self._ask_again(account, held, key, is_new=is_new)
+            self._key_changes[account.name] = changes
+        due = self._due(account, lost, states, key if is_new else None)
         now = self._clock.monotonic()
         if due and now >= self._look_at.get(account.name, now):
             account.connector.in_use(busy=True)
@@ -165,40 +172,28 @@ class Recovery:
             self._settled()
         return bool(due)
 
-    async def _ask_again(self, account: Account) -> None:
-        """Wait again for jobs of HELD entries that may answer now: since the start, or since their key is back."""
-        held = [e for e in await self._ledger(Ledger.with_job, EntryState.HELD) if e.account == account.name]
-        key = await self._key_of(account) if held else ""
-        if key is None:
-            return
-        for entry in held:
-            is_back = _is_back(account, entry.id, entry.key_digest, key)
-            if is_back or (account.name in self._afresh and entry.id not in account.away):
-                reason = "Its job can be asked for again."
-                await self._ledger(Ledger.track_again, entry, now=self._clock.now(), reason=reason)
-                self._settled()
+    async def _ask_again(self, account: Account, held: list[Entry], key: str, *, is_new: bool) -> None:
+        """Wait again for jobs of HELD entries that the present key sees: once after the start and each change of it."""
+        if is_new or account.name in self._afresh:
+            for entry in held:
+                if account.visibility.is_visible(entry.key_digest, key):
+                    reason = "Its job can be asked for again."
+                    with suppress(IllegalMove):  # a person decided meanwhile
+                        await self._ledger(Ledger.track_again, entry, now=self._clock.now(), reason=reason)
+                        self._settled()
         self._afresh.discard(account.name)
 
-    async def _key_of(self, account: Account) -> str | None:
-        """The digest of the present key; None if there is none, or the service can't be asked now."""
-        if account.any_key:
-            return ""
-        try:
-            return account.key_of(await account.connector.connect())
-        except (SpeechmaticsError, EngineUnavailable):
-            return None
-
-    async def _due(self, account: Account, lost: list[Attempt]) -> list[Attempt]:
-        """Leave out those that are HELD and were looked for not long ago, unless their key is back."""
+    def _due(
+        self, account: Account, lost: list[Attempt], states: list[EntryState], new_key: str | None
+    ) -> list[Attempt]:
+        """Leave out those that are HELD and were looked for not long ago, unless a new key sees their jobs."""
         now = self._clock.monotonic()
-        states = [(await self._ledger(Ledger.entry, attempt.entry_id)).state for attempt in lost]
-        key = await self._key_of(account) if EntryState.HELD in states else None
         due = []
         for attempt, state in zip(lost, states, strict=True):
             if state is EntryState.HELD:
                 if self._clock.now() - (attempt.armed_at or attempt.prepared_at) > RETENTION:
                     continue  # it may have been removed: the list proves nothing any more
-                if key is not None and _is_back(account, attempt.entry_id, attempt.key_digest, key):
+                if new_key is not None and account.visibility.is_visible(attempt.key_digest, new_key):
                     # Looked for now, and once more when a second list can settle it.
                     self._held_at[attempt.reference] = now + account.settle_listing + 1.0
                     self._look_at.pop(account.name, None)
@@ -208,13 +203,3 @@ class Recovery:
                     self._held_at[attempt.reference] = now + self._timings.held_jobs
             due.append(attempt)
         return due
-
-
-def _is_back(account: Account, entry_id: int, wanted: str | None, key: str) -> bool:
-    """Whether the key that an entry needs was away, and is the present one now."""
-    if not account.any_key and wanted not in {None, key}:
-        account.away.add(entry_id)
-        return False
-    was_away = entry_id in account.away
-    account.away.discard(entry_id)
-    return was_away

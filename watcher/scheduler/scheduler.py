@@ -142,7 +142,7 @@ class Scheduler:
         async def step() -> None:
             salt = await self._ledger(Ledger.salt)
             for account in self._accounts:
-                account.salt = salt
+                account.visibility.salt = salt
             await self.holds.forget_other_accounts()
             await self._recovery.begin()
             await self._recovery.release_stalled()
@@ -229,7 +229,7 @@ class Scheduler:
         """Whether a waiting entry is going to be submitted before long: at the end of a pause, or at a new try."""
         if self._consent.stops_all(account):
             return False
-        at = account.paused_until if account.is_paused(now) else now
+        at = account.breaker.open_until if account.breaker.is_open(now) else now
         if await self._ledger(Ledger.is_request_awaited, account.engine, now, at, _HOPELESS):
             return True
         for root in self._settings.active_roots:
@@ -240,7 +240,7 @@ class Scheduler:
         return False
 
     def _is_stuck(self, account: Account) -> bool:
-        return account.troubles >= _HOPELESS or self.holds.is_held(account)
+        return account.breaker.troubles >= _HOPELESS or self.holds.is_held(account)
 
     # Submitting
 
@@ -301,7 +301,7 @@ class Scheduler:
         """Claim the next entry: what was requested first, since somebody waits for it; then the folders take turns."""
         now = self._clock.now()
         roots = self._settings.active_roots
-        if self._stopping or account.is_paused(now) or self.holds.is_held(account):
+        if self._stopping or account.breaker.is_open(now) or self.holds.is_held(account):
             return None
         if self._consent.stops_all(account):
             return None
@@ -352,7 +352,7 @@ class Scheduler:
         """Seconds after which it is worth looking for something to submit, if nothing happens before."""
         now = self._clock.now()
         times = [now + self._timings.scheduler.idle, await self._ledger(Ledger.next_due_at, now), *self.holds.ends()]
-        times += [account.paused_until if account.is_paused(now) else None]
+        times += [account.breaker.open_until if account.breaker.is_open(now) else None]
         return max(0.01, min(at for at in times if at is not None and at > now) - now)
 
     # Publishing

@@ -116,7 +116,7 @@ class Submitter:
             return await self._after(error, account, entry, attempt)
         finally:
             account.progress.pop(entry.id, None)
-        account.accepted()
+        account.breaker.record_success()
         return await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now(), key=key)
 
     async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> tuple[str, str]:
@@ -129,7 +129,7 @@ class Submitter:
         config = _job_config(entry, attempt)
         await self._gate.uploads.check(upload)
         client = await account.connector.connect()
-        key = upload.key = account.key_of(client)
+        key = upload.key = account.visibility.key_of(client)
 
         def progress(sent: int, total: int) -> None:
             account.progress[entry.id] = (sent, total)
@@ -189,11 +189,11 @@ class Submitter:
         now = self._clock.now()
         if isinstance(error, IllegalMove | ConsentWithdrawn):
             return await self._withdrawn(error, entry, attempt, now)
-        decision = await self._decide(error, entry, attempt, now, account.throttled)
+        decision = await self._decide(error, entry, attempt, now, account.breaker.throttled)
         log = _log.info if isinstance(error, DropscribeError | SpeechmaticsError) else _log.exception
         log("not submitted", file=str(entry.path), why=str(error), decision=type(decision).__name__)
         if retry.is_the_services_fault(error):
-            account.failed(
+            account.breaker.record_failure(
                 str(error),
                 now=now,
                 delay=lambda tried: retry.retry_delay(tried, self._rng.random(), self._delays),
@@ -203,7 +203,7 @@ class Submitter:
                 counts = not retry.is_unavailable(error)
                 return await self._ledger(Ledger.note_unclear, entry, attempt, reason=reason, counts=counts)
             case retry.PauseAccount(until, reason, is_trouble):
-                account.pause(until, reason, now=now, is_trouble=is_trouble)
+                account.breaker.open(until, reason, now=now, is_trouble=is_trouble)
                 return await self._give_back(attempt, now, until, reason, counts=False)
             case retry.StopAccount(reason, fix):
                 await self._holds.stop(account, reason, fix)

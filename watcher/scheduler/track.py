@@ -166,7 +166,7 @@ class Tracker:
     async def _follow(self, entry: Entry, job: JobDetails | None) -> None:
         """Wait for one job and see its transcript to disk; troubles on the way only delay it."""
         job_id, polls, failures = entry.job_id, 0, 0
-        visible = self._account.any_key or job is not None
+        seen, hidden_from = job is not None, None
         while True:
             began = self._clock.monotonic()
             try:
@@ -174,10 +174,12 @@ class Tracker:
                 if entry.state is not EntryState.SUBMITTED or entry.job_id != job_id:
                     return  # a person cancelled it meanwhile
                 client = await self._account.connector.connect()
-                visible = visible or entry.key_digest in {None, self._account.key_of(client)}
+                key = self._account.visibility.key_of(client)
+                seen = seen or self._account.visibility.is_visible(entry.key_digest, key)
+                hidden_from = None if seen else key
                 if job is None or not job.status.is_final:
                     job = await client.get_job(entry.job_id or "", wait=_WAIT)
-                    visible = True
+                    seen, hidden_from = True, None
                 if job.status.is_final:
                     self._polls.pop(entry.id, None)
                 if await self._ended(client, entry, job):
@@ -190,7 +192,7 @@ class Tracker:
                 return
             except Exception as error:  # noqa: BLE001 - one job's trouble must not stop the others
                 failures += 1
-                if await self._suffer(entry, error, failures, visible=visible):
+                if await self._suffer(entry, error, failures, hidden_from=hidden_from):
                     return
                 pause = self._pause_after(error, failures)
             await asyncio.sleep(pause)
@@ -200,14 +202,14 @@ class Tracker:
         delay = retry_delay(failures, self._rng.random(), self._timings.retry)
         return max(min(retry_after, 600.0), min(delay / 5, 60.0))
 
-    async def _suffer(self, entry: Entry, error: Exception, failures: int, *, visible: bool) -> bool:
+    async def _suffer(self, entry: Entry, error: Exception, failures: int, *, hidden_from: str | None) -> bool:
         """Write down what went wrong; returns whether to give up waiting for this job.
 
         Args:
             entry: whose job it is.
             error: what was raised.
             failures: how many there were in a row.
-            visible: whether the present key surely sees the job; if not, "not found" says nothing of it.
+            hidden_from: the key that may not see the job, so that "not found" proves nothing; None: it sees the job.
         """
         expected = isinstance(error, sm.SpeechmaticsError | EngineUnavailable | OutputError)
         log = _log.info if expected else _log.exception
@@ -215,8 +217,8 @@ class Tracker:
         why = str(error) if expected else f"An unexpected error: {type(error).__name__}: {error}"
         try:
             if is_hopeless(error, failures):
-                if isinstance(error, sm.NotFound) and not visible:
-                    await self._hold_for_key(entry)
+                if isinstance(error, sm.NotFound) and hidden_from is not None:
+                    await self._hold_for_key(entry, hidden_from)
                     return True
                 is_over = isinstance(error, sm.NotFound | sm.Gone)
                 job = JobOutcome.NO_TRANSCRIPT if is_over else JobOutcome.UNDECIDED
@@ -278,11 +280,11 @@ class Tracker:
             retry_at=now + fault_delay(entry.attempts, self._timings.retry) if is_ours else 0.0,
         )
 
-    async def _hold_for_key(self, entry: Entry) -> None:
-        self._account.away.add(entry.id)
+    async def _hold_for_key(self, entry: Entry, key: str) -> None:
         why = "Its job was submitted with another API key, and the present one doesn't see it."
         fix = f"{KEY_BACK}; or submit it again (this costs): dropscribe retry FILE"
         await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=why, fix=fix)
+        self._account.visibility.gave_up(key)
 
     async def _sweep(self, group: asyncio.TaskGroup, entries: list[Entry]) -> list[Entry]:
         """List jobs back to the oldest that is looked for; take up those that have ended.

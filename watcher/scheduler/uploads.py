@@ -140,5 +140,5 @@ async def _check_key(account: Account, key: str) -> None:
         raise
     except (SpeechmaticsError, EngineUnavailable):
         return  # unreachable: the upload finds that out by itself
-    if account.key_of(client) != key:
+    if account.visibility.key_of(client) != key:
         raise ConsentWithdrawn(Refusal("The API key was changed while it was uploaded."))

@@ -6,9 +6,8 @@ from hypothesis import strategies as st
 
 from watcher import errors as ours
 from watcher import speechmatics as sm
-from watcher.models import Engine
 from watcher.scheduler import retry
-from watcher.scheduler.account import Account
+from watcher.scheduler.breaker import CircuitBreaker
 from watcher.scheduler.retry import Cancel, Fail, Hold, Look, PauseAccount, StopAccount, TryAgain
 from watcher.timings import RetryDelays
 
@@ -117,44 +116,40 @@ def test_nothing_of_what_was_refused_for_its_own_fault_pauses_the_others():
     assert isinstance(Cancel("gone"), Cancel)
 
 
-# The account
-
-
-def account():
-    return Account(Engine.LOCAL, "local", connector=None)
+# The circuit breaker
 
 
 def test_uploads_that_fail_together_are_one_trouble():
-    one = account()
+    one = CircuitBreaker()
     for _ in range(4):
-        one.pause(10.0, "offline", now=5.0)
+        one.open(10.0, "offline", now=5.0)
     assert one.troubles == 1
-    one.pause(20.0, "offline", now=11.0)
+    one.open(20.0, "offline", now=11.0)
     assert one.troubles == 2
-    one.accepted()
+    one.record_success()
     assert one.troubles == 0
 
 
 def test_a_busy_service_is_no_trouble():
-    one = account()
-    one.pause(10.0, "slow down", now=5.0, is_trouble=False)
-    assert (one.troubles, one.is_paused(7.0)) == (0, True)
+    one = CircuitBreaker()
+    one.open(10.0, "slow down", now=5.0, is_trouble=False)
+    assert (one.troubles, one.is_open(7.0)) == (0, True)
 
 
 def test_a_service_that_fails_again_and_again_is_left_alone():
-    one = account()
+    one = CircuitBreaker()
     for _ in range(2):
-        one.failed("503", now=1.0, delay=lambda tried: 5.0 * tried)
-    assert not one.is_paused(1.0)
-    one.failed("503", now=1.0, delay=lambda tried: 5.0 * tried)
-    assert one.is_paused(5.9)
-    assert not one.is_paused(6.1)
+        one.record_failure("503", now=1.0, delay=lambda tried: 5.0 * tried)
+    assert not one.is_open(1.0)
+    one.record_failure("503", now=1.0, delay=lambda tried: 5.0 * tried)
+    assert one.is_open(5.9)
+    assert not one.is_open(6.1)
 
 
 def test_a_clock_that_was_set_back_ends_a_pause():
-    one = account()
-    one.pause(9e9 + 60, "offline", now=9e9)
-    assert not one.is_paused(1000.0)
+    one = CircuitBreaker()
+    one.open(9e9 + 60, "offline", now=9e9)
+    assert not one.is_open(1000.0)
 
 
 def test_a_rate_limit_met_by_jitter_costs_a_moment_and_met_again_and_again_ever_more():
@@ -167,11 +162,11 @@ def test_a_rate_limit_met_by_jitter_costs_a_moment_and_met_again_and_again_ever_
 
 
 def test_uploads_that_meet_a_limit_together_count_once_and_an_accepted_job_ends_it():
-    one = Account(Engine.SPEECHMATICS, "one", connector=None)
+    one = CircuitBreaker()
     for at in (1.0, 1.1, 1.2):
-        one.pause(at + 1.0, "429", now=at, is_trouble=False)
+        one.open(at + 1.0, "429", now=at, is_trouble=False)
     assert (one.throttled, one.troubles) == (1, 0)
-    one.pause(5.0, "429", now=4.0, is_trouble=False)
+    one.open(5.0, "429", now=4.0, is_trouble=False)
     assert one.throttled == 2
-    one.accepted()
+    one.record_success()
     assert one.throttled == 0
