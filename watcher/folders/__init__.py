@@ -1,4 +1,4 @@
-"""Watch folders: what is a recording, when is it whole, and what happened to it since.
+"""Watch folders: find recordings, decide when each is complete, and follow renames.
 
 Read `watch.py` first.
 """

@@ -1,7 +1,7 @@
-"""What was in a folder before it was first watched? For `existing = "ignore"`.
+"""Which files were in a folder before it was first watched? For `existing = "ignore"`.
 
-The first scan finds what is there; what the OS said to have come since the folder is watched is new, whatever its
-times say. A recording that is merely renamed, or has its permissions changed, stays what it was.
+The first scan finds the files. A file whose arrival the OS reported since watching began is new, whatever its times
+are. Renaming a recording or changing its permissions doesn't make it new.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["Baseline"]
 
 _TICK = 0.01
-"""Seconds by which the times of files lag behind the clock: the kernel stamps them with that of its last tick."""
+"""Seconds by which file times may lag behind the clock: the kernel uses the time of its last tick."""
 
 
 class Baseline:
-    """Tells, for one watch folder, what was there before from what came later.
+    """Tells preexisting files in one watch folder from those that arrived later.
 
     Args:
-        applies: whether that matters: the folder was never watched before, and what is in it is to be ignored.
+        applies: whether the folder has never been watched before and its preexisting files are to be ignored.
     """
 
     def __init__(self, *, applies: bool) -> None:
@@ -33,36 +33,36 @@ class Baseline:
         self._arrivals: set[Path] = set()
 
     def begin(self, now: float) -> None:
-        """The folder is watched from this unix time on."""
+        """Record the Unix time at which watching began."""
         if self._began is None:
             self._began = now
 
     def end(self) -> None:
-        """The first scan is over: what is noticed from now on is new."""
+        """Record that the first scan is over: files noticed from now on are new."""
         self._open = False
         self._arrivals.clear()
 
     def arrived(self, path: Path) -> None:
-        """The OS said that this file or folder came into being, or came from outside."""
+        """Record that the OS reported this file or folder as created, or as moved here from outside."""
         if self._open:
             self._arrivals.add(path)
 
     def moved(self, old: Path, new: Path) -> None:
-        """The OS said that something was renamed inside the folder: it is as new as it was."""
+        """Record a rename inside the folder: a new file stays new, a preexisting one stays preexisting."""
         if self._open and self._has_arrived(old):
             self._arrivals.add(new)
 
     def covers(self, path: Path) -> bool:
-        """Whether a file that is noticed now was there before, as far as its times don't say otherwise."""
+        """Whether a file that is noticed now counts as preexisting, unless its times show otherwise."""
         return self._open and not self._has_arrived(path)
 
     def is_preexisting(self, candidate: Candidate, found: Sighting) -> bool:
-        """Whether a candidate was there before, with the content that it has."""
+        """Whether a candidate existed before watching began, with its present content."""
         if not candidate.preexisting or self._began is None:
             return False
-        # A rename changes the ctime too, but then the OS has said what happened.
+        # A rename changes the ctime too, but the OS reports renames.
         changed = found.ctime_ns if candidate.found_by_scan else found.mtime_ns
-        # In doubt it is new: to ignore it would lose it.
+        # If in doubt, it is new: ignoring a new recording would lose it.
         return changed / 1e9 < self._began - _TICK
 
     def _has_arrived(self, path: Path) -> bool:

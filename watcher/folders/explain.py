@@ -1,4 +1,4 @@
-"""Says about any path why it is, or isn't, on its way to becoming a transcript."""
+"""Explains, for any path, what Dropscribe does with it and why."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ async def explain(
     delivered: bool,
     known: Callable[[Sequence[Sighting]], Awaitable[Sequence[bool]]],
 ) -> Explanation:
-    """Say where a path of a watch folder stands.
+    """Explain what happens to a path below a watch folder.
 
     Args:
-        path: the path.
+        path: any path, whether or not it exists.
         root: the watch folder that owns it.
-        delivered: whether it was handed on as settled.
-        known: asks the ledger.
+        delivered: whether it was delivered as settled.
+        known: queries the ledger.
     """
     folder = root.path
     if root.watching is Watching.UNAVAILABLE:
@@ -48,5 +48,7 @@ async def explain(
     if not verdict.accepted:
         return Explanation(path, Phase.IGNORED, verdict.reason, rule=verdict.rule, folder=folder, fix=verdict.fix)
     if delivered or (await known([Sighting.of(path, found)]))[0]:
-        return Explanation(path, Phase.DELIVERED, "It is whole and was taken.", folder=folder)
-    return Explanation(path, Phase.NOT_SEEN, "It wasn't noticed yet.", folder=folder, fix="The next scan takes it.")
+        return Explanation(path, Phase.DELIVERED, "It is complete and was taken.", folder=folder)
+    return Explanation(
+        path, Phase.NOT_SEEN, "It has not been noticed yet.", folder=folder, fix="The next scan takes it."
+    )

@@ -1,4 +1,4 @@
-"""On what kind of file system does a folder lie? Shares over a network have no events of what others write."""
+"""Which type of file system is a folder on? Network shares report no events for changes made by other machines."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _REMOTE_TYPES = (
 )
 _REMOTE = frozenset(_REMOTE_TYPES.split())
 _MOUNT_POINT = 4
-"""Which field of a line of /proc/self/mountinfo says where."""
+"""The index of the mount point among the fields of a line of /proc/self/mountinfo."""
 _LOCAL_FUSE = frozenset({"fuse.bindfs", "fuse.encfs", "fuse.gocryptfs", "fuse.mergerfs", "fuse.securefs"})
 
 
 def is_remote(filesystem: str) -> bool:
-    """Whether files of this type of file system may change without this machine noticing.
+    """Whether files on this type of file system may change without this machine noticing.
 
     Args:
         filesystem: its type as the OS names it, e.g. `ext4`, `nfs4`, `fuse.sshfs`.
@@ -31,15 +31,15 @@ def is_remote(filesystem: str) -> bool:
 
 
 def filesystem_of(path: Path) -> str:
-    """Name the type of the file system that a folder lies on, or return an empty string when it can't be told."""
+    """Name the type of the file system that a folder lies on, or return an empty string if it is unknown."""
     real = os.path.realpath(path)
     return _type_of_mount(real)
 
 
 def mounts_below(path: Path) -> tuple[str, ...]:
-    """Name what is mounted below a folder now: a stick that is plugged in says nothing of its files.
+    """Name what is mounted below a folder now; a new mount brings files without OS events.
 
-    Only Linux is asked; elsewhere it is nothing, and a scan finds the files.
+    Only on Linux; elsewhere the result is empty, and a scan finds the files.
     """
     return mounts_in(_mountinfo(), os.path.realpath(path))
 
@@ -97,14 +97,14 @@ def parse_mountinfo(table: str, real: str) -> str:
             continue
         point = _unescape(fields[_MOUNT_POINT])
         inside = real == point or real.startswith(point.rstrip("/") + "/")
-        # Of two mounts at one place the later one is on top.
+        # If two mounts share a mount point, the later one is on top.
         if inside and len(point) >= len(best):
             best, kind = point, fields[fields.index("-", 6) + 1]
     return kind
 
 
 def mounts_in(table: str, real: str) -> tuple[str, ...]:
-    """Find what is mounted below a path, each as its id and its place.
+    """Find the mounts below a path, each as its id and mount point.
 
     Args:
         table: the text of /proc/self/mountinfo.

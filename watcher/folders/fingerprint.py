@@ -1,4 +1,4 @@
-"""What identifies a recording's content: its size, its mtime and the SHA-256 of its bytes."""
+"""Fingerprints: a recording's size, its mtime and the SHA-256 of its bytes."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _BLOCK = 1 << 20
 
 
 def fingerprint(path: Path, root: Path | None = None) -> Fingerprint:
-    """Read a whole recording and identify its content. It blocks: call it in a thread.
+    """Read a whole recording and return its fingerprint. Blocking: call it in a thread.
 
     Args:
         path: the recording.
-        root: its watch folder; no symbolic link below it is followed. None: its own folder.
+        root: its watch folder; symbolic links below it are not followed. None: the recording's own folder.
 
     Raises:
-        Unreadable: it can't be opened or read, or is no regular file.
-        SourceChanged: it was written, replaced or cut while it was read.
+        Unreadable: it can't be opened or read, or is not a regular file.
+        SourceChanged: it was written, replaced or truncated during the read.
     """
     with open_recording(path, root) as descriptor:
         before = os.fstat(descriptor)
@@ -46,27 +46,27 @@ def fingerprint(path: Path, root: Path | None = None) -> Fingerprint:
     changed = (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
     if changed or read != before.st_size:
         raise SourceChanged(
-            f"{path} changed while it was read.",
-            fix="Dropscribe waits until it is quiet and takes it then.",
+            f"{path} changed while it was being read.",
+            fix="Dropscribe waits until the file stops changing and then takes it.",
         )
     return Fingerprint(size=after.st_size, mtime_ns=after.st_mtime_ns, sha256=digest.hexdigest())
 
 
 @contextlib.contextmanager
 def open_recording(path: Path, root: Path | None = None) -> Iterator[int]:
-    """Open a regular file for reading, without ever waiting for one that is something else.
+    """Open a regular file for reading, without blocking on anything else.
 
-    A named pipe would block an ordinary open until somebody writes to it.
+    An ordinary open of a named pipe would block until something writes to it.
 
     Args:
         path: the file.
-        root: a folder above it, below which no symbolic link is followed; None: its own folder.
+        root: a folder above it, below which symbolic links are not followed. None: the file's own folder.
 
     Yields:
         Its descriptor.
 
     Raises:
-        Unreadable: it can't be opened, or is no regular file.
+        Unreadable: it can't be opened, or is not a regular file.
     """
     try:
         descriptor = open_below(root or path.parent, path)
@@ -82,12 +82,13 @@ def open_recording(path: Path, root: Path | None = None) -> Iterator[int]:
 
 
 def unreadable(path: Path, error: OSError) -> Unreadable:
-    """Turn what the OS said while opening or reading into an error that a person can act on."""
+    """Turn an OS error from opening or reading a file into an error that a person can act on."""
     if isinstance(error, FileNotFoundError):
-        return Unreadable(f"{path} is no longer there.", fix="Put it back, and it is taken up again.")
+        return Unreadable(f"{path} is no longer there.", fix="Put it back, and Dropscribe takes it again.")
     if isinstance(error, PermissionError):
         return Unreadable(
-            f"{path} may not be read by this user.", fix="Give read permission; Dropscribe then takes it up."
+            f"{path} may not be read by this user.",
+            fix="Give this user read permission; Dropscribe then takes the file.",
         )
     return Unreadable(f"{path} can't be read: {error.strerror or error}.", fix="Check the disk or share it is on.")
 

@@ -1,4 +1,4 @@
-"""What watching folders is about: a file that was sighted, a recording that is whole, a folder's state."""
+"""The data that watching folders works with: sightings of files, settled recordings, moves, states of folders."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ __all__ = ["Explanation", "FolderStatus", "Moved", "Phase", "Settled", "Sighting
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A file as it was found at one moment.
+    """A file as it was at one moment.
 
     Attributes:
-        path: where, below its watch folder's path as the config names it.
-        size: bytes.
-        mtime_ns: last change of the content, in ns of unix time.
-        ctime_ns: last change of the inode (POSIX), which a copy can't set back; in ns of unix time.
+        path: below its watch folder's path as the config names it.
+        size: in bytes.
+        mtime_ns: last change of the content, in nanoseconds of Unix time.
+        ctime_ns: last change of the inode (POSIX), in nanoseconds of Unix time. A copy can't set it back.
         inode, device: its identity on its file system.
     """
 
@@ -37,24 +37,24 @@ class Sighting:
 
     @property
     def version(self) -> tuple[int, int, int]:
-        """What changes when the content does: size, mtime and inode."""
+        """Identifies the content: size, mtime and inode."""
         return self.size, self.mtime_ns, self.inode
 
     @classmethod
     def of(cls, path: Path, found: os.stat_result) -> Sighting:
-        """Make a sighting of what `os.lstat` returned."""
+        """Make a sighting from the result of `os.lstat`."""
         return cls(path, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev)
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A recording that is whole, as far as anyone can tell.
+    """A recording that is complete, as far as can be told.
 
     Attributes:
-        folder: its watch folder, with the overrides of any `.dropscribe.toml` on the way down to it.
-        path, size, mtime_ns, inode: as they were when it was found whole.
-        preexisting: whether it was in the folder before that was first watched.
-        complete: False when its container is visibly cut short and nobody went on writing it.
+        folder: its watch folder, with the overrides of every `.dropscribe.toml` above the file.
+        path, size, mtime_ns, inode: as they were when the file settled.
+        preexisting: whether it was in the folder before the folder was first watched.
+        complete: False if its container is truncated and nothing is writing to it any more.
     """
 
     folder: WatchFolder
@@ -72,7 +72,6 @@ class Moved:
 
     Attributes:
         folder: the watch folder that it is in now.
-        old, new: its paths.
     """
 
     folder: WatchFolder
@@ -95,15 +94,13 @@ class FolderStatus:
 
     Attributes:
         path: the folder.
-        watching: how.
-        why: why in this way, in words; empty for plain events.
-        fix: what a person can do about it, such as the command that raises the watch limit; may be empty.
-        since: unix time since when it is watched in this way.
+        why: the reason for `watching`, as a sentence; empty for OS events.
+        fix: what the user can do about it, such as the command that raises the watch limit; may be empty.
+        since: Unix time of the last change of `watching`.
         seen: recordings found in the last complete scan.
-        pending: recordings that aren't settled yet.
-        last_scan: unix time at which the last complete scan ended; None before the first.
-        problems: what is wrong below it, e.g. a `.dropscribe.toml` that can't be used, or a folder that
-            can't be read.
+        pending: recordings that are not settled yet.
+        last_scan: Unix time at which the last complete scan ended; None before the first.
+        problems: problems below it, e.g. a `.dropscribe.toml` that can't be used, or an unreadable folder.
     """
 
     path: Path
@@ -118,7 +115,7 @@ class FolderStatus:
 
 
 class Phase(enum.StrEnum):
-    """How far a path has come on its way to being a settled recording."""
+    """How far a path has come towards being a settled recording."""
 
     NOT_WATCHED = "not watched"
     UNAVAILABLE = "folder unavailable"
@@ -132,16 +129,14 @@ class Phase(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a path is, or isn't, on its way.
+    """What happens to a path, and why.
 
     Attributes:
-        path: the path.
-        phase: how far it is.
-        reason: a sentence for a person.
-        rule: the filter rule that decided, e.g. `hidden` or `exclude`; empty where none did.
-        since: unix time since when it is so; None where that has no meaning.
-        folder: the watch folder that owns it; None when there is none.
-        fix: what a person can do about it; may be empty.
+        reason: a sentence for the user.
+        rule: the filter rule that decided, e.g. `hidden` or `exclude`; empty if none did.
+        since: Unix time at which the phase began; None if that has no meaning.
+        folder: the watch folder that owns the path; None if there is none.
+        fix: what the user can do about it; may be empty.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""Hands recordings on: one bounded queue, and the memory of what was handed on but isn't in the ledger yet."""
+"""Delivers recordings: a bounded queue, and a record of what was delivered but is not in the ledger yet."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ Version = tuple[int, int, int]
 
 
 class Outbox:
-    """The queue between the folders and their owner.
+    """The queue between the watch folders and the intake.
 
     Args:
-        clock: the time.
-        known: says for each sighting whether the ledger has it.
-        on_candidate: called at the first sign of a new candidate.
-        timings: how long what was handed on is remembered.
+        known: returns, for each sighting, whether the ledger has it.
+        on_candidate: called when a new candidate is first noticed.
+        timings: how long a delivered file is remembered.
     """
 
     def __init__(
@@ -49,21 +48,21 @@ class Outbox:
         self._progress = asyncio.Event()
 
     def __contains__(self, path: object) -> bool:
-        """Whether a path was handed on lately."""
+        """Whether a path was delivered recently."""
         return path in self._delivered
 
     @property
     def waiting(self) -> int:
-        """How many items were not taken yet."""
+        """How many items have not been taken yet."""
         return self._queue.qsize()
 
     @property
     def is_full(self) -> bool:
-        """Whether whoever takes the items has fallen behind."""
+        """Whether the consumer has fallen behind."""
         return self._queue.full()
 
     async def known(self, sightings: Sequence[Sighting]) -> Sequence[bool]:
-        """Ask the ledger; what it has needs no memory here."""
+        """Query the ledger; what it has needs no record here."""
         known = await self._ask(sightings)
         for sighting, is_known in zip(sightings, known, strict=True):
             if is_known:
@@ -71,28 +70,28 @@ class Outbox:
         return known
 
     def is_new(self, sighting: Sighting) -> bool:
-        """Whether this version of a file was not handed on just now."""
+        """Whether this version of a file has not just been delivered."""
         delivered = self._delivered.get(sighting.path)
         if delivered is None or delivered[0] != sighting.version:
             return True
         return delivered[1] is not None and self._clock.monotonic() - delivered[1] > self._timings.redeliver_after
 
     def announce(self, path: Path) -> None:
-        """Tell of the first sign of a candidate."""
+        """Report that a candidate was first noticed."""
         if self._on_candidate is not None and path not in self._delivered:
             self._on_candidate(path)
 
     async def put_settled(self, item: Settled) -> None:
-        """Hand on a recording; waits while the queue is full."""
+        """Deliver a recording; waits while the queue is full."""
         self._delivered[item.path] = (item.size, item.mtime_ns, item.inode), None
         await self._queue.put(item)
 
     async def put_moved(self, item: Moved, reported_by: Path) -> None:
-        """Hand on a move, once: what moves between two folders is heard of by both of them.
+        """Deliver a move, once: both watch folders report a move from one to the other.
 
         Args:
-            item: the move.
-            reported_by: the watch folder that heard of it.
+            item: the move, with its paths before and after.
+            reported_by: the watch folder whose OS events reported it.
         """
         now = self._clock.monotonic()
         self._moves = {move: (at, by) for move, (at, by) in self._moves.items() if now - at < self._timings.same_move}
@@ -104,7 +103,7 @@ class Outbox:
             await self._queue.put(item)
 
     async def take(self) -> Settled | Moved | None:
-        """Take the next item; None once closed."""
+        """Return the next item, or None once closed."""
         item = await self._queue.get()
         if item is None:
             self._queue.put_nowait(None)
@@ -114,28 +113,28 @@ class Outbox:
         return item
 
     def close(self) -> None:
-        """End: what wasn't taken is found again by the next start's scan."""
+        """Close the queue and drop what was not taken; the scan at the next start finds it again."""
         while not self._queue.empty():
             self._queue.get_nowait()
         self._queue.put_nowait(None)
         self.notify_progress()
 
     def forget(self, path: Path) -> None:
-        """A file is gone: should it come back, it is new, even if it is the same."""
+        """Forget a file that is gone: if it comes back, it is new, even with the same content."""
         if self._delivered.get(path, (None, None))[1] is not None:
             del self._delivered[path]
 
     def redeliver(self, path: Path) -> None:
-        """Let the next scan hand on a file once more, although nothing about it has changed."""
+        """Let the next scan deliver a file again, even if it has not changed."""
         self._delivered.pop(path, None)
 
     def forget_below(self, folder: Path) -> None:
-        """Forget what lies in a folder that is no longer watched."""
+        """Forget the files in a folder that is no longer watched."""
         for path in [path for path in self._delivered if path.is_relative_to(folder)]:
             del self._delivered[path]
 
     def forget_old(self) -> None:
-        """Forget what was taken long ago; a scan asks the ledger for it anyway."""
+        """Forget files that were taken long ago; scans query the ledger for them anyway."""
         now = self._clock.monotonic()
         old = [
             path
@@ -146,12 +145,12 @@ class Outbox:
             del self._delivered[path]
 
     def notify_progress(self) -> None:
-        """Wake whoever waits in `progress`."""
+        """Wake the callers of `wait_for_progress`."""
         progress, self._progress = self._progress, asyncio.Event()
         progress.set()
 
-    async def wait_for_progress(self, timeout: float) -> None:  # noqa: ASYNC109 - waiting less long is no failure
-        """Wait until something went on, or for so many seconds."""
+    async def wait_for_progress(self, timeout: float) -> None:  # noqa: ASYNC109 - reaching the timeout is not an error
+        """Wait until something progresses, for at most `timeout` seconds."""
         try:
             async with asyncio.timeout(timeout):
                 await self._progress.wait()

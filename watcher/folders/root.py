@@ -1,4 +1,4 @@
-"""One watch folder at work: its rules, its candidates, how it is watched, and the thread for its I/O."""
+"""The state of one watch folder: its rules, its candidates, how it is watched, and the thread for its I/O."""
 
 from __future__ import annotations
 
@@ -36,14 +36,11 @@ _SHARE_CLOCKS_DIFFER = 600.0
 
 
 class Root:
-    """The state of one watch folder. Used on the event loop only; `run` takes blocking work to its thread.
+    """The state of one watch folder. Used on the event loop only; `run` moves blocking work to its thread.
 
     Args:
-        folder: its settings.
-        clock: the time.
-        policy: how long files must be quiet; `settle` comes from the folder.
-        timings: the pauses.
-        is_new: whether it was never watched before.
+        policy: how long files must be quiet; `settle` comes from the folder's settings.
+        is_new: whether the folder has never been watched before.
     """
 
     def __init__(
@@ -86,7 +83,7 @@ class Root:
         return self.folder.path
 
     def configure(self, folder: WatchFolder) -> None:
-        """Take new settings; what is known about its files stays."""
+        """Apply new settings; candidates are kept."""
         self.folder = folder
         self.rules = Filter(folder)
         self.overrides = OverrideFiles(folder)
@@ -100,29 +97,33 @@ class Root:
             self.queue.policy = policy
 
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Do blocking work on this folder's own thread, so that a dead share holds up only itself."""
+        """Do blocking work on this folder's own thread, so that an unresponsive share blocks no other folder."""
         loop = asyncio.get_running_loop()
         future = loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
         done, _ = await asyncio.wait({future}, timeout=self._timings.answers_within)
         if not done:
             before = self.watching, self.why, self.fix
-            self.set_watching(Watching.UNAVAILABLE, "It doesn't answer.", "Check the disk or share it is on.")
+            self.set_watching(
+                Watching.UNAVAILABLE,
+                "The disk or share does not respond.",
+                "Check the disk or share that the folder is on.",
+            )
             await asyncio.wait({future})
             self.set_watching(*before)
         return await future
 
     def close(self) -> None:
-        """End its thread; work that hangs on a dead share is left behind."""
+        """End the thread, without waiting for work that hangs on an unresponsive share."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def set_watching(self, watching: Watching, why: str = "", fix: str = "") -> None:
-        """Note how it is watched from now on."""
+        """Record how the folder is watched from now on."""
         if watching is not self.watching:
             self.since = self.clock.now()
         self.watching, self.why, self.fix = watching, why, fix
 
     def request_scan(self, subtree: Path | None = None, *, attach: bool = False) -> None:
-        """Ask for a scan of all, or of a part; with `attach`, of making sure first that it is watched."""
+        """Request a scan of the folder or of a subtree; with `attach`, watch the folder again first."""
         if subtree is None or subtree == self.path or len(self.subtrees) >= _MOST_SUBTREES:
             self.full_scan_wanted = True
         else:
@@ -131,25 +132,28 @@ class Root:
         self.wake.set()
 
     def verdict(self, path: Path, *, size: int | None = None, mode: int = stat.S_IFREG) -> Verdict:
-        """Decide about one of its files, with the `.dropscribe-ignore` files on the way down to it.
+        """Decide whether a file may be a recording, by the filter and the `.dropscribe-ignore` files above it.
 
         Args:
-            path: the file.
-            size: bytes, once they are known.
-            mode: what kind of file it is, as `os.lstat` says.
+            path: the file, below this folder.
+            size: in bytes; None if unknown.
+            mode: `st_mode` from `os.lstat`.
         """
         relative = os.fspath(path)[len(self.prefix) :]
         if os.sep != "/":
             relative = relative.replace(os.sep, "/")
         verdict = self.rules.decide(relative, size, is_regular=stat.S_ISREG(mode), kind=kind_of(mode))
-        if verdict.accepted and (mark := self.overrides.ignored_by(path.parent)):
+        if verdict.accepted and (ignore_file := self.overrides.ignored_by(path.parent)):
             return Verdict(
-                accepted=False, rule="ignore file", reason=f"{mark} leaves its folder out.", fix=f"Remove {mark}."
+                accepted=False,
+                rule="ignore file",
+                reason=f"{ignore_file} excludes its folder.",
+                fix=f"Remove {ignore_file}.",
             )
         return verdict
 
     def notice(self, path: Path, *, closed: bool = False, found: bool = False) -> bool:
-        """Take in a sign of life of a file that passed the filter; return whether it is new."""
+        """Record activity on a file that passed the filter; return whether it is a new candidate."""
         existing = self.baseline.covers(path)
         wait = self._timings.reported_within if existing else 0.0
         fresh = self.queue.notice(path, self.clock.monotonic(), closed=closed, found=found, wait=wait)
@@ -159,22 +163,22 @@ class Root:
         return fresh
 
     def arrived(self, path: Path) -> None:
-        """A file or folder came into being, or came from outside."""
+        """Record that a file or folder was created, or was moved here from outside."""
         self.baseline.arrived(path)
         if candidate := self.queue.candidates.get(path):
             candidate.preexisting = False
 
     def forget(self, path: Path) -> None:
-        """A file is gone, or is no recording any more."""
+        """Drop a file that is gone, or is no longer a recording."""
         self.queue.forget(path)
         self.blocked.pop(path, None)
         self.unreadable.pop(path, None)
 
     def identify(self) -> Identity:
-        """Return the folder's identity: its device, its inode, and what is mounted below it. Blocking.
+        """Return the folder's identity: its device, its inode, and the mounts below it. Blocking.
 
         Raises:
-            OSError: it isn't there, or is no folder, or can't be listed.
+            OSError: it doesn't exist, is not a folder, or can't be listed.
         """
         found = self.path.stat()
         if not stat.S_ISDIR(found.st_mode):
@@ -183,20 +187,20 @@ class Root:
             return found.st_dev, found.st_ino, mounts_below(self.path)
 
     def detect_polling(self) -> tuple[bool, str]:
-        """Return whether to poll, and why. Blocking."""
+        """Return whether to poll instead of using OS events, and why. Blocking."""
         if self.folder.polling == "always":
             return True, 'The config says polling = "always".'
         kind = filesystem_of(self.path)
         remote = is_remote(kind)
         if remote:
-            # Its clock is another machine's.
+            # File times come from another machine's clock.
             self.queue.policy = dataclasses.replace(self.queue.policy, trusted_age=_SHARE_CLOCKS_DIFFER)
         if remote and self.folder.polling == "auto":
-            return True, f"It is on a network file system ({kind}), which doesn't say what others write."
+            return True, f"It is on a network file system ({kind}), which doesn't report changes made by others."
         return False, ""
 
     def status(self) -> FolderStatus:
-        """Say how it is."""
+        """Return the folder's state."""
         return FolderStatus(
             path=self.path,
             watching=self.watching,

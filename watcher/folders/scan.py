@@ -1,4 +1,4 @@
-"""Walks a watch folder: the truth that OS events only hint at. Blocking; streams, so memory stays flat."""
+"""Walks a watch folder. Scans are authoritative, OS events only hints. Blocking; streams, so memory stays flat."""
 
 from __future__ import annotations
 
@@ -27,12 +27,10 @@ class Scan:
     """One walk over a folder, or over a part of it.
 
     Attributes:
-        root: the watch folder.
-        rules: its filter.
-        is_elsewhere: whether a folder belongs to another watch folder.
-        seen: how many recordings were found so far.
-        problems: what couldn't be read.
-        overridden: folders with settings of their own.
+        is_elsewhere: returns whether a folder belongs to another watch folder.
+        seen: number of recordings found so far.
+        problems: folders that could not be read, as sentences.
+        overridden: folders that have a `.dropscribe.toml`.
     """
 
     root: Path
@@ -43,15 +41,15 @@ class Scan:
     overridden: list[Path] = field(default_factory=list)
 
     def batches(self, start: Path | None = None) -> Iterator[list[Sighting]]:
-        """Yield what may be recordings, some hundred at a time.
+        """Yield possible recordings, several hundred at a time.
 
-        Symlinks are never followed, so there are neither loops nor ways out of the root.
+        Symbolic links are never followed, so the walk has no loops and never leaves the root.
 
         Args:
-            start: a folder below the root to walk only; None for all of it.
+            start: the folder below the root to walk; None walks the whole root.
 
         Raises:
-            OSError: the root itself can't be read. Folders below it that can't be are told in `problems`.
+            OSError: the root itself can't be read. Unreadable folders below it are listed in `problems`.
         """
         batch: list[Sighting] = []
         pending = [(os.fspath(start or self.root), start is None)]
@@ -74,7 +72,7 @@ class Scan:
             yield batch
 
     def _folder(self, folder: str, pending: list[tuple[str, bool]]) -> Iterator[Sighting]:
-        """List one folder completely, noting its subfolders for later."""
+        """List one folder completely, and add its subfolders to `pending`."""
         with os.scandir(folder) as listing:
             entries = list(listing)
         if any(entry.name == IGNORE_FILE for entry in entries):
@@ -94,10 +92,10 @@ class Scan:
                         self.seen += 1
                         yield Sighting.of(Path(entry.path), found)
             except OSError:
-                continue  # gone since it was listed, or unreadable: the next scan sees it again
+                continue  # gone since it was listed, or unreadable: the next scan tries again
 
     def _enters(self, relative: PurePath) -> bool:
         if len(relative.parts) > _DEEPEST:
-            self.problems.append(f"{self.root / relative} is nested too deeply to look into.")
+            self.problems.append(f"{self.root / relative} is nested too deeply to be scanned.")
             return False
         return self.rules.folder_verdict(relative) is None and not self.is_elsewhere(self.root / relative)

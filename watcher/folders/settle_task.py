@@ -1,4 +1,4 @@
-"""Looks at a watch folder's candidates when they are due, and hands on those that are whole."""
+"""Checks a watch folder's candidates when they are due, and delivers those that are complete."""
 
 from __future__ import annotations
 
@@ -28,9 +28,8 @@ class SettleTask:
     """The task that settles one watch folder's candidates.
 
     Args:
-        root: the watch folder.
-        outbox: where whole recordings go.
-        is_own_output: says whether a file is one that Dropscribe wrote.
+        outbox: receives the complete recordings.
+        is_own_output: returns whether Dropscribe wrote a file.
     """
 
     def __init__(self, root: Root, outbox: Outbox, is_own_output: Callable[[Path], Awaitable[bool]] | None) -> None:
@@ -39,14 +38,14 @@ class SettleTask:
         self._is_own_output = is_own_output
 
     async def run(self) -> None:
-        """Look at what is due, for ever."""
+        """Check candidates when they are due, until cancelled."""
         root = self._root
         while True:
             now = root.clock.monotonic()
             if due := root.queue.due(now):
                 root.busy += len(due)
                 try:
-                    await self._look(due)
+                    await self._check(due)
                 finally:
                     root.busy -= len(due)
                 self._outbox.notify_progress()
@@ -59,7 +58,7 @@ class SettleTask:
             except TimeoutError:
                 continue
 
-    async def _look(self, due: list[Candidate]) -> None:
+    async def _check(self, due: list[Candidate]) -> None:
         root = self._root
         began = root.clock.monotonic()
         seen = await root.run(_observe, root.overrides, [candidate.path for candidate in due])
@@ -105,7 +104,7 @@ class SettleTask:
 
 
 def _observe(overrides: OverrideFiles, paths: list[Path]) -> list[Observation]:
-    """Do all the I/O that deciding about candidates takes. Blocking, perhaps for long on a dead share."""
+    """Do all I/O needed to decide about candidates. Blocks, possibly for long on an unresponsive share."""
     seen = observe_all(paths)
     overrides.check({path.parent for path in paths})
     return seen

@@ -1,8 +1,8 @@
-"""Watches folders so that nothing is missed: OS events are hints, scans are the truth.
+"""Watches folders without missing a file: OS events are hints, scans are authoritative.
 
-Read `FolderWatch.run` first. For every watch folder one task keeps it watched and scanned (`watch_task.py`) and
-another settles its candidates (`settle_task.py`); one more takes what the OS says (`events/dispatch.py`). All of them
-feed one bounded queue (`outbox.py`), which the owner iterates over.
+Read `FolderWatch.run` first. Each watch folder has two tasks: one watches and scans it (`watch_task.py`), the other
+decides which of its candidates are complete (`settle_task.py`). One more task handles OS events (`events/dispatch.py`).
+All of them feed one bounded queue (`outbox.py`), which the caller iterates over.
 """
 
 from __future__ import annotations
@@ -35,22 +35,20 @@ __all__ = ["FolderWatch"]
 
 
 class FolderWatch:
-    """Finds recordings in watch folders and says when each is whole.
+    """Finds recordings in watch folders and reports each one once it is complete.
 
-    Iterate over it for `Settled` and `Moved`, in the order in which they happened, while `run` runs.
+    While `run` runs, iterate over it for `Settled` and `Moved` items, in the order in which they happened.
 
     Args:
-        folders: what to watch. A folder inside another is its own; the innermost owns a file.
-        clock: the time.
-        known: says for each sighting whether the ledger already has this path with this size and mtime.
-        rescan: seconds between reconciling scans of folders that have events.
-        is_own_output: says whether a file is one that Dropscribe wrote; asked only of files that just `include`
-            makes recordings, since transcripts are never recordings.
-        on_candidate: called at the very first sign of a new candidate, e.g. to warm up the engine.
-        is_new_root: says whether a folder was never watched before.
-        policy: how long files must be quiet; its `settle` is overruled by each folder's own.
-        most_candidates: at so many a scan waits while the queue is full, so that a first scan stays small in memory.
-        timings: the pauses.
+        folders: what to watch. Watch folders may be nested; the innermost one owns a file.
+        known: returns, for each sighting, whether the ledger already has this path with this size and mtime.
+        rescan: seconds between full scans of folders that have OS events.
+        is_own_output: returns whether Dropscribe wrote a file. Called only where `include` decides what a recording
+            is; elsewhere transcripts are excluded by their extension.
+        on_candidate: called when a new candidate is first noticed, e.g. to warm up the engine.
+        is_new_root: returns whether a folder has never been watched before.
+        policy: how long files must be quiet; each folder's own `settle` takes precedence.
+        most_candidates: with this many candidates, a scan pauses while the queue is full, to limit memory.
     """
 
     def __init__(
@@ -83,10 +81,10 @@ class FolderWatch:
         self._observer = EventObserver(self._dispatcher.put)
         self._closed = False
 
-    # What its owner uses.
+    # The public interface.
 
     async def run(self) -> None:
-        """Watch until cancelled. The iteration ends with it."""
+        """Watch until cancelled, which also ends the iteration."""
         self._failure = asyncio.get_running_loop().create_future()
         listener = self._start(self._dispatcher.run(), "listen")
         try:
@@ -105,46 +103,46 @@ class FolderWatch:
         return item
 
     async def set_folders(self, folders: Sequence[WatchFolder]) -> None:
-        """Watch these from now on; what stays is not interrupted."""
+        """Replace the watch folders; those that stay are not interrupted."""
         self._wanted = {folder.path: folder for folder in folders}
         if self._failure is not None and not self._closed:
             await self._apply_folders()
 
     def redeliver(self, path: Path) -> None:
-        """Scan again now, and hand on the file at `path` once more if it is there."""
+        """Scan now, and deliver the file at `path` again if it exists."""
         self._outbox.redeliver(path)
         self.rescan_now()
 
     def rescan_now(self) -> None:
-        """Scan every folder anew, as soon as possible."""
+        """Scan every folder as soon as possible."""
         for root in self._roots.values():
             root.request_scan()
 
     def status(self) -> list[FolderStatus]:
-        """Say how every folder is watched."""
+        """Return the state of every watch folder."""
         return [root.status() for root in self._roots.values()]
 
     def pending(self) -> int:
-        """How many files are on their way: noticed but not settled, or settled but not taken."""
+        """Count files in progress: noticed but not settled, or settled but not taken from the queue."""
         candidates = sum(len(root.queue.candidates) for root in self._roots.values())
         return candidates + self._outbox.waiting
 
     async def explain(self, path: Path) -> Explanation:
-        """Say why a path is, or isn't, on its way."""
+        """Explain what happens to a path, and why."""
         root = self._owner(path)
         if root is None:
-            why = "It is in no watched folder."
+            why = "It is not in a watch folder."
             return Explanation(path, Phase.NOT_WATCHED, why, fix="Add its folder: dropscribe folders add FOLDER.")
         return await explain(path, root, delivered=path in self._outbox, known=self._outbox.known)
 
     async def scan_complete(self) -> list[Explanation]:
-        """Wait until every folder was scanned, and all that was found is settled and taken.
+        """Wait until every folder has been scanned, and all files found there are settled and taken.
 
-        Folders that aren't there are not waited for.
+        Doesn't wait for folders that are unavailable.
 
         Returns:
-            What was not taken, with the reason: files that are not waited for any longer, such as one that a program
-            keeps open or one whose `.dropscribe.toml` can't be used; and folders that can't be read.
+            What was not taken, with the reason: files that took too long, such as one that a program keeps open or
+            one whose `.dropscribe.toml` can't be used; and folders that can't be read.
         """
         while not self._is_done():
             await self._outbox.wait_for_progress(0.5)
@@ -159,9 +157,9 @@ class FolderWatch:
         return left
 
     def baselines(self) -> set[Path]:
-        """Return the folders whose first scan is over, with all settled and taken that was there before.
+        """Return the folders whose first scan is complete and whose preexisting files are all settled and taken.
 
-        What stays unsettled for longer than files are waited for is left out of account.
+        Files that have been unsettled for too long don't count.
         """
         if self._outbox.waiting:
             return set()
@@ -170,7 +168,7 @@ class FolderWatch:
     # Starting and stopping.
 
     async def _apply_folders(self) -> None:
-        """Start and stop the tasks of folders until they are those that are wanted."""
+        """Start and stop the tasks of folders to match the wanted folders."""
         for path in [path for path in self._roots if path not in self._wanted]:
             await self._remove(path)
         for path, folder in self._wanted.items():
@@ -181,7 +179,7 @@ class FolderWatch:
                 root.configure(folder)
                 root.request_scan(attach=True)
         for root in self._roots.values():
-            # Who owns what may have changed.
+            # A file may have a different owner now.
             root.request_scan()
             for candidate in list(root.queue.candidates):
                 if self._owner(candidate) is not root:
@@ -214,7 +212,7 @@ class FolderWatch:
         self._outbox.forget_below(path)
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> asyncio.Task[None]:
-        """Start a task. None ends by itself: an error in one ends `run` with that error."""
+        """Start a task. Tasks run until cancelled; if one raises, `run` raises that error."""
 
         def ended(task: asyncio.Task[None]) -> None:
             failure = self._failure
@@ -240,7 +238,7 @@ class FolderWatch:
         return max(inside, key=lambda root: len(root.prefix), default=None)
 
     def _is_done(self) -> bool:
-        """Whether there is nothing left to wait for."""
+        """Whether `scan_complete` has nothing left to wait for."""
         if self._closed:
             return True
         if not self._dispatcher.is_idle or self._outbox.waiting or len(self._roots) < len(self._wanted):

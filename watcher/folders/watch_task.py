@@ -1,4 +1,4 @@
-"""Keeps one watch folder watched and scanned: attach, scan, rest, see whether it is still the same folder."""
+"""Watches and scans one watch folder: attach, scan, wait, check that it is still the same folder."""
 
 from __future__ import annotations
 
@@ -24,21 +24,18 @@ __all__ = ["WatchTask"]
 _log = get_logger("folders")
 
 _POLL_SHARE = 50.0
-"""A polled folder rests this many times as long as its scan took: at most 2 % of a core."""
+"""Between scans, a polled folder waits this many times as long as its scan took: at most 2 % of a core."""
 _MOST_PROBLEMS = 20
 
 
 class WatchTask:
-    """The task that keeps one watch folder watched.
+    """The task that watches and scans one watch folder.
 
     Args:
-        root: the watch folder.
-        observer: reports OS events.
-        outbox: knows what was handed on, and asks the ledger.
-        owner: names the watch folder that owns a path.
-        rescan: seconds between scans of a folder that has events.
-        most_candidates: at so many a scan waits while the queue is full, so that a first scan stays small in memory.
-        timings: the pauses.
+        outbox: knows what was delivered, and queries the ledger.
+        owner: returns the watch folder that owns a path.
+        rescan: seconds between scans of a folder that has OS events.
+        most_candidates: with this many candidates, a scan pauses while the queue is full, to limit memory.
     """
 
     def __init__(
@@ -62,10 +59,10 @@ class WatchTask:
         self._next_scan = 0.0
         self._next_watch = 0.0
         self._logged_problems: set[str] = set()
-        """What the log has said about settings in the folder."""
+        """Problems with `.dropscribe.toml` files that were logged already."""
 
     async def run(self) -> None:
-        """Keep it watched, for ever."""
+        """Watch the folder until cancelled."""
         root = self._root
         while True:
             now = root.clock.monotonic()
@@ -85,7 +82,7 @@ class WatchTask:
                 root.request_scan(attach=True)
 
     async def _wait(self) -> None:
-        """Wait for the next scan, for somebody who wants one, or for the next look at the root."""
+        """Wait until a scan is due or requested, or until the next check of the root."""
         root = self._root
         wait = min(self._timings.root_check, max(0.0, self._next_scan - root.clock.monotonic()))
         try:
@@ -104,7 +101,7 @@ class WatchTask:
         return same and (root.watching is not Watching.EVENTS or self._observer.is_alive(root.path))
 
     async def _attach(self) -> None:
-        """Wait until the folder is there, and watch it."""
+        """Wait until the folder exists, and watch it."""
         root = self._root
         while True:
             try:
@@ -129,7 +126,7 @@ class WatchTask:
         else:
             root.set_watching(Watching.EVENTS)
             return
-        _log.warning("polling instead of events", folder=str(root.path), why=root.why, fix=root.fix)
+        _log.warning("polling instead of using OS events", folder=str(root.path), why=root.why, fix=root.fix)
 
     def _set_unavailable(self, error: OSError) -> None:
         root = self._root
@@ -142,7 +139,7 @@ class WatchTask:
         self._outbox.notify_progress()
 
     async def _scan(self, *, periodic: bool) -> None:
-        """Compare the whole folder with what is known."""
+        """Scan the whole folder and compare it with the ledger."""
         root = self._root
         began = root.clock.monotonic()
         root.full_scan_wanted = False
@@ -165,13 +162,13 @@ class WatchTask:
         root.first_scan.set()
         root.baseline.end()
         if periodic and missed and root.watching is Watching.EVENTS:
-            # Something mounted below the root, for instance: the old watches look at what is underneath.
-            _log.warning("events had missed files; watching anew", folder=str(root.path), files=missed)
+            # For instance, something was mounted below the root: the old watches are on the folder underneath.
+            _log.warning("OS events missed files; watching the folder again", folder=str(root.path), files=missed)
             root.attach_wanted = True
         self._outbox.forget_old()
 
     async def _scan_parts(self) -> None:
-        """Compare new or moved subfolders with what is known."""
+        """Scan new or moved subfolders and compare them with the ledger."""
         root = self._root
         parts, root.subtrees = sorted(root.subtrees), set()
         root.busy += 1
@@ -192,7 +189,7 @@ class WatchTask:
         return Scan(root.path, root.rules, lambda path: self._owner(path) is not root)
 
     async def _reconcile(self, scan: Scan, part: Path | None) -> int:
-        """Take in what a scan finds; return how many files nobody had told of."""
+        """Add what a scan finds to the candidates; return how many files no OS event had reported."""
         root = self._root
         missed = 0
         batches = scan.batches(part)
@@ -205,14 +202,14 @@ class WatchTask:
                     self._outbox.announce(sighting.path)
             while self._outbox.is_full and len(root.queue.candidates) > self._most_candidates:
                 await self._outbox.wait_for_progress(1.0)
-        # Read now, so that a mistake is told before a recording comes.
+        # Read them now, so that a mistake is reported before a recording arrives.
         await root.run(root.overrides.check, scan.overridden)
         problems = set(root.overrides.problems())
         for problem in sorted(problems - self._logged_problems):
-            _log.warning("the settings in a folder can't be used", folder=str(root.path), why=problem)
+            _log.warning("settings in a folder can't be used", folder=str(root.path), why=problem)
         self._logged_problems = problems
         return missed
 
     def _is_fresh(self, sighting: Sighting) -> bool:
-        """Whether a file is neither on its way already nor just handed on."""
+        """Whether a file is neither a candidate already nor was just delivered."""
         return sighting.path not in self._root.queue.candidates and self._outbox.is_new(sighting)

@@ -1,4 +1,4 @@
-"""Takes what the OS says: each event makes a candidate, moves or forgets one, or asks for a scan."""
+"""Handles OS events: each adds, moves or drops a candidate, or requests a scan."""
 
 from __future__ import annotations
 
@@ -29,17 +29,16 @@ _SETTINGS_FILES = frozenset({IGNORE_FILE, OVERRIDES_FILE})
 _TROUBLES = frozenset({EventKind.OVERFLOW, EventKind.LIMIT, EventKind.LOST})
 _FOLDERS = frozenset({EventKind.FOLDER, EventKind.FOLDER_CHANGED, EventKind.FOLDER_MOVED})
 _TURN = 256
-"""Events that are taken before others get their turn."""
+"""How many events are handled before other tasks may run."""
 
 
 class Dispatcher:
-    """The inbox of the observers' threads, and the task that empties it.
+    """A queue that the observers' threads fill, and the task that empties it.
 
     Args:
-        roots: the watch folders by path, as they are at any time.
-        outbox: where moves go.
-        owner: says which watch folder a path belongs to.
-        clock: the time.
+        roots: the watch folders by path; the owner of the mapping keeps it current.
+        outbox: receives the moves.
+        owner: returns the watch folder that owns a path.
     """
 
     def __init__(
@@ -56,20 +55,20 @@ class Dispatcher:
 
     @property
     def is_idle(self) -> bool:
-        """Whether all that was heard is dealt with."""
+        """Whether all events have been handled."""
         return not self._inbox
 
     def put(self, event: FileEvent) -> None:
-        """Take a event on one of the observer's threads."""
-        with self._lock:  # observers of two kinds may run: one of two hints at once must be the first
+        """Add an event. Called on the observer's threads."""
+        with self._lock:  # two observers may call at once; only one of them may wake the loop
             self._inbox.append(event)
             first = len(self._inbox) == 1
         if first and self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed just now
+            with contextlib.suppress(RuntimeError):  # the loop has just been closed
                 self._loop.call_soon_threadsafe(self._arrived.set)
 
     async def run(self) -> None:
-        """Take hints, for ever."""
+        """Handle events until cancelled."""
         self._loop = asyncio.get_running_loop()
         if self._inbox:
             self._arrived.set()
@@ -78,7 +77,7 @@ class Dispatcher:
             self._arrived.clear()
             while self._inbox:
                 for _ in range(min(_TURN, len(self._inbox))):
-                    # Taken off only afterwards: as long as it is there, nobody is done.
+                    # Removed only after it is handled, so that `is_idle` stays False meanwhile.
                     await self._take(self._inbox[0])
                     self._inbox.popleft()
                 await asyncio.sleep(0)
@@ -137,7 +136,7 @@ class Dispatcher:
         if before is root and accepted and old in root.queue.candidates:
             root.queue.moved(old, new, self._clock.monotonic())
         else:
-            # What had this name is gone: a download's placeholder, or the version that is replaced.
+            # Whatever had this name is gone: a download's placeholder, or the version that was replaced.
             root.queue.forget(new)
             if before is not None and accepted and before.rules.accepts_name(old.relative_to(before.path)):
                 await self._outbox.put_moved(Moved(root.folder, old, new), reported_by)
@@ -146,7 +145,7 @@ class Dispatcher:
         self._notice(root, new, closed=True)
 
     def _notice(self, root: Root, path: Path, *, closed: bool) -> None:
-        # A candidate was accepted already; it is asked once more before it is handed on.
+        # A candidate was accepted already; the filter is applied again before it is delivered.
         if path not in root.queue.candidates and not root.verdict(path).accepted:
             root.forget(path)
         elif root.notice(path, closed=closed):

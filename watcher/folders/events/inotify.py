@@ -1,8 +1,8 @@
-"""Linux: watchdog's inotify classes, made to tell what they keep to themselves.
+"""Linux: watchdog's inotify classes, extended to report what they hide.
 
-watchdog 7 rebuilds its watches after the kernel's queue overflowed, but tells nobody that events were lost; it
-passes over subfolders that the watch limit or missing permission leaves unwatched; it doesn't notice that the root
-was unmounted or renamed; and it can't pair a move between two roots. Each is reported or made up for here.
+watchdog 7 rebuilds its watches after the kernel's queue overflowed, but doesn't report that events were lost; it
+silently skips subfolders that it can't watch for lack of watches or permission; it doesn't notice that the root was
+unmounted or renamed; and it can't pair a move between two roots. The classes below report or fix each of these.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if sys.platform == "linux":
 
     __all__ = ["InotifyReports", "new_observer", "reports_of"]
 
-    # No IN_MODIFY: a writer at work would send thousands; its close and the settling say what matters.
+    # No IN_MODIFY: an active writer would cause thousands; its close and the stability checks are enough.
     _MASK = Mask(
         InotifyConstants.IN_CREATE
         | InotifyConstants.IN_CLOSE_WRITE
@@ -42,19 +42,19 @@ if sys.platform == "linux":
     _MOST_DEPARTED = 4096
 
     class Arrived(Protocol):
-        """Told of a name that appeared by a rename; `old` is None when it came from outside all roots."""
+        """Called for a name that appeared by a rename; `old` is None if it came from outside all roots."""
 
         def __call__(self, path: bytes, old: bytes | None, *, is_folder: bool) -> None: ...
 
     @dataclass(frozen=True, slots=True)
     class InotifyReports:
-        """Whom to tell, on the thread that reads the kernel's queue.
+        """Callbacks, called on the thread that reads the kernel's queue.
 
         Attributes:
             overflow: events were lost.
-            limit: a subfolder isn't watched because the user's watches are used up.
+            limit: a subfolder is not watched because the user's watches are used up.
             lost: the root was deleted, unmounted or renamed.
-            arrived: something came by a rename that watchdog doesn't pair.
+            arrived: something was renamed into the root, and watchdog did not pair the rename.
         """
 
         overflow: Callable[[], None]
@@ -63,7 +63,7 @@ if sys.platform == "linux":
         arrived: Arrived
 
     class _Departures:
-        """Renames out of one root that may turn up in another, by the kernel's cookie for the pair."""
+        """Renames out of one root that may lead into another, by the cookie that the kernel gives both events."""
 
         def __init__(self) -> None:
             self._paths: OrderedDict[int, list[tuple[_WatchGroup, bytes]]] = OrderedDict()
@@ -74,7 +74,7 @@ if sys.platform == "linux":
                 self._paths.popitem(last=False)
 
         def find(self, cookie: int) -> list[tuple[_WatchGroup, bytes]]:
-            """Who saw it leave: more than one where watch folders are nested."""
+            """Return the roots that it left; several if watch folders are nested."""
             return self._paths.get(cookie, [])
 
     class _WatchGroup(InotifyWatchGroup):
@@ -122,18 +122,18 @@ if sys.platform == "linux":
                 departures.note(event.cookie, self, path)
                 return
             origins = departures.find(event.cookie)
-            # What left from here too is paired by watchdog.
+            # watchdog itself pairs renames inside one root.
             if self.reports and all(group is not self for group, _ in origins):
                 self.reports.arrived(path, origins[0][1] if origins else None, is_folder=event.is_directory)
 
         def _add_callback(self, path: bytes) -> None:
             descriptor = self._inotify_fd
             try:
-                # Not add_callback: it warns when a folder is met twice, which a busy tree does all the time.
+                # Not add_callback: it warns about each folder that it meets twice, which is common in a busy tree.
                 with descriptor._lock:  # noqa: SLF001 - see above
                     watch = descriptor._get_or_create_watch(path, self.event_mask)  # noqa: SLF001 - see above
                     if watch.wd < 0:
-                        # How watchdog tells that the folder may not be read; it would keep this as a watch.
+                        # watchdog's sign for a folder that may not be read; it would keep this as a watch.
                         descriptor._watch_for_wd.pop(watch.wd, None)  # noqa: SLF001 - see above
                         raise OSError(errno.EACCES, os.strerror(errno.EACCES))  # noqa: TRY301 - as all its others
                     watch.callbacks[self._id] = self
@@ -149,13 +149,13 @@ if sys.platform == "linux":
             self._active_callbacks_by_watch[watch.wd] = path
 
         def _remove_watch_internally(self, wd: WatchDescriptor) -> None:
-            # The base class stumbles when a folder was renamed over another: two descriptors, one path.
+            # The base class fails after a folder was renamed over another: two descriptors, one path.
             path = self._active_callbacks_by_watch.pop(wd, None)
             if path is not None and self._active_callbacks_by_path.get(path) == wd:
                 del self._active_callbacks_by_path[path]
 
     class _Descriptor(InotifyFD):
-        """The kernel's queue, with a memory for moves between roots."""
+        """The kernel's queue, with a record of moves between roots."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -191,15 +191,15 @@ if sys.platform == "linux":
             self._inotify_fd.join()
 
     def new_observer() -> BaseObserver:
-        """Make an observer; it isn't started.
+        """Make an observer, without starting it.
 
         Raises:
-            OSError: EMFILE, when the user's inotify instances are used up.
+            OSError: EMFILE, if the user's inotify instances are used up.
         """
         return _Observer()
 
     def reports_of(observer: BaseObserver, watch: ObservedWatch, reports: InotifyReports) -> OSError | None:
-        """Have a watch's troubles reported; return the error of a watch limit that it has met already."""
+        """Set the callbacks of a watch; return the error if it has already reached the watch limit."""
         for emitter in observer.emitters.copy():
             if emitter.watch == watch and isinstance(emitter, _Emitter) and emitter.group is not None:
                 emitter.group.reports = reports

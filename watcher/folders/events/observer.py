@@ -1,7 +1,7 @@
-"""Hears from the OS, through watchdog, that something happened in a watch folder. Only ever a hint.
+"""Receives OS events for watch folders, through watchdog. Events are only hints; scans are authoritative.
 
-What watchdog 7 keeps to itself is passed on here: a queue that overflowed (events are lost), a watch limit
-that was reached below the root (part of the tree is deaf), and a root whose watch is gone (unmounted, renamed).
+Also reports what watchdog 7 hides: a queue that overflowed (events are lost), a watch limit reached below the root
+(part of the tree is not watched), and a root whose watch is gone (unmounted, renamed).
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 __all__ = ["EventKind", "EventObserver", "FileEvent", "WatchLimit"]
 
-# watchdog tells of overflows through logging; Dropscribe says it in its own words.
+# watchdog logs overflows; Dropscribe logs them itself.
 logging.getLogger("watchdog").addHandler(logging.NullHandler())
 
 
 class EventKind(enum.Enum):
-    """What the OS said."""
+    """What happened, according to the OS."""
 
     CREATED = enum.auto()
     CHANGED = enum.auto()
@@ -62,13 +62,12 @@ class EventKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class FileEvent:
-    """One thing that the OS said.
+    """One OS event.
 
     Attributes:
-        kind: what happened.
         root: the watch folder, as the config names it.
-        path: what it happened to; for moves the new place.
-        old: for moves: the place before.
+        path: the file or folder; for moves, its new path.
+        old: for moves, its previous path.
     """
 
     kind: EventKind
@@ -103,7 +102,7 @@ _KINDS: dict[type[FileSystemEvent], EventKind] = {
 
 
 class _Handler(FileSystemEventHandler):
-    """Turns watchdog's events into hints, with paths as the config names them."""
+    """Turns watchdog's events into `FileEvent`s, with paths as the config names them."""
 
     def __init__(
         self, root: Path, real: str, on_event: Callable[[FileEvent], None], elsewhere: Callable[[str], Path]
@@ -130,7 +129,7 @@ class _Handler(FileSystemEventHandler):
             self._on_event(FileEvent(kind, self._root, source))
 
     def arrived(self, path: bytes, old: bytes | None, *, is_folder: bool) -> None:
-        """Take in a file or folder that got its name here by a rename from elsewhere."""
+        """Report a file or folder that was renamed into this root from elsewhere."""
         target = self._path(path)
         if old is None:
             self._on_event(FileEvent(EventKind.FOLDER if is_folder else EventKind.ARRIVED, self._root, target))
@@ -156,7 +155,7 @@ class EventObserver:
     """Watches any number of roots with one observer of the platform.
 
     Args:
-        on_event: called on the observer's threads with every hint; must not block.
+        on_event: called on the observer's threads with every event; must not block.
     """
 
     def __init__(self, on_event: Callable[[FileEvent], None]) -> None:
@@ -167,7 +166,7 @@ class EventObserver:
         self._reals: dict[Path, str] = {}
 
     def watch(self, root: Path, *, recursive: bool) -> None:
-        """Watch a root from now on. Blocks while its tree is walked.
+        """Start watching a root. Blocks while its tree is walked.
 
         Raises:
             WatchLimit: the user's watches are used up, at the root or below; the root is then not watched.
@@ -203,7 +202,7 @@ class EventObserver:
         return any(emitter.watch == watch and emitter.is_alive() for emitter in observer.emitters.copy())
 
     def stop(self) -> None:
-        """Stop watching, and end the threads."""
+        """Stop watching all roots, and end the threads."""
         with self._lock:
             observer, self._observer = self._observer, None
             self._watches.clear()
@@ -212,7 +211,7 @@ class EventObserver:
             observer.join()
 
     def _as_named(self, text: str) -> Path:
-        """Turn a path as the OS knows it into one below a root as the config names it."""
+        """Turn a real path into one below a root as the config names it."""
         for root, real in self._reals.copy().items():
             if text.startswith(real.rstrip(os.sep) + os.sep):
                 return root / text[len(real.rstrip(os.sep)) + 1 :]

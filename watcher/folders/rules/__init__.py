@@ -1,1 +1,1 @@
-"""Which files count as recordings: endings, patterns, and the settings that a folder overrides."""
+"""Which files are recordings: extensions, patterns, and settings that files in a folder override."""

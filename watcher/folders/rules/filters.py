@@ -1,6 +1,6 @@
-"""Which files of a watch folder are recordings. Pure: no file is touched here.
+"""Decides which files of a watch folder are recordings. Pure: accesses no file.
 
-Each rule has a name, so that `dropscribe explain FILE` can say which one decided.
+Each rule has a name, so that `dropscribe explain FILE` can name the one that decided.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["IGNORE_FILE", "OVERRIDES_FILE", "Filter", "Verdict"]
 
 IGNORE_FILE = ".dropscribe-ignore"
-"""A file of this name leaves out the folder it lies in, with everything below."""
+"""A file of this name excludes its folder and everything below it."""
 
 OVERRIDES_FILE = ".dropscribe.toml"
-"""A file of this name changes settings from its folder down."""
+"""A file of this name overrides settings for its folder and everything below it."""
 
 _SERVICE_FOLDERS = frozenset(
     {
@@ -54,13 +54,13 @@ _TEMPORARY_NAMES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a filter decided.
+    """What the filter decided about a file.
 
     Attributes:
         accepted: whether the file may be a recording.
-        rule: the deciding rule, a word or two that never change, e.g. `hidden`, `extension`, `exclude`.
-        reason: a sentence for a person.
-        fix: what a person can do to change that; may be empty.
+        rule: the rule that decided, e.g. `hidden`, `extension`, `exclude`. These names are stable.
+        reason: a sentence for the user.
+        fix: what the user can do to change that; may be empty.
     """
 
     accepted: bool
@@ -77,7 +77,7 @@ _ACCEPTED = Verdict(accepted=True, rule="accepted", reason="It may be a recordin
 
 
 def _suffix(name: str) -> str:
-    """Return a name's ending in lower case, as `PurePath.suffix` has it; that takes ten times as long."""
+    """Return a name's extension in lower case, like `PurePath.suffix` but ten times as fast."""
     dot = name.rfind(".")
     return name[dot:].lower() if 0 < dot < len(name) - 1 else ""
 
@@ -92,18 +92,18 @@ class Filter:
     def verdict(
         self, relative: PurePath, size: int | None = None, *, is_regular: bool = True, kind: str = "file"
     ) -> Verdict:
-        """Decide about a file.
+        """Decide whether a file may be a recording.
 
         Args:
             relative: its path below the watch folder.
-            size: bytes, or None while it isn't known or may still grow.
+            size: in bytes; None if unknown or still growing.
             is_regular: whether it is a regular file.
-            kind: what it is, in words, when it isn't.
+            kind: what it is, in words, if it is not a regular file.
         """
         return self.decide(relative.as_posix(), size, is_regular=is_regular, kind=kind)
 
     def decide(self, relative: str, size: int | None = None, *, is_regular: bool = True, kind: str = "file") -> Verdict:
-        """Decide like `verdict`, about a path given as text with forward slashes: for many files at once."""
+        """Decide like `verdict`, for a path given as text with forward slashes. Faster, for scans."""
         *parents, name = relative.split("/")
         return (
             self._by_place(tuple(parents))
@@ -114,17 +114,17 @@ class Filter:
         )
 
     def accepts_name(self, relative: PurePath) -> bool:
-        """Whether a file of this path may be a recording, whatever is in it."""
+        """Whether a file at this path may be a recording, whatever its size and kind."""
         return self.verdict(relative).accepted
 
     def folder_verdict(self, relative: PurePath) -> Verdict | None:
-        """Return why a folder isn't looked into, or None when it is."""
+        """Return why a folder is not scanned, or None if it is."""
         if not self._folder.recursive:
             return _no("subfolder", "It is in a subfolder, and this watch folder is not recursive.")
         return self._by_folder_names(relative.parts) or self._by_globs_of_folder(relative.as_posix())
 
     def duration_verdict(self, duration: float | None) -> Verdict | None:
-        """Return why a recording of this many seconds is left out, or None when it isn't."""
+        """Return why a recording of this many seconds is excluded, or None if it is not."""
         low, high = self._folder.min_duration, self._folder.max_duration
         if duration is None:
             return None
@@ -150,9 +150,9 @@ class Filter:
             if name.startswith("."):
                 return _no("hidden", f"It is in the hidden folder {name!r}.")
             if name.lower() in _SERVICE_FOLDERS:
-                return _no("service folder", f"{name!r} belongs to the system.")
+                return _no("service folder", f"{name!r} is a system folder.")
             if name.lower().endswith(".download"):
-                return _no("temporary", f"{name!r} is a download that is not finished.")
+                return _no("temporary", f"{name!r} is an unfinished download.")
         if self._moved_to and parents[: len(self._moved_to)] == self._moved_to:
             return _no("after", "It is in the folder that `after` moves finished recordings to.")
         return None
@@ -165,14 +165,14 @@ class Filter:
 
     def _by_name(self, name: str, text: str) -> Verdict | None:
         if name in {IGNORE_FILE, OVERRIDES_FILE}:
-            return _no("settings", "It holds settings of Dropscribe.")
+            return _no("settings", "It is a settings file of Dropscribe.")
         if name.startswith("."):
             return _no("hidden", "Its name begins with a dot, so it is hidden.")
         suffix = _suffix(name)
         if suffix in TEMPORARY or _TEMPORARY_NAMES.fullmatch(name):
-            return _no("temporary", "Its name is that of a file which is still being made.", "Rename it.")
+            return _no("temporary", "Its name is that of a temporary or unfinished file.", "Rename it.")
         if suffix in OURS:
-            return _no("transcript", f"It holds text, not sound: {suffix} files are left alone.")
+            return _no("transcript", f"{suffix} files are transcripts, not recordings.")
         if verdict := self._by_globs_of_folder(text):
             return verdict
         if self._folder.include:
@@ -180,15 +180,15 @@ class Filter:
                 return None
             return _no("include", "It matches none of the folder's include patterns.", "Add a pattern for it.")
         if suffix not in RECORDINGS:
-            what = f"{suffix} is not the ending of a recording" if suffix else "Its name has no ending"
-            return _no("extension", f"{what}.", 'Name it in include, e.g. include = ["*.wav", "*.dat"].')
+            what = f"{suffix} is not the extension of a recording" if suffix else "Its name has no extension"
+            return _no("extension", f"{what}.", 'Add a pattern for it to include, e.g. include = ["*.wav", "*.dat"].')
         return None
 
     def _by_kind(self, kind: str, *, is_regular: bool) -> Verdict | None:
         if is_regular:
             return None
         if kind == "symbolic link":
-            return _no("symlink", "It is a symbolic link; Dropscribe looks only at files themselves.")
+            return _no("symlink", "It is a symbolic link, and Dropscribe doesn't follow those.")
         return _no("kind", f"It is a {kind}, not a file.")
 
     def _by_size(self, size: int | None) -> Verdict | None:
@@ -203,7 +203,7 @@ class Filter:
 
 
 def _inside(folder: WatchFolder) -> tuple[str, ...]:
-    """Return the parts of `after = "move:DIR"` below the watch folder, or nothing when DIR is elsewhere."""
+    """Return the parts of DIR in `after = "move:DIR"` relative to the watch folder; empty if DIR is elsewhere."""
     kind, _, target = folder.after.partition(":")
     if kind != "move":
         return ()

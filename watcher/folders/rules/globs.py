@@ -1,4 +1,4 @@
-"""The globs of `include` and `exclude`, in the manner of gitignore(5)."""
+"""The globs of `include` and `exclude`, similar to gitignore(5)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ __all__ = ["matches"]
 
 
 def matches(pattern: str, relative: str) -> bool:
-    """Whether a glob names a file, or a folder on the way down to it.
+    """Whether a glob matches a file or one of its parent folders.
 
-    A pattern without a slash matches a name at any depth; one with a slash matches from the watch folder on.
-    `*` and `?` stop at a slash, `**` doesn't, `[abc]` and `[!abc]` are sets. Case makes no difference, so that
-    `*.wav` also means `TAKE 1.WAV`.
+    A pattern without a slash matches a name at any depth; one with a slash is relative to the watch folder.
+    `*` and `?` don't match a slash, `**` does, `[abc]` and `[!abc]` are sets. Case is ignored, so `*.wav` also
+    matches `TAKE 1.WAV`.
 
     Args:
-        pattern: the glob.
+        pattern: one glob of `include` or `exclude`.
         relative: the path below the watch folder, with forward slashes.
     """
     return bool(_compile(pattern).match(relative))

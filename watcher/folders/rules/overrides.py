@@ -1,8 +1,8 @@
-"""Files of Dropscribe in people's folders: `.dropscribe-ignore` and `.dropscribe.toml`.
+"""Settings files inside watch folders: `.dropscribe-ignore` and `.dropscribe.toml`.
 
-A `.dropscribe.toml` changes settings from its folder down, and travels with a synced share. Because others may
-write to such a share, it can only change how a recording is transcribed, never where it goes, what it runs or
-what happens to the source:
+A `.dropscribe.toml` overrides settings for its folder and everything below, and is synced along with a share. Because
+others may write to a share, it can only change how a recording is transcribed, never where transcripts go, which
+programs run, or what happens to the recording:
 
     language = "de"
     diarization = "speaker"
@@ -49,18 +49,18 @@ _FIELDS: dict[str, Any] = {
     "transcript_filtering_config": dict[str, Any],
     "speaker_diarization_config": dict[str, Any],
 }
-"""The types of fields of `transcription_config` that a recording could not be submitted without; others pass."""
+"""Types of the `transcription_config` fields that would make a submission fail; other fields are not checked."""
 
 
 class Word(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A word of the custom dictionary, as `additional_vocab` of the API has it."""
+    """A word of the custom dictionary, as in the API's `additional_vocab`."""
 
     content: str
     sounds_like: list[str] = []
 
 
 class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a `.dropscribe.toml` may say."""
+    """The settings that a `.dropscribe.toml` may override."""
 
     language: str | None = None
     diarization: str | None = None
@@ -69,7 +69,7 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transcription: dict[str, Any] = {}
 
     def apply(self, folder: WatchFolder) -> WatchFolder:
-        """Return the folder's settings with these on top; vocabulary is added to what is there."""
+        """Return the folder's settings with these overrides; vocabulary is added to the existing one."""
         changed: dict[str, Any] = {**folder.transcription, **self.transcription}
         for key in ("language", "diarization"):
             if (value := getattr(self, key)) is not None:
@@ -84,10 +84,10 @@ class Overrides(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_overrides(text: str, *, file: object) -> Overrides:
-    """Read the text of a `.dropscribe.toml`.
+    """Parse the text of a `.dropscribe.toml`.
 
     Raises:
-        ConfigError: it can't be used; names the line.
+        ConfigError: it can't be used. Names the line.
     """
     reader = TableReader(text, file)
     overrides = reader.read(Overrides)
@@ -122,43 +122,43 @@ def _is_json(value: object) -> bool:
 
 @dataclasses.dataclass(slots=True)
 class _Found:
-    """What was found since the last `clear`."""
+    """What was read since the last `clear`."""
 
     ignored: dict[Path, Path | None] = dataclasses.field(default_factory=dict)
     settings: dict[Path, WatchFolder | ConfigError] = dataclasses.field(default_factory=dict)
 
 
 class OverrideFiles:
-    """Which folders below a root are left out, and what settings hold where. Reads are cached until `clear`.
+    """Which folders below a root are excluded, and which settings apply where. Reads are cached until `clear`.
 
-    May be used by several threads: what one reads while another clears goes with what was cleared.
+    Thread-safe: what one thread reads while another clears is dropped with the old cache.
     """
 
     def __init__(self, folder: WatchFolder) -> None:
         self._folder = folder
         self._found = _Found()
-        self._given: dict[Path, tuple[tuple[int, ...], Overrides | ConfigError]] = {}
+        self._read_files: dict[Path, tuple[tuple[int, ...], Overrides | ConfigError]] = {}
 
     def clear(self) -> None:
-        """Forget what was read: something may have changed."""
+        """Drop the cache, because files may have changed."""
         self._found = _Found()
 
     def ignored_by(self, folder: Path) -> Path | None:
-        """Return the `.dropscribe-ignore` that leaves a folder out, or None. The folder may be the root."""
+        """Return the `.dropscribe-ignore` that excludes a folder, or None. The folder may be the root."""
         found = self._found.ignored
         if folder not in found:
             above = None
             if folder != self._folder.path and self._folder.path in folder.parents:
                 above = self.ignored_by(folder.parent)
-            mark = folder / IGNORE_FILE
-            found[folder] = above or (mark if os.path.lexists(mark) else None)
+            ignore_file = folder / IGNORE_FILE
+            found[folder] = above or (ignore_file if os.path.lexists(ignore_file) else None)
         return found[folder]
 
     def settings(self, folder: Path) -> WatchFolder:
-        """Return the settings that hold in a folder.
+        """Return the settings that apply in a folder.
 
         Raises:
-            ConfigError: a `.dropscribe.toml` on the way down to it can't be used.
+            ConfigError: a `.dropscribe.toml` in it or above it can't be used.
         """
         found = self._found.settings
         settings = found.get(folder)
@@ -169,17 +169,17 @@ class OverrideFiles:
         return settings
 
     def check(self, folders: Iterable[Path]) -> None:
-        """Read what holds in these folders, so that all else is told without I/O. Blocking."""
-        for file in [file for file in self._given if not os.path.lexists(file)]:
-            self._given.pop(file, None)
+        """Read the settings of these folders, so that the other methods need no I/O for them. Blocking."""
+        for file in [file for file in self._read_files if not os.path.lexists(file)]:
+            self._read_files.pop(file, None)
         for folder in folders:
             self.ignored_by(folder)
             with contextlib.suppress(ConfigError):
                 self.settings(folder)
 
     def problems(self) -> list[str]:
-        """Say which `.dropscribe.toml` can't be used, among those that were looked at."""
-        return sorted({str(error) for _, error in self._given.copy().values() if isinstance(error, ConfigError)})
+        """Return the errors of the `.dropscribe.toml` files that were read and can't be used."""
+        return sorted({str(error) for _, error in self._read_files.copy().values() if isinstance(error, ConfigError)})
 
     def _work_out(self, folder: Path) -> WatchFolder | ConfigError:
         file = folder / OVERRIDES_FILE
@@ -190,19 +190,19 @@ class OverrideFiles:
             return settings if overrides is None else overrides.apply(settings)
         except ConfigError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - whatever a shared file holds, only its own folder waits
+        except Exception as error:  # noqa: BLE001 - whatever a shared file contains, only its own folder waits
             return ConfigError(f"can't be used: {type(error).__name__}: {error}.", file=file, fix=_WAIT)
 
     def _read(self, file: Path) -> Overrides | None:
         try:
             found = file.lstat()
         except OSError:
-            self._given.pop(file, None)
+            self._read_files.pop(file, None)
             return None
         version = found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
-        known = self._given.get(file)
+        known = self._read_files.get(file)
         if known is None or known[0] != version:
-            known = self._given[file] = version, _load(file)
+            known = self._read_files[file] = version, _load(file)
         if isinstance(known[1], ConfigError):
             raise known[1]
         return known[1]
@@ -216,15 +216,15 @@ def _load(file: Path) -> Overrides | ConfigError:
         return error
     except OSError as error:
         return ConfigError(f"can't be read: {error.strerror or error}.", file=file, fix=_WAIT)
-    except Exception as error:  # noqa: BLE001 - whatever a shared file holds, only its own folder waits
+    except Exception as error:  # noqa: BLE001 - whatever a shared file contains, only its own folder waits
         return ConfigError(f"can't be used: {type(error).__name__}: {str(error)[:200]}.", file=file, fix=_WAIT)
 
 
 def read_overrides(file: Path) -> str:
-    """Read a small regular file; never a link, which could lead anywhere, nor a pipe, which could wait forever.
+    """Read a small regular file; never a link, which could lead anywhere, nor a pipe, which could block forever.
 
     Raises:
-        ConfigError: it is no such file, or not UTF-8.
+        ConfigError: it is not a small regular file, or not UTF-8.
         OSError: it can't be read.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -1,17 +1,17 @@
-"""Is a container all there? Only what it says about its own length is looked at, never the sound.
+"""Is a container complete? Reads only what it declares about its own length, never the audio.
 
-A copy that stalled, or a recorder that writes its index last, leaves a file that is visibly cut short:
+A stalled copy, or a recorder that writes its index last, leaves a file that is visibly truncated:
 
 - ISO base media (mp4, mov, m4a, 3gp): boxes up to the file's end, with a `moov` among them (ISO/IEC 14496-12).
 - RIFF (wav, avi), RF64 and AIFF: the size in the header; 0 and all ones mean that it isn't known yet. A large avi
-  is a row of such (OpenDML AVI file format extensions 1.02).
+  is a sequence of these (OpenDML AVI file format extensions 1.02).
 - Wave64: the file size in its first chunk; all ones while it isn't known.
-- CAF: chunks up to the file's end; the sound's is -1 long while it isn't known (Apple Core Audio Format).
-- AU: the length of the sound; all ones while it isn't known.
+- CAF: chunks up to the file's end; the data chunk's length is -1 while it isn't known (Apple Core Audio Format).
+- AU: the length of the audio; all ones while it isn't known.
 - Matroska and WebM: the sizes of EBML header and Segment, where they are known (RFC 8794).
 - MXF: the footer begins before the file's end (SMPTE ST 377-1).
 - ASF (wma, wmv): the file size in the File Properties Object.
-- FLAC, Ogg and MP3: see `endings.py`.
+- FLAC, Ogg and MP3: see `frames.py`.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ _SEGMENT: Final = b"\x18\x53\x80\x67"
 
 
 def is_complete(descriptor: int, size: int) -> bool | None:
-    """Look whether a media file is all there.
+    """Return whether a media file is complete.
 
     Args:
         descriptor: the file, opened for reading; its position doesn't matter.
         size: its size in bytes.
 
     Returns:
-        False when it is visibly cut short, True when its headers agree with its size, None when it is of a
-        kind that doesn't say. An empty file is cut short.
+        False if it is visibly truncated, True if its headers agree with its size, None if its format doesn't
+        tell. An empty file is truncated.
     """
     if size == 0:
         return False
     read = partial(_read, descriptor)
     head = read(0, 64)
-    for at, magic, judge in _KINDS:
+    for at, magic, check in _KINDS:
         if head.startswith(magic, at):
-            return judge(read, size)
+            return check(read, size)
     is_mpeg_audio = head[0] == 0xFF and head[1:2] and head[1] & 0xE6 == 0xE2  # noqa: PLR2004 - layers 2 and 3
     return mp3(read, size) if is_mpeg_audio else None
 
@@ -104,7 +104,7 @@ def _iso(read: Read, size: int) -> bool | None:
 
 
 def _chunk(read: Read, size: int) -> bool | None:
-    """Look at the one chunk that holds all others."""
+    """Check the one chunk that contains all others."""
     head = read(0, 28)
     if len(head) < 12:  # noqa: PLR2004 - id, size, form type
         return False
@@ -216,4 +216,4 @@ _KINDS: Final[tuple[tuple[int, bytes, Callable[[Read, int], bool | None]], ...]]
     (0, b"OggS", ogg),
     (0, b"ID3", mp3),
 )
-"""Where a kind of file has its magic bytes, and what looks at it."""
+"""The offset of each format's magic bytes, the magic bytes, and the function that checks the format."""

@@ -1,15 +1,16 @@
-"""Is a file whole? A pure state machine: what was observed, and when, goes in; what to do comes out.
+"""Is a file complete? A pure state machine: observations and times go in, decisions come out.
 
-A recording is whole when
+A recording is complete when
 
-- the OS said that its writer closed it and it has been quiet for a moment since, or it has been quiet for
+- the OS reported that its writer closed it and it has been quiet for a moment since, or it has been quiet for
   `settle` seconds; and
-- nobody holds it open for writing, where the platform can tell; and
-- its container isn't visibly cut short. A copy that broke off leaves one that stays so: when nobody has it open
-  and nobody wrote to it for long, it is let through as cut short, so that it ends as an explained failure; and
-- times that tell only whole seconds are older than such a second: a change within it would not be noticed.
+- no process has it open for writing, where the platform can tell; and
+- its container isn't visibly truncated. An interrupted copy stays truncated: once no process has it open and it has
+  been quiet for long, it is delivered as truncated, so that it ends as an explained failure; and
+- if its times have only whole seconds, they are older than the file system's resolution: a change within that time
+  would go unnoticed.
 
-A writer that pauses and goes on teaches us its rhythm: from then on the quiet must be twice its longest pause.
+If a writer pauses and continues, the quiet needed becomes twice its longest pause.
 """
 
 from __future__ import annotations
@@ -33,13 +34,13 @@ class StabilityPolicy:
     """How long to wait, in seconds.
 
     Attributes:
-        settle: quiet needed when nobody said that the file was closed.
-        closed: quiet needed after it was closed, when its container says that it is all there.
-        closed_unsure: quiet needed after it was closed, when its container doesn't say.
-        incomplete: quiet after which a container that is cut short, and that nobody has open, gets no longer.
-        abandoned: the same where nobody can tell whether it is open: on a share, or on macOS.
-        longest: no rhythm of a writer asks for more quiet than this.
-        trusted_age: how much older than `settle` a file's times must be to be believed without watching it
+        settle: quiet needed if the OS did not report that the file was closed.
+        closed: quiet needed after it was closed, if its container is known to be complete.
+        closed_unsure: quiet needed after it was closed, if its container doesn't tell.
+        incomplete: quiet after which a truncated container that no process has open counts as final.
+        abandoned: the same where the platform can't tell whether it is open: on a share, or on macOS.
+        longest: the most quiet that a writer's pauses can require.
+        trusted_age: how much older than `settle` a file's times must be to be trusted without observing the file
             for that long. Zero on a local disk; more on a share, whose clock may be wrong.
     """
 
@@ -54,13 +55,13 @@ class StabilityPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One look at a file.
+    """A file as it was observed once.
 
     Attributes:
-        sighting: what it was; None when it is gone, or no regular file any more.
-        has_writer: whether somebody has it open for writing; None where the platform can't tell.
-        complete: whether its container is all there; None where that can't be seen.
-        problem: why it can't be looked at (no permission); empty when it can.
+        sighting: its size, times and identity; None if it is gone, or no longer a regular file.
+        has_writer: whether a process has it open for writing; None where the platform can't tell.
+        complete: whether its container is complete; None if its format doesn't tell.
+        problem: why it can't be read (e.g. no permission); empty if it can.
     """
 
     sighting: Sighting | None
@@ -86,7 +87,7 @@ class Decision:
     Attributes:
         outcome: what to do.
         reason: why, in words.
-        wait: seconds until the next look; zero unless the outcome is WAIT.
+        wait: seconds until the next observation; zero unless the outcome is WAIT.
     """
 
     outcome: Outcome
@@ -99,19 +100,18 @@ class Candidate:
     """A file that may become a settled recording. Times are monotonic seconds.
 
     Attributes:
-        path: where it is.
         since: when it was first noticed.
-        changed_at: when it was last known to change, or to be closed.
-        due: when to look at it next.
-        event_at: when the OS last said something about it.
-        observed_at: when it was last looked at.
-        last: how it was then.
-        closed: whether its writer closed it, and nobody was seen writing it since.
+        changed_at: when it last changed or was closed, as far as is known.
+        due: when to observe it next.
+        event_at: when the OS last reported an event for it.
+        observed_at: when it was last observed.
+        last: the sighting at that time.
+        closed: whether its writer closed it, and no writer was seen since.
         longest_quiet: the longest quiet seen since the last change.
-        rhythm: the quiet that its writer's pauses ask for.
+        rhythm: the quiet that its writer's pauses require.
         writer_checks: how often in a row it was found open for writing.
-        found_by_scan: a scan found it and the OS said nothing of it.
-        preexisting: it was in the folder before that was first watched, unless its times say otherwise.
+        found_by_scan: a scan found it, and the OS reported no event for it.
+        preexisting: it was in the folder before the folder was first watched, unless its times show otherwise.
         reason: why it isn't settled.
     """
 
@@ -128,30 +128,30 @@ class Candidate:
     writer_checks: int = 0
     found_by_scan: bool = False
     preexisting: bool = False
-    reason: str = "It was just noticed."
+    reason: str = "It has just been noticed."
 
 
 _WRITER_CHECKS = (0.5, 1.0, 2.0, 5.0, 10.0)
-"""Seconds between looks at a file that somebody has open for writing. The OS tells most closes anyway."""
+"""Seconds between observations of a file that is open for writing. The OS reports most closes anyway."""
 _ROUNDING = 0.001
 _SECOND = 1_000_000_000
 _COARSEST = 2.0
 _RARELY = 5.0
-"""Seconds between looks at a file that needs long quiet: it may be finished before that is over."""
+"""The most seconds between observations of a file that needs long quiet: its writer may finish earlier."""
 
 
 def decide(candidate: Candidate, seen: Observation, policy: StabilityPolicy, *, now: float, wall: float) -> Decision:
-    """Look at a candidate once more; updates what is known about it.
+    """Decide about a candidate after one more observation, which is recorded in the candidate.
 
     Args:
         candidate: what is known about the file.
-        seen: how it is now.
+        seen: the new observation.
         policy: how long to wait.
         now: monotonic seconds.
-        wall: unix time, for comparing with the file's own times.
+        wall: Unix time, to compare with the file's own times.
     """
     if seen.problem:
-        # Waiting longer doesn't help: whoever takes it next says what is wrong with it.
+        # Waiting longer doesn't help: the intake reports what is wrong with it.
         left = policy.settle - (now - candidate.since)
         outcome = Outcome.WAIT if left > 0 else Outcome.UNREADABLE
         return Decision(outcome, seen.problem, wait=max(left, 0.0))
@@ -170,20 +170,20 @@ def decide(candidate: Candidate, seen: Observation, policy: StabilityPolicy, *, 
     if quiet < needed - _ROUNDING:
         why = f"It has not been quiet for {needed:g} s yet."
         if seen.complete is False:
-            why = f"It is not complete yet. If nobody goes on writing it for {needed:g} s, it counts as broken off."
+            why = f"It is not complete yet. If nothing writes to it for {needed:g} s, it counts as interrupted."
         return Decision(Outcome.WAIT, why, wait=min(needed - quiet, _RARELY))
     if (blurred := _blurred(seen.sighting, wall)) > 0:
-        return Decision(Outcome.WAIT, "Its file system tells times too roughly to be sure yet.", wait=blurred)
+        return Decision(Outcome.WAIT, "Its file system's timestamps are too coarse to be sure yet.", wait=blurred)
     if seen.complete is False:
-        return Decision(Outcome.TRUNCATED, "Its container is cut short, and nobody goes on writing it.")
+        return Decision(Outcome.TRUNCATED, "The file is incomplete, and nothing is writing to it any more.")
     return Decision(Outcome.WHOLE)
 
 
 def _blurred(found: Sighting, wall: float) -> float:
-    """Seconds until a file that changes again gets other times than it has now, for sure.
+    """Return the seconds until any further change is certain to change the file's times.
 
-    FAT tells times in steps of 2 s, some servers of NFS in steps of 1 s. Content that is replaced by other of the
-    same length within such a step would look as if it were in the ledger already.
+    FAT has timestamps in steps of 2 s, some NFS servers in steps of 1 s. Content that is replaced by different content
+    of the same length within such a step would look as if it were in the ledger already.
     """
     if found.mtime_ns % _SECOND:
         return 0.0
@@ -192,7 +192,7 @@ def _blurred(found: Sighting, wall: float) -> float:
 
 
 def _note(candidate: Candidate, found: Sighting, policy: StabilityPolicy, now: float) -> bool:
-    """Take in how the file is; return whether there was an earlier look to compare with."""
+    """Record a sighting; return whether there was an earlier one to compare with."""
     before, candidate.last = candidate.last, found
     if before is None:
         return False
@@ -220,11 +220,11 @@ def _quiet_needed(candidate: Candidate, seen: Observation, policy: StabilityPoli
 def _quiet(
     candidate: Candidate, seen: Observation, policy: StabilityPolicy, *, compared: bool, now: float, wall: float
 ) -> float:
-    """Seconds since the file last changed, as far as that can be told."""
-    assert seen.sighting is not None  # noqa: S101 - the caller has looked
+    """Return the seconds since the file last changed, as far as is known."""
+    assert seen.sighting is not None  # noqa: S101 - checked by the caller
     watched = now - candidate.changed_at
     if candidate.closed:
-        # Where the OS can't say that it is free, only a second look shows that it stays the same.
+        # Without knowing that it has no writer, only a second observation shows that it stays the same.
         return watched if compared or seen.has_writer is False else 0.0
     age = wall - max(seen.sighting.mtime_ns, seen.sighting.ctime_ns) / 1e9 - policy.trusted_age
     return max(watched if compared else 0.0, age)
@@ -232,7 +232,7 @@ def _quiet(
 
 @dataclass(slots=True)
 class CandidateQueue:
-    """All candidates of a watch folder, and when to look at which. Pure: time is passed in."""
+    """The candidates of a watch folder, and when to observe each. Pure: time is passed in."""
 
     policy: StabilityPolicy
     candidates: dict[Path, Candidate] = field(default_factory=dict)
@@ -240,14 +240,14 @@ class CandidateQueue:
     _count: int = 0
 
     def notice(self, path: Path, now: float, *, closed: bool = False, found: bool = False, wait: float = 0.0) -> bool:
-        """Take in a sign of life of a file; return whether it is a new candidate.
+        """Record activity on a file; return whether it is a new candidate.
 
         Args:
             path: the file.
             now: monotonic seconds.
-            closed: the OS said that its writer closed it, or it got its name by a rename.
-            found: a scan found it, which says nothing about when it changed.
-            wait: seconds until one that was found is looked at first.
+            closed: the OS reported that its writer closed it, or that it was renamed to this path.
+            found: a scan found it, which doesn't tell when it changed.
+            wait: seconds until the first observation of a new candidate that a scan found.
         """
         candidate = self.candidates.get(path)
         if candidate is None:
@@ -266,7 +266,7 @@ class CandidateQueue:
         return False
 
     def moved(self, old: Path, new: Path, now: float) -> None:
-        """A candidate got another name: it is the same file still, and what had that name is gone."""
+        """Record a rename of a candidate; any other candidate at the new path is gone."""
         candidate = self.candidates.pop(old, None)
         self.candidates.pop(new, None)
         if candidate is not None:
@@ -276,22 +276,22 @@ class CandidateQueue:
             self._schedule(candidate, now + self.policy.closed)
 
     def forget(self, path: Path) -> None:
-        """The file is no candidate any more."""
+        """Drop a candidate, if the file is one."""
         self.candidates.pop(path, None)
 
     def due(self, now: float, limit: int = 500) -> list[Candidate]:
-        """Take the candidates that want to be looked at now, at most `limit`."""
+        """Return the candidates that are due, at most `limit`; each must then be passed to `decide`."""
         ready: list[Candidate] = []
         while self._queue and self._queue[0][0] <= now and len(ready) < limit:
             at, _, path = heapq.heappop(self._queue)
             candidate = self.candidates.get(path)
             if candidate is not None and candidate.due == at:
-                candidate.due = math.inf  # it may be in the queue twice
+                candidate.due = math.inf  # the queue may contain it twice
                 ready.append(candidate)
         return ready
 
     def next_due(self) -> float | None:
-        """When the next candidate wants to be looked at, in monotonic seconds."""
+        """Return when the next candidate is due, in monotonic seconds; None without candidates."""
         while self._queue:
             at, _, path = self._queue[0]
             candidate = self.candidates.get(path)
@@ -301,14 +301,14 @@ class CandidateQueue:
         return None
 
     def decide(self, candidate: Candidate, seen: Observation, *, began: float, now: float, wall: float) -> Decision:
-        """Decide about a candidate; one that goes on waiting is scheduled anew, any other is let go.
+        """Decide about a candidate. One that has to wait is scheduled again, any other is dropped.
 
         Args:
-            candidate: the file.
-            seen: how it was.
-            began: when the look at it began, in monotonic seconds; what the OS said since then is newer.
+            candidate: one that `due` returned.
+            seen: the new observation.
+            began: when the observation began, in monotonic seconds; OS events since then are newer.
             now: monotonic seconds.
-            wall: unix time.
+            wall: Unix time.
         """
         if self.candidates.get(candidate.path) is not candidate:
             return Decision(Outcome.GONE, "It was renamed or deleted.")

@@ -1,13 +1,12 @@
-"""Is sound that comes in frames or pages all there? Told by the last of them, or by a count in the first.
+"""Is audio that consists of frames or pages complete? Checks the last one, or a count in the first.
 
-- FLAC: the header counts the samples, and each frame tells which it holds (RFC 9639). The last frame itself may
-  still lack its end, so that none is called whole; that is less than half a second.
-- Ogg: a page tells its own length, and the last one is marked as the end of its stream (RFC 3533). What was streamed
-  lacks that mark; where it stops between two pages it may be all there is.
-- MP3: the byte count of a Xing or Info header, where there is one.
+- FLAC: the header has the number of samples, and each frame its first sample or its number (RFC 9639). The last frame
+  itself may still lack its end, at most half a second, so a FLAC file is never reported as complete.
+- Ogg: a page has its own length, and the last page is marked as the end of its stream (RFC 3533). A live stream lacks
+  that mark; if it stops between two pages, it may be complete.
+- MP3: the byte count in the Xing or Info header, if there is one.
 
-AAC, AMR, AC-3 and MPEG streams tell nothing: one that breaks off in the middle of a frame may well be how a recorder,
-or somebody's copy of a broadcast, ended.
+AAC, AMR, AC-3 and MPEG streams don't tell: a recorder, or a copy of a broadcast, may well end in the middle of a frame.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Read = Callable[[int, int], bytes]
-    """Returns the bytes at an offset, at most so many; fewer at the file's end."""
+    """Returns up to a number of bytes at an offset; fewer at the file's end."""
 
 __all__ = ["flac", "mp3", "ogg"]
 
@@ -29,14 +28,14 @@ _MOST_BLOCKS: Final = 1000
 
 
 def flac(read: Read, size: int) -> bool | None:
-    """Compare the sample that the last frame ends with to the number of samples in the header.
+    """Compare the sample at which the last frame ends with the number of samples in the header.
 
     Args:
         read: reads from the file.
         size: the file's size in bytes.
 
     Returns:
-        False when it is visibly cut short, else None.
+        False if it is visibly truncated, else None.
     """
     offset = 4
     for _ in range(_MOST_BLOCKS):
@@ -59,7 +58,7 @@ def flac(read: Read, size: int) -> bool | None:
 
 
 class _StreamInfo(NamedTuple):
-    """What FLAC's first block tells (RFC 9639, 8.2)."""
+    """FLAC's first metadata block, STREAMINFO (RFC 9639, 8.2)."""
 
     smallest_block: int
     largest_block: int
@@ -68,7 +67,7 @@ class _StreamInfo(NamedTuple):
 
     @classmethod
     def of(cls, data: bytes) -> _StreamInfo:
-        """Read it; where it doesn't tell the largest frame, that is what verbatim sound would take."""
+        """Parse it; if it lacks the largest frame size, use that of uncompressed audio."""
         bits = int.from_bytes(data[10:18], "big")
         channels, depth = (bits >> 41 & 7) + 1, (bits >> 36 & 31) + 1
         largest_block = int.from_bytes(data[2:4], "big")
@@ -80,8 +79,8 @@ class _StreamInfo(NamedTuple):
 def _last_sample(tail: bytes, info: _StreamInfo, *, first: bytes) -> int | None:
     """Return the number of samples up to the end of the last frame that begins in these bytes; None without one.
 
-    Sound may look like the start of a header. So all that is the same in every header must be so, its checksum must be
-    right, and what it tells must be possible.
+    Audio data may look like the start of a header. So the fields that are the same in every header must match, its
+    checksum must be right, and its values must be possible.
     """
     at = len(tail)
     for _ in range(_MOST_FLAC_CANDIDATES):
@@ -128,7 +127,7 @@ def _crc8(data: bytes) -> int:
 
 
 def ogg(read: Read, size: int) -> bool | None:
-    """Look at the last page; arguments and result are those of `is_complete`."""
+    """Check the last page; arguments and result are those of `is_complete`."""
     tail = read(max(0, size - _LARGEST_OGG_PAGE), _LARGEST_OGG_PAGE)
     at = tail.rfind(b"OggS")
     if at < 0:
@@ -144,7 +143,7 @@ def ogg(read: Read, size: int) -> bool | None:
 
 
 def mp3(read: Read, size: int) -> bool | None:
-    """Look for the header that encoders put into the first frame when they are done; as `ogg`."""
+    """Check the header that encoders write into the first frame when they finish; as `ogg`."""
     start = 0
     tag = read(0, 10)
     if tag.startswith(b"ID3") and len(tag) == 10:  # noqa: PLR2004 - the tag's header

@@ -1,4 +1,4 @@
-"""One look at a file that may be settling: what it is, who writes it, whether it is all there. Blocking I/O."""
+"""Observes a candidate: its size and times, whether it has a writer, whether its container is complete. Blocking."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ __all__ = ["observe", "observe_all"]
 
 
 def observe_all(paths: Sequence[Path]) -> list[Observation]:
-    """Look at several files, in order."""
+    """Observe several files, in order."""
     return [observe(path) for path in paths]
 
 
 def observe(path: Path) -> Observation:
-    """Look at a file once. Never blocks on pipes, never follows a symlink, never raises for what it finds."""
+    """Observe a file once. Never blocks on a pipe, follows a symbolic link or raises an OSError."""
     try:
         found = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -38,7 +38,7 @@ def observe(path: Path) -> Observation:
     try:
         with open_recording(path) as descriptor:
             written = open_for_writing(descriptor)
-            # Asked for after the lease, so that what was written until then is seen.
+            # After the lease, to include everything written before it.
             found = os.fstat(descriptor)
             complete = is_complete(descriptor, found.st_size)
     except Unreadable as error:

@@ -1,4 +1,4 @@
-"""Does somebody have a file open for writing? Asked of the OS, where it can tell."""
+"""Asks the OS whether any process has a file open for writing, where the OS can tell."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if sys.platform == "linux":
     import signal
 
     def open_for_writing(descriptor: int) -> bool | None:
-        """Ask whether anyone has a file open for writing.
+        """Return whether any process has a file open for writing.
 
-        A read lease (fcntl(2), F_SETLEASE) is only granted when nobody has; it is given back at once. Whoever
-        opens the file for writing in that instant waits a few microseconds, and the signal that tells us
-        of it is one that is ignored by default.
+        A read lease (fcntl(2), F_SETLEASE) is granted only if none has; it is released at once. A process that
+        opens the file for writing at that moment waits a few microseconds; the signal that this sends us is one
+        that is ignored by default.
 
         Args:
             descriptor: the file, opened for reading.
 
         Returns:
-            None where the kernel won't say: a file of another user, or a file system without leases.
+            None if the kernel doesn't tell: another user's file, or a file system without leases.
         """
         try:
             fcntl.fcntl(descriptor, fcntl.F_SETSIG, signal.SIGURG)  # type: ignore[attr-defined,unused-ignore]
@@ -40,7 +40,7 @@ if sys.platform == "linux":
         return False
 
     def _open_in_proc(descriptor: int) -> bool | None:
-        """Look through the open files of every process that we may look at; None when none has it."""
+        """Search the open files of every process that we may inspect; None if none has the file open for writing."""
         found = os.fstat(descriptor)
         own = os.getpid()
         for name in os.listdir("/proc"):  # noqa: PTH208 - names are enough
@@ -70,13 +70,13 @@ if sys.platform == "linux":
 elif sys.platform == "win32":
 
     def open_for_writing(descriptor: int) -> bool | None:
-        """Ask whether anyone has a file open for writing: opening it while denying writers fails then.
+        """Return whether any process has a file open for writing: opening it without sharing writes fails then.
 
         Args:
             descriptor: the file, opened for reading.
 
         Returns:
-            None where Windows won't say.
+            None if Windows doesn't tell.
         """
         import ctypes  # noqa: PLC0415 - only here
         import msvcrt  # noqa: PLC0415 - only here
@@ -96,7 +96,7 @@ elif sys.platform == "win32":
 else:
 
     def open_for_writing(descriptor: int) -> bool | None:  # noqa: ARG001 - the same everywhere
-        """Ask whether anyone has a file open for writing; macOS doesn't say.
+        """Return None: macOS doesn't tell whether a file is open for writing.
 
         Args:
             descriptor: the file, opened for reading.

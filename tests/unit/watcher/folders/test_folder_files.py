@@ -52,7 +52,7 @@ def test_a_file_that_changes_while_it_is_read_has_no_fingerprint(change, tmp_pat
         return count
 
     monkeypatch.setattr(module, "_read_into", read)
-    with pytest.raises(SourceChanged, match=r"a\.wav changed while it was read") as caught:
+    with pytest.raises(SourceChanged, match=r"a\.wav changed while it was being read") as caught:
         fingerprint(path)
     assert caught.value.fix
 

@@ -145,7 +145,7 @@ def test_a_time_in_whole_seconds_must_be_past_before_it_is_believed(told, settle
     world = World()
     world.queue.notice(PATH, 0.0, closed=True)
     while (decision := world.next_look().look(100, told)).outcome is Outcome.WAIT:
-        assert "roughly" in decision.reason
+        assert "too coarse" in decision.reason
     assert decision.outcome is Outcome.WHOLE
     assert world.now == pytest.approx(settled_at, abs=0.03)
 
