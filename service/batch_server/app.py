@@ -1,4 +1,4 @@
-"""The web application: paths, error answers, and what runs while it does."""
+"""The web application: routes, error responses, and what runs beside it."""
 
 import asyncio
 import contextlib
@@ -17,49 +17,51 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.batch_server.api.auth import Gate
+from service.batch_server.api.auth import BearerAuth
 from service.batch_server.api.endpoints import Endpoints, json_response
 from service.batch_server.dispatch.dispatcher import Dispatcher
-from service.batch_server.dispatch.job_events import Waiters
-from service.batch_server.dispatch.retention import keep_expiring
-from service.batch_server.errors import Problem, ServerFault
+from service.batch_server.dispatch.job_events import JobEvents
+from service.batch_server.dispatch.retention import expire_jobs
+from service.batch_server.errors import ApiError, ServerFault
 from service.batch_server.settings import ServerSettings
-from service.batch_server.store.async_store import Database
-from service.batch_server.workers.backends import Slot
+from service.batch_server.store.async_store import AsyncStore
+from service.batch_server.workers.backends import Backend
 
 if TYPE_CHECKING:
-    from service.batch_server.outbound.webhooks import Messenger
+    from service.batch_server.outbound.fetch import Fetcher
+    from service.batch_server.outbound.webhooks import Webhooks
 
 _log = structlog.stdlib.get_logger("batch_server")
 
 
-def build(settings: ServerSettings, database: Database, waiters: Waiters, slots: Sequence[Slot]) -> Starlette:
+def build(
+    settings: ServerSettings, async_store: AsyncStore, events: JobEvents, backends: Sequence[Backend]
+) -> Starlette:
     """Build the application.
 
     Args:
-        settings: What to serve.
-        database: Where jobs are kept; closed by the caller, after the application.
-        waiters: Who waits for jobs; closed by the caller when the server is told to stop.
-        slots: Where recordings are recognised; closed with the application.
+        async_store: Where jobs are kept; closed by the caller, after the application.
+        events: Wakes requests that wait; closed by the caller when the server begins to stop.
+        backends: Where recordings are recognised; closed with the application.
     """
-    messenger = _messenger(settings, database)
-    dispatcher = Dispatcher(settings, database, waiters, slots, messenger)
-    api = Endpoints(settings, database, dispatcher, waiters, Gate(settings.key))
+    fetcher, webhooks = _outbound(settings, async_store)
+    dispatcher = Dispatcher(settings, async_store, events, backends, fetcher=fetcher, webhooks=webhooks)
+    api = Endpoints(settings, async_store, dispatcher, events, BearerAuth(settings.key))
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await dispatcher.start()
         if settings.preload:
             dispatcher.warm_up()
-        if messenger is not None:
-            await messenger.start()
-        expiry = asyncio.create_task(keep_expiring(database, settings.retention), name="expiry")
+        if webhooks is not None:
+            await webhooks.start()
+        retention = asyncio.create_task(expire_jobs(async_store, settings.retention), name="retention")
         try:
             yield
         finally:
-            expiry.cancel()
-            if messenger is not None:
-                await messenger.stop()
+            retention.cancel()
+            if webhooks is not None:
+                await webhooks.stop()
             await dispatcher.stop()
 
     built = Starlette(
@@ -74,18 +76,18 @@ def build(settings: ServerSettings, database: Database, waiters: Waiters, slots:
         ],
         middleware=[Middleware(_Dated)],
         exception_handlers={
-            Problem: _on_problem,
+            ApiError: _on_problem,
             HTTPException: _on_http_exception,
             ClientDisconnect: _on_disconnect,
             Exception: _on_fault,
         },
     )
-    built.router.redirect_slashes = False  # whoever follows a redirect may well turn a POST into a GET
+    built.router.redirect_slashes = False  # clients may turn a POST into a GET when they follow a redirect
     return built
 
 
 def _route(path: str, **by_method: Callable[[Request], Awaitable[Response]]) -> Route:
-    """Route a path, so that 405 tells all the methods that it has; HEAD is GET without the body."""
+    """Route a path with all its methods, so that 405 lists them; HEAD is GET without the body."""
 
     async def answer(request: Request) -> Response:
         return await by_method["GET" if request.method == "HEAD" else request.method](request)
@@ -93,17 +95,23 @@ def _route(path: str, **by_method: Callable[[Request], Awaitable[Response]]) -> 
     return Route(path, answer, methods=list(by_method))
 
 
-def _messenger(settings: ServerSettings, database: Database) -> "Messenger | None":
+def _outbound(settings: ServerSettings, async_store: AsyncStore) -> "tuple[Fetcher | None, Webhooks | None]":
+    """Build what calls other servers, as far as that is allowed."""
     if not (settings.fetching or settings.notifying):
-        return None
-    from service.batch_server.outbound.client import Outbound  # noqa: PLC0415 - as above
-    from service.batch_server.outbound.webhooks import Messenger  # noqa: PLC0415 - an HTTP client is only loaded if used
+        return None, None
+    from service.batch_server.outbound.client import Outbound  # noqa: PLC0415 - an HTTP client is only loaded if used
+    from service.batch_server.outbound.fetch import Fetcher  # noqa: PLC0415 - as above
+    from service.batch_server.outbound.webhooks import Webhooks  # noqa: PLC0415 - as above
 
-    return Messenger(database, Outbound(settings.allowed_hosts), most_bytes=settings.limits.upload_bytes)
+    outbound = Outbound(settings.allowed_hosts)
+    return (
+        Fetcher(async_store, outbound, most_bytes=settings.limits.upload_bytes) if settings.fetching else None,
+        Webhooks(async_store, outbound) if settings.notifying else None,
+    )
 
 
 class _Dated:
-    """Dates every answer when it is sent; uvicorn's own dates would need a clock that ticks while nobody asks."""
+    """Adds a Date header to every response; uvicorn's own would need a timer that also ticks while idle."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -118,16 +126,16 @@ class _Dated:
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)  # noqa: S101 - Starlette's types can't say so
+    assert isinstance(error, ApiError)  # noqa: S101 - Starlette's types can't say so
     headers = {} if error.retry_after is None else {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     if request.method == "POST":
-        # Whatever of its body is still on the way is not read: the client must not wait for that.
+        # The rest of the body is not read: the client must not wait for that.
         headers["Connection"] = "close"
     return json_response(error.body(), error.status, headers)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
-    """Answer a path or a method that the API doesn't have."""
+    """Respond to a path or a method that the API doesn't have."""
     assert isinstance(error, HTTPException)  # noqa: S101 - Starlette's types can't say so
     detail = f"{request.method} {request.url.path} is not part of the Batch API v2"
     body = {"code": error.status_code, "error": "Bad Request", "detail": detail}
@@ -135,11 +143,11 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_disconnect(_: Request, __: Exception) -> Response:
-    """End a request whose client has gone; nobody reads this answer."""
-    _log.info("client went away before its request was complete")
+    """End a request whose client has disconnected; this response is never read."""
+    _log.info("the client disconnected before its request was complete")
     return Response(status_code=400)
 
 
 async def _on_fault(_: Request, error: Exception) -> Response:
-    fault = ServerFault(f"{type(error).__name__} in the server; its log says more")
+    fault = ServerFault(f"{type(error).__name__} in the server; see its log")
     return json_response(fault.body(), fault.status)

@@ -1,13 +1,13 @@
-"""Answers that say no, in the API's own words (``ErrorResponse``).
+"""Error responses, with the API's own error strings (``ErrorResponse``).
 
-Problem
+ApiError
 ├── BadConfig          400  the job's config is not one the API documents, or not one this server can honour
 ├── MissingData        400  no audio came with the job
-├── Malformed          400  the request body is not what its headers promise
+├── Malformed          400  the request is not well-formed
 ├── NotPermitted       401  no key, or a wrong one
-├── Refused            403  right key, but not from there
+├── Forbidden          403  not from this host name
 ├── JobNotFound        404  no such job
-├── NotReady           404  the transcript is not there yet
+├── NotReady           404  the job is still running
 ├── FormatNotSupported 404  no such transcript format
 ├── NoTranscript       404  the job was rejected and will never have a transcript
 ├── LogNotAvailable    404  no log for this job
@@ -23,13 +23,13 @@ Problem
 from typing import ClassVar
 
 
-class Problem(Exception):
-    """An answer with an error status.
+class ApiError(Exception):
+    """An error response.
 
     Attributes:
         status: The HTTP status code.
         error: One of the error strings that the API documents.
-        detail: What happened and what can be done about it, for people.
+        detail: What happened and what to do about it, for people.
         retry_after: Seconds after which the request may succeed, if known.
     """
 
@@ -52,120 +52,120 @@ class Problem(Exception):
         return body
 
 
-class BadConfig(Problem):
+class BadConfig(ApiError):
     """The job's config can't be honoured; the detail names the field."""
 
     status = 400
     error = "Job rejected"
 
 
-class MissingData(Problem):
+class MissingData(ApiError):
     """A job came without audio."""
 
     status = 400
     error = "Missing data_file"
 
 
-class Malformed(Problem):
-    """The request's body is broken."""
+class Malformed(ApiError):
+    """The request is not well-formed."""
 
     status = 400
     error = "Malformed request"
 
 
-class Stalled(Problem):
+class Stalled(ApiError):
     """The request's body stopped arriving; the same request may succeed when it is sent again."""
 
     status = 408
     error = "Bad Request"
 
 
-class NotPermitted(Problem):
+class NotPermitted(ApiError):
     """The key is missing or wrong."""
 
     status = 401
     error = "Permission Denied"
 
 
-class Refused(Problem):
-    """The request may not come from there."""
+class Forbidden(ApiError):
+    """A server without a key was called by a host name that isn't this machine's own."""
 
     status = 403
     error = "Forbidden"
 
 
-class JobNotFound(Problem):
+class JobNotFound(ApiError):
     """There is no job with this id, or it belongs to another key."""
 
     status = 404
     error = "Job not found"
 
 
-class NotReady(Problem):
-    """The job still runs."""
+class NotReady(ApiError):
+    """The job is still running."""
 
     status = 404
     error = "Transcription not ready"
 
 
-class NoTranscript(Problem):
-    """The job was rejected."""
+class NoTranscript(ApiError):
+    """The job was rejected and will never have a transcript."""
 
     status = 404
     error = "Job rejected"
 
 
-class FormatNotSupported(Problem):
-    """A transcript is asked for in a format that the API doesn't have."""
+class FormatNotSupported(ApiError):
+    """The API has no such transcript format."""
 
     status = 404
     error = "Format Not Supported"
 
 
-class LogNotAvailable(Problem):
-    """There is no log for the job."""
+class LogNotAvailable(ApiError):
+    """The job has no log."""
 
     status = 404
     error = "Log file not available"
 
 
-class JobExpired(Problem):
-    """The job was removed after its retention period, or by its owner."""
+class JobExpired(ApiError):
+    """The job was removed after its retention period."""
 
     status = 410
     error = "Job Expired"
 
 
-class TooLarge(Problem):
-    """The upload is larger than the server takes."""
+class TooLarge(ApiError):
+    """The upload is larger than the limit."""
 
     status = 413
     error = "Bad Request"
 
 
-class BadQuery(Problem):
-    """A query parameter has a wrong type or range."""
+class BadQuery(ApiError):
+    """A query parameter has the wrong type or is out of range."""
 
     status = 422
     error = "Unprocessable Entity"
 
 
-class JobRunning(Problem):
-    """A running job is not deleted without force."""
+class JobRunning(ApiError):
+    """A running job is deleted only with ``force``."""
 
     status = 423
     error = "Resource Locked"
 
 
-class TooMany(Problem):
-    """A limit is reached."""
+class TooMany(ApiError):
+    """A rate limit, or the limit on unfinished jobs, is reached."""
 
     status = 429
     error = "Max concurrent running jobs exceeded"
 
 
-class ServerFault(Problem):
-    """The server could not do its part, for example because its disk is full."""
+class ServerFault(ApiError):
+    """The server failed, for example because its disk is full."""
 
     status = 500
     error = "Internal Server Error"

@@ -1,4 +1,4 @@
-"""Starting and stopping the server process, in order."""
+"""Starts and stops the server process."""
 
 import asyncio
 import contextlib
@@ -19,12 +19,12 @@ import structlog
 
 from service.batch_server import app
 from service.batch_server.api import auth
-from service.batch_server.dispatch.job_events import Waiters
+from service.batch_server.dispatch.job_events import JobEvents
 from service.batch_server.recognition.messages import ModelSource
 from service.batch_server.settings import ServerSettings
-from service.batch_server.store.async_store import Database
+from service.batch_server.store.async_store import AsyncStore
 from service.batch_server.store.connection import StoreUnusable
-from service.batch_server.workers.backends import ClusterUnavailable, open_slots
+from service.batch_server.workers.backends import ClusterUnavailable, open_backends
 from service.httpd.protocol import ConnectionLimits
 from service.httpd.server import QuietServer, listen
 
@@ -56,26 +56,26 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
     url = _url(listener, settings)
     with contextlib.closing(listener):
         try:
-            database = Database(settings.data_dir)
+            async_store = AsyncStore(settings.data_dir)
         except (StoreUnusable, OSError) as error:
             _log.error("can't work", data_dir=str(settings.data_dir), reason=str(error))
             return 1
         try:
-            waiters = Waiters()
-            slots = open_slots(
+            events = JobEvents()
+            backends = open_backends(
                 ModelSource(_model(settings.model), settings.threads, settings.data_dir.absolute()),
                 workers=settings.workers,
                 cluster=settings.cluster,
             )
             server = QuietServer(
-                app.build(settings, database, waiters, slots),
+                app.build(settings, async_store, events, backends),
                 keep_alive_seconds=_KEEP_ALIVE_SECONDS,
                 limits=ConnectionLimits(head_seconds=_HEAD_SECONDS),
                 lifespan=True,
                 log_level="warning",
                 tls=settings.tls,
                 on_ready=lambda: announce(url) if announce is not None else None,
-                on_stop=waiters.close,
+                on_stop=events.close,
             )
             if settings.exit_with_parent:
                 _watch_parent(server)
@@ -85,7 +85,7 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
             _log.error("can't work", reason=str(error))
             return 1
         finally:
-            database.close()
+            async_store.close()
     return 0 if server.started else 1
 
 
@@ -110,14 +110,14 @@ def _stopped_by_signals(server: QuietServer) -> Iterator[None]:
 def _url(listener: socket.socket, settings: ServerSettings) -> str:
     host, port = listener.getsockname()[:2]
     if settings.host in _EVERYWHERE:
-        host = socket.gethostname()  # others can't reach us under the address that stands for all
+        host = socket.gethostname()  # no client can connect to the address that stands for all
     elif settings.tls is not None and settings.host == "localhost":
         host = settings.host
     return f"{'http' if settings.tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}/v2"
 
 
 def _check_tls(settings: ServerSettings) -> None:
-    """Try the certificate before anything is begun.
+    """Check the certificate before anything else is started.
 
     Raises:
         OSError: If it can't be read; ``ssl.SSLError`` is one, too.
@@ -127,7 +127,7 @@ def _check_tls(settings: ServerSettings) -> None:
 
 
 def _watch_parent(server: QuietServer) -> None:
-    """Stop when the parent has gone: it held the other end of our standard input."""
+    """Stop when the parent has ended: it held the other end of our standard input."""
 
     def wait_for_end() -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -141,10 +141,10 @@ def _watch_parent(server: QuietServer) -> None:
 
 
 def _signal_on_parent_death(server: QuietServer) -> None:
-    """Ask Linux for a signal when the parent dies, in case somebody else holds our standard input open.
+    """Ask Linux for a signal when the parent dies, in case another process holds our standard input open.
 
-    The kernel sends it when the *thread* that started us ends, too (prctl(2)); so the signal only makes us
-    look whether our parent is still the same.
+    The kernel also sends it when only the *thread* that started us ends (prctl(2)), so the handler checks whether our
+    parent is still the same.
     """
     if sys.platform == "linux":
         parent = os.getppid()

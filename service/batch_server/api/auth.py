@@ -1,4 +1,4 @@
-"""Who may ask: the Bearer key, and from where."""
+"""Authentication: the Bearer key, and who may use a server that has none."""
 
 import hashlib
 import hmac
@@ -7,18 +7,18 @@ from typing import Final
 
 from starlette.requests import Request
 
-from service.batch_server.errors import NotPermitted, Refused
+from service.batch_server.errors import Forbidden, NotPermitted
 
 _SCHEME: Final = "bearer "
 _LOOPBACK_NAMES: Final = frozenset({"localhost"})
 
-# With a key of the server's own there is one owner of jobs, whatever that key is: a server that is started
-# with a new key every time still knows its jobs.
+# A server with a key has one owner of jobs, whatever that key is: a server that gets a new key with every start still
+# finds its jobs.
 SOLE_OWNER: Final = "key"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address is this machine's own."""
+    """Return whether a host name or address is this machine's own."""
     if host in _LOOPBACK_NAMES:
         return True
     try:
@@ -28,19 +28,19 @@ def is_loopback(host: str) -> bool:
 
 
 def check_settings(host: str, key: str | None) -> None:
-    """Refuse to be open to others without a key.
+    """Make sure that a server that others can reach has a key.
 
     Raises:
-        ValueError: If it would be.
+        ValueError: If it has none.
     """
     if key is None and not is_loopback(host):
         raise ValueError(
-            f"Listening on {host} makes this server reachable for others, so it needs a key: set DROPSCRIBE_SERVER_KEY"
+            f"On {host} other machines can reach this server, so it needs a key: set DROPSCRIBE_SERVER_KEY"
         )
 
 
-class Gate:
-    """Decides who a request is from.
+class BearerAuth:
+    """Finds out whose jobs a request is about.
 
     Args:
         key: The one key that is accepted; ``None`` accepts any, each with its own jobs.
@@ -50,11 +50,11 @@ class Gate:
         self._key = key.encode() if key is not None else None
 
     def owner(self, request: Request) -> str:
-        """Return whose jobs a request is about.
+        """Return the owner that a request's key stands for.
 
         Raises:
-            NotPermitted: If it brings no key or a wrong one.
-            Refused: If a server without a key is asked under a name that isn't this machine's.
+            NotPermitted: If the key is missing or wrong.
+            Forbidden: If the server has no key, and the request's host name isn't this machine's own.
         """
         header = request.headers.get("authorization", "")
         token = header[len(_SCHEME) :].strip() if header.lower().startswith(_SCHEME) else ""
@@ -64,8 +64,8 @@ class Gate:
             if not hmac.compare_digest(token.encode(), self._key):
                 raise NotPermitted("The key is not this server's")
             return SOLE_OWNER
-        # Without a key of its own the server trusts this machine only; a name that merely resolves to it
-        # comes from a web page that found its way here.
+        # Without a key the server trusts this machine only. Any other name that resolves to it is DNS rebinding: a web
+        # page that tries to reach the server.
         if not is_loopback(request.url.hostname or ""):
-            raise Refused("This server has no key, so it answers only under the name localhost or 127.0.0.1")
+            raise Forbidden("This server has no key, so it answers only under the name localhost or 127.0.0.1")
         return hashlib.sha256(token.encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The API's paths. Each method answers one of them; the documented behaviour is that of the Batch API v2."""
+"""The endpoints of the Batch API v2, one method each."""
 
 import asyncio
 import datetime as dt
@@ -14,13 +14,13 @@ from starlette.responses import Response
 
 from service.batch_server import capabilities, job_config
 from service.batch_server.api import params
-from service.batch_server.api.auth import Gate
-from service.batch_server.api.filenames import name_of
+from service.batch_server.api.auth import BearerAuth
 from service.batch_server.api.rate_limit import RateLimit
-from service.batch_server.api.upload import Upload, drain, receive
+from service.batch_server.api.upload import Upload, drain, name_from_url, receive
 from service.batch_server.dispatch.dispatcher import Dispatcher, log_line
-from service.batch_server.dispatch.job_events import Waiters, wait
+from service.batch_server.dispatch.job_events import JobEvents, wait
 from service.batch_server.errors import (
+    ApiError,
     BadConfig,
     BadQuery,
     FormatNotSupported,
@@ -32,14 +32,13 @@ from service.batch_server.errors import (
     MissingData,
     NoTranscript,
     NotReady,
-    Problem,
     ServerFault,
     TooMany,
 )
 from service.batch_server.job import Job, job_details
 from service.batch_server.recognition.entrypoints import can_diarize
 from service.batch_server.settings import ServerSettings
-from service.batch_server.store.async_store import Database
+from service.batch_server.store.async_store import AsyncStore
 from service.batch_server.store.store import TooManyUnfinished
 from service.batch_server.transcript import json_v2, srt, txt
 from service.batch_server.usage import Sum, report
@@ -55,36 +54,36 @@ _log = structlog.stdlib.get_logger("batch_server.endpoints")
 
 
 def json_response(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:  # noqa: ANN401
-    """Answer with JSON."""
+    """Build a JSON response."""
     return Response(msgspec.json.encode(content), status, headers, media_type="application/json")
 
 
 class Endpoints:
-    """The API over one store.
+    """The endpoints, over one store.
 
     Args:
         settings: Limits and the model's name.
-        database: Where jobs are.
-        dispatcher: Who gets them done.
-        waiters: Whom to tell.
-        gate: Who may ask.
+        async_store: Where jobs are kept.
+        dispatcher: Runs them.
+        events: Wakes requests that wait for a job.
+        auth: Checks keys.
     """
 
     def __init__(
         self,
         settings: ServerSettings,
-        database: Database,
+        async_store: AsyncStore,
         dispatcher: Dispatcher,
-        waiters: Waiters,
-        gate: Gate,
+        events: JobEvents,
+        auth: BearerAuth,
     ) -> None:
         self._settings = settings
         self._limits = settings.limits
-        self._database = database
-        self._store = database.store
+        self._async_store = async_store
+        self._store = async_store.store
         self._dispatcher = dispatcher
-        self._waiters = waiters
-        self._gate = gate
+        self._events = events
+        self._auth = auth
         self._posts = RateLimit(settings.limits.posts_per_second)
         self._gets = RateLimit(settings.limits.gets_per_second)
 
@@ -94,7 +93,7 @@ class Endpoints:
             owner = self._owner(request, self._posts)
             processing = params.processing_data(request.headers.get("X-SM-Processing-Data"))
             seconds, form = self._wait_and_format(request)
-        except Problem:
+        except ApiError:
             await drain(request, self._limits)
             raise
         self._dispatcher.warm_up()
@@ -119,8 +118,8 @@ class Endpoints:
         return json_response(answer, 201)
 
     def _owner(self, request: Request, rate: RateLimit) -> str:
-        """Tell who asks, and count the request against its rate."""
-        owner = self._gate.owner(request)
+        """Return the owner of a request, and count it against the owner's rate limit."""
+        owner = self._auth.owner(request)
         excess = rate.excess(owner, time.monotonic())
         if excess is not None:
             raise TooMany("Too many requests per second; wait before the next", retry_after=excess)
@@ -152,11 +151,11 @@ class Endpoints:
         if upload.audio is None:
             if config.fetch_data is None:
                 raise MissingData("The form has no part named 'data_file', and the config no fetch_data")
-            data_name, what = name_of(config.fetch_data.url), "audio to be fetched"
+            data_name, what = name_from_url(config.fetch_data.url), "audio to be fetched"
         elif config.fetch_data is not None:
             raise BadConfig("fetch_data: the form has a part named 'data_file' too; send one or the other")
         try:
-            return await self._database.run(
+            return await self._async_store.run(
                 self._store.add,
                 owner=owner,
                 reference=config.reference,
@@ -172,14 +171,14 @@ class Endpoints:
     async def list(self, request: Request) -> Response:
         """``GET /jobs``."""
         owner = self._owner(request, self._gets)
-        jobs = await self._database.run(
+        jobs = await self._async_store.run(
             self._store.page,
             owner,
             before=params.created_before(request.query_params),
             limit=params.limit(request.query_params),
             with_deleted=params.flag(request.query_params, "include_deleted"),
         )
-        # Without a limit there may be many, and others want their answers meanwhile.
+        # Without a limit there may be many jobs; other requests must not wait for them.
         return await asyncio.to_thread(lambda: json_response({"jobs": [job_details(job) for job in jobs]}))
 
     async def get(self, request: Request) -> Response:
@@ -188,7 +187,7 @@ class Endpoints:
         return json_response({"job": job_details(job)})
 
     async def progress(self, request: Request) -> Response:
-        """``GET /jobs/{jobid}/progress``, which the published API doesn't have: what a progress bar needs."""
+        """``GET /jobs/{jobid}/progress``: beyond the published API, for progress bars."""
         job = await self._job(request)
         known = self._dispatcher.progress(job) if job.status == "running" else {}
         return json_response({"progress": {"id": job.id, "status": job.status, **known}})
@@ -204,7 +203,7 @@ class Endpoints:
             raise NotReady(f"Job {job.id} is still running")
         if job.status == "rejected":
             raise NoTranscript(" ".join(error.message for error in job.errors) or None)
-        content = await self._database.run(self._store.transcript, job.id)
+        content = await self._async_store.run(self._store.transcript, job.id)
         if content is None:
             raise JobExpired(f"The transcript of job {job.id} was removed", error=_FILE_EXPIRED)
         return Response(_rendered(content, form), media_type=_MEDIA_TYPES[form])
@@ -212,7 +211,7 @@ class Endpoints:
     async def log(self, request: Request) -> Response:
         """``GET /jobs/{jobid}/log``."""
         job = await self._job(request, expired=_FILE_EXPIRED)
-        text = await self._database.run(self._store.log, job.id)
+        text = await self._async_store.run(self._store.log, job.id)
         if not text:
             raise LogNotAvailable(f"Job {job.id} has no log")
         return Response(text, media_type="text/plain; charset=utf-8")
@@ -223,9 +222,9 @@ class Endpoints:
         force = params.flag(request.query_params, "force")
         if job.status == "running" and not force:
             raise JobRunning(f"Job {job.id} is still running; add force=true to stop and delete it")
-        await self._database.run(self._store.retire, job.id, "deleted")
+        await self._async_store.run(self._store.retire, job.id, "deleted")
         self._dispatcher.interrupt(job.id)
-        self._waiters.notify(job.id)
+        self._events.ended(job.id)
         _log.info("job deleted", job=job.id)
         return json_response({"job": job_details(msgspec.structs.replace(job, status="deleted"))})
 
@@ -235,23 +234,23 @@ class Endpoints:
         since = params.day(request.query_params, "since")
         until = params.day(request.query_params, "until") or dt.datetime.now(dt.UTC).date()
         if since is None:
-            first = await self._database.run(self._store.first_usage_day, owner)
+            first = await self._async_store.run(self._store.first_usage_day, owner)
             since = min(dt.date.fromisoformat(first), until) if first is not None else until
-        rows = await self._database.run(self._store.usage, owner, since.isoformat(), until.isoformat())
+        rows = await self._async_store.run(self._store.usage, owner, since.isoformat(), until.isoformat())
         return json_response(report([Sum(*row) for row in rows], since, until))
 
     async def _job(self, request: Request, *, expired: str = JobExpired.error) -> Job:
-        """Find the job that a path names, if it is the asker's and still there; ``expired`` is the error if it was."""
+        """Return the job that a path names, if it is the owner's; ``expired`` is the error if it has expired."""
         owner = self._owner(request, self._gets)
         job_id = request.path_params["jobid"]
-        job = await self._database.run(self._store.get, job_id)
+        job = await self._async_store.run(self._store.get, job_id)
         if job is None or job.owner != owner:
             raise JobNotFound(f"There is no job {job_id}")
         _check_present(job, expired)
         return job
 
     async def _awaited(self, request: Request, *, expired: str = JobExpired.error) -> Job:
-        """Find the job that a path names, as it is when it has ended or the request's ``wait`` is over."""
+        """Return the job that a path names, once it has ended or the request's ``wait`` is over."""
         job = await self._job(request, expired=expired)
         seconds = params.wait_seconds(request.query_params, longest=self._limits.wait_seconds)
         job = await self._wait_for_end(job, self._limits.default_wait_seconds if seconds is None else seconds)
@@ -259,7 +258,7 @@ class Endpoints:
         return job
 
     async def _wait_for_end(self, job: Job, seconds: float) -> Job:
-        with self._waiters.watch(job.id) as ended:
+        with self._events.watch(job.id) as ended:
             job = await self._reread(job)
             if job.status == "running" and seconds > 0:
                 await wait(ended, seconds)
@@ -267,18 +266,18 @@ class Endpoints:
         return job
 
     async def _reread(self, job: Job) -> Job:
-        return await self._database.run(self._store.get, job.id) or job
+        return await self._async_store.run(self._store.get, job.id) or job
 
     async def _embedded(self, job: Job, form: str) -> dict[str, Any]:
-        """Give a job's transcript under the name of its format; nothing if it was deleted just now."""
-        content = await self._database.run(self._store.transcript, job.id)
+        """Return a job's transcript under the name of its format; nothing if the job was just deleted."""
+        content = await self._async_store.run(self._store.transcript, job.id)
         if content is None:
             return {}
         return {form: msgspec.Raw(content) if form == "json-v2" else _rendered(content, form).decode()}
 
 
 def _reason(error: Exception) -> str:
-    """Say why the disk refused."""
+    """Explain why the disk could not be written."""
     full = getattr(error, "errno", None) == errno.ENOSPC or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL"
     return "its disk is full" if full else (getattr(error, "strerror", None) or str(error))
 

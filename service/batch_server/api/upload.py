@@ -1,21 +1,21 @@
-"""Receiving a job: multipart form data, streamed to disk as it arrives.
+"""Receives a job as multipart form data, and streams its audio to disk.
 
-Nothing of an upload is kept unless its closing boundary came: a request that breaks off makes no job.
+An upload without its closing boundary is discarded: a request that breaks off creates no job.
 """
 
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Final
+from urllib.parse import unquote, urlsplit
 
 import msgspec
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from service.batch_server.api import filenames
-from service.batch_server.errors import BadConfig, Malformed, Problem, Stalled, TooLarge
+from service.batch_server.errors import ApiError, BadConfig, Malformed, Stalled, TooLarge
 from service.batch_server.settings import Limits
 
 _WRITE_SIZE: Final = 1 << 20
@@ -25,6 +25,7 @@ _MAX_HEADER_SIZE: Final = 8192
 _DRAIN_SECONDS: Final = 30.0
 _DRAIN_BYTES: Final = 1 << 26
 _FORM_OVERHEAD: Final = 1 << 20
+_DEFAULT_NAME: Final = "data_file"
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,8 +33,8 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         config: The ``config`` part.
-        audio: Where the ``data_file`` part was written, flushed to disk; ``None`` without one.
-        data_name: The file name that came with it.
+        audio: File with the ``data_file`` part, flushed to disk; ``None`` without one.
+        data_name: The file name that came with it, without folders.
         size: Bytes of audio.
     """
 
@@ -59,7 +60,7 @@ class _Form:
         self.has_config = False
         self.has_audio = False
         self.size = 0
-        self.data_name = filenames.DEFAULT
+        self.data_name = _DEFAULT_NAME
         self.complete = False
         self.parser = MultipartParser(
             boundary,
@@ -82,7 +83,7 @@ class _Form:
         return bytes(self._config)
 
     def take_unwritten(self, least: int) -> bytes:
-        """Hand over the audio that waits to be written, if it is at least so many bytes."""
+        """Return the audio that is not yet written, if there are at least so many bytes of it."""
         if len(self._unwritten) < least:
             return b""
         data = bytes(self._unwritten)
@@ -118,7 +119,7 @@ class _Form:
                 raise Malformed("The form has more than one part named 'data_file'")
             self.has_audio = True
             name = options.get(b"filename", b"").decode("utf-8", "replace")
-            self.data_name = filenames.base(name)
+            self.data_name = base_name(name)
         else:
             raise Malformed(f"The form has a part named {self._part!r}; only 'config' and 'data_file' are known")
 
@@ -142,7 +143,7 @@ class _Form:
 
 
 def too_large(limits: Limits) -> TooLarge:
-    """Build the answer to an upload over the limit."""
+    """Return the error for an upload over the limit."""
     return TooLarge(f"The audio is larger than this server's limit of {limits.upload_bytes} bytes")
 
 
@@ -150,14 +151,13 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
     """Receive a job's form, writing its audio to a file.
 
     Args:
-        request: The request, its body unread.
+        request: The request; its body must not have been read.
         path: Where to write; the caller removes it unless the upload becomes a job.
-        limits: Bounds on the parts.
-        on_config: Called with the config as soon as it is complete; raises ``Problem`` to refuse it.
+        on_config: Called with the config as soon as it is complete; raises ``ApiError`` to refuse it.
 
     Raises:
-        Problem: If the form is not as documented, over a limit, or refused by ``on_config`` (the rest of the body has
-            been read by then, so that the client gets to read the answer), or if it comes to a halt.
+        ApiError: If the form is not as documented, over a limit, or refused by ``on_config`` (the rest of the body has
+            been read by then, so that the client can read the response), or if data stops arriving.
         ClientDisconnect: If the connection broke.
         OSError: If the disk fails, for example because it is full.
     """
@@ -179,11 +179,11 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
                     await asyncio.to_thread(_write, file, data)
             form.parser.finalize()
         except _Stalled as stall:
-            raise Stalled(f"Nothing more of the form came for {limits.stall_seconds:g} seconds") from stall
+            raise Stalled(f"Nothing more of the form arrived for {limits.stall_seconds:g} seconds") from stall
         except FormParserError as error:
             await drain(request, limits)
             raise Malformed(f"The form can't be read: {error}") from error
-        except Problem:
+        except ApiError:
             await drain(request, limits)
             raise
         if not form.complete:
@@ -195,19 +195,19 @@ async def receive(request: Request, path: Path, *, limits: Limits, on_config: Ca
 
 
 class _Stalled(Exception):
-    """The client sends no more, and does not hang up either."""
+    """The client stopped sending, but keeps the connection open."""
 
 
-async def _arriving(request: Request, patience: float) -> AsyncIterator[bytes]:
-    """Give a request's body as it arrives.
+async def _arriving(request: Request, stall_seconds: float) -> AsyncIterator[bytes]:
+    """Yield a request's body as it arrives.
 
     Raises:
-        _Stalled: If nothing came for so many seconds.
+        _Stalled: If nothing arrived for so many seconds.
     """
     body = request.stream()
     while True:
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(stall_seconds):
                 chunk = await anext(body)
         except StopAsyncIteration:
             return
@@ -217,7 +217,7 @@ async def _arriving(request: Request, patience: float) -> AsyncIterator[bytes]:
 
 
 async def drain(request: Request, limits: Limits) -> None:
-    """Read and drop the rest of a request's body, within reason: a client that is cut off sees no answer."""
+    """Read and discard the rest of a request's body, within limits: a client that is cut off gets no response."""
     left = max(limits.upload_bytes, _DRAIN_BYTES)
     try:
         async with asyncio.timeout(_DRAIN_SECONDS):
@@ -226,7 +226,7 @@ async def drain(request: Request, limits: Limits) -> None:
                 if left < 0:
                     return
     except (TimeoutError, RuntimeError):
-        return  # too slow, or already read to its end: then the answer is sent as it is
+        return  # too slow, or already read to its end: the response is sent anyway
 
 
 def _write(file: IO[bytes], data: bytes) -> None:
@@ -238,3 +238,16 @@ def _write(file: IO[bytes], data: bytes) -> None:
 def _write_and_flush(file: IO[bytes], data: bytes) -> None:
     _write(file, data)
     os.fsync(file.fileno())
+
+
+def base_name(name: str) -> str:
+    """Return a file name without its folders, whether they are written with slashes or backslashes."""
+    return PurePosixPath(name.replace("\\", "/")).name or _DEFAULT_NAME
+
+
+def name_from_url(url: str) -> str:
+    """Return the file name at the end of a URL."""
+    try:
+        return base_name(unquote(urlsplit(url).path))
+    except ValueError:
+        return _DEFAULT_NAME

@@ -1,1 +1,1 @@
-"""From a queued job to its transcript: the queue, the dispatcher, and how long results are kept."""
+"""From an accepted job to its transcript: the queue, the dispatcher, retention, and who is told of a job's end."""

@@ -1,4 +1,4 @@
-"""Gets accepted jobs done: hands them to workers in turn, and writes down how each ended."""
+"""Runs accepted jobs: hands them to backends, and stores the result of each."""
 
 import asyncio
 import contextlib
@@ -6,26 +6,30 @@ import errno
 import functools
 import sqlite3
 from collections.abc import Callable, Sequence
-from typing import Final, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import structlog
 
-from service.batch_server import capabilities, fault, job_config
-from service.batch_server.dispatch import transcription
-from service.batch_server.dispatch.fair_queue import Turns
-from service.batch_server.dispatch.job_events import Waiters
+from service.batch_server import capabilities, job_config
+from service.batch_server.dispatch import fault, transcription
+from service.batch_server.dispatch.fair_queue import FairQueue
+from service.batch_server.dispatch.job_events import JobEvents
 from service.batch_server.job import Job, JobError, now_micros, timestamp
 from service.batch_server.recognition import messages
 from service.batch_server.settings import ServerSettings
-from service.batch_server.store.async_store import Database
-from service.batch_server.workers.backends import Slot
+from service.batch_server.store.async_store import AsyncStore
+from service.batch_server.workers.backends import Backend
 from service.batch_server.workers.process import WorkerDied
+
+if TYPE_CHECKING:  # they load an HTTP client
+    from service.batch_server.outbound.fetch import Fetcher
+    from service.batch_server.outbound.webhooks import Webhooks
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 MAX_CRASHES: Final = 2
-_TROUBLE_SECONDS: Final = 30.0
+_RETRY_SECONDS: Final = 30.0
 _DISK_SECONDS: Final = 2.0
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -33,67 +37,62 @@ _log = structlog.stdlib.get_logger("batch_server.dispatcher")
 
 
 def log_line(message: str, level: str = "INFO") -> str:
-    """Render a line for a job's log, in the manner of the API's example; nothing in it can begin another line."""
+    """Render a line for a job's log, like the API's example; nothing in the message can begin another line."""
     moment = timestamp(now_micros())
     shown = "".join(each if each.isprintable() else " " for each in message)
     return f"{moment[:10]} {moment[11:19]},{moment[20:23]} {level:<7} dropscribe {shown}\n"
 
 
-class Outside(Protocol):
-    """What the server does beyond its own walls, if it is allowed to."""
-
-    async def fetch(self, job: Job, source: job_config.Fetch) -> str | None:
-        """Fetch a job's audio; return what went wrong, if something did."""
-
-    async def job_ended(self, job_id: str) -> None:
-        """Send a job's notifications."""
-
-
 class Dispatcher:
-    """Runs jobs on worker processes, one job per worker at a time.
+    """Runs jobs on backends, one job per backend at a time.
 
-    The owners of jobs have their turns; those of one owner are begun in the order in which they came. A job whose audio
-    has to be fetched waits for it beside the others, and joins them when it is there.
+    Jobs run round-robin across owners, and first-in first-out within each. A job whose audio has to be fetched joins
+    the queue when its audio is there.
 
     Args:
-        settings: Model, threads, number of workers, and how long they may idle.
-        database: Where jobs are.
-        waiters: Told when a job ends.
-        slots: Where recordings are recognised; closed by ``stop``.
-        outside: Fetches audio and sends notifications; ``None`` if the server does neither.
+        settings: Limits, and when an idle model is released.
+        async_store: Where jobs are kept.
+        events: Notified when a job ends.
+        backends: Where recordings are recognised; closed by ``stop``.
+        fetcher: Fetches audio; ``None`` if that is not allowed.
+        webhooks: Calls webhooks; ``None`` if that is not allowed.
     """
 
     def __init__(
         self,
         settings: ServerSettings,
-        database: Database,
-        waiters: Waiters,
-        slots: Sequence[Slot],
-        outside: Outside | None,
+        async_store: AsyncStore,
+        events: JobEvents,
+        backends: Sequence[Backend],
+        *,
+        fetcher: "Fetcher | None" = None,
+        webhooks: "Webhooks | None" = None,
     ) -> None:
         self._settings = settings
-        self._database = database
-        self._store = database.store
-        self._waiters = waiters
-        self._turns = Turns()
-        self._count = asyncio.Semaphore(0)  # of the jobs that wait for their turn
-        self._slots = slots
-        self._outside = outside
-        self._busy: dict[str, Slot] = {}
+        self._async_store = async_store
+        self._store = async_store.store
+        self._events = events
+        self._queue = FairQueue()
+        self._queued = asyncio.Semaphore(0)  # counts the jobs in the queue
+        self._backends = backends
+        self._fetcher = fetcher
+        self._webhooks = webhooks
+        self._busy: dict[str, Backend] = {}
         self._progress: dict[str, messages.Progress] = {}
         self._fetches: dict[str, asyncio.Task[None]] = {}
         self._deaths: dict[str, WorkerDied] = {}
-        """How the worker last died over a job; forgotten with the job's end."""
-        self._idle_timers: dict[Slot, asyncio.TimerHandle] = {}
+        """How the worker process last died, by job; removed when the job ends."""
+        self._idle_timers: dict[Backend, asyncio.TimerHandle] = {}
         self._loops: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Take up the jobs that are on disk, and begin to work."""
-        for job in await self._database.run(self._store.unfinished):
-            _log.info("job carried on", job=job.id)
+        """Queue the unfinished jobs of the last run, and begin to work."""
+        for job in await self._async_store.run(self._store.unfinished):
+            _log.info("job resumed", job=job.id)
             self.submit(job)
         self._loops = [
-            asyncio.create_task(self._serve(slot), name=f"slot {number}") for number, slot in enumerate(self._slots)
+            asyncio.create_task(self._serve(backend), name=f"backend {number}")
+            for number, backend in enumerate(self._backends)
         ]
 
     async def stop(self) -> None:
@@ -101,20 +100,20 @@ class Dispatcher:
         for timer in self._idle_timers.values():
             timer.cancel()
         tasks = [*self._loops, *self._fetches.values()]
-        for task_ in tasks:
-            task_.cancel()
-        for slot in self._slots:
-            await slot.close()
+        for task in tasks:
+            task.cancel()
+        for backend in self._backends:
+            await backend.close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def warm_up(self) -> None:
-        """Begin to load the model if no worker has it: a job is about to come."""
-        if self._loops and not any(slot.warm for slot in self._slots):
-            self._slots[0].warm_up()
-            self._idle_since_now(self._slots[0])
+        """Begin to load the model if no backend has it: a job is about to arrive."""
+        if self._loops and not any(backend.warm for backend in self._backends):
+            self._backends[0].warm_up()
+            self._start_idle_timer(self._backends[0])
 
     def submit(self, job: Job) -> None:
-        """Take on a job that was accepted."""
+        """Queue an accepted job, after its audio is fetched if necessary."""
         if self._store.audio_path(job.id).exists():
             self._enqueue(job.owner, job.id)
             return
@@ -130,11 +129,11 @@ class Dispatcher:
             self._fetches[job_id].cancel()
 
     def progress(self, job: Job) -> dict[str, float]:
-        """Say how far a job is; from memory alone, so that it may be asked often.
+        """Return a job's progress; read from memory, so it is cheap.
 
         Returns:
-            ``ahead``, the number of jobs that are done or begun before it; once it has begun, ``seconds_done`` and,
-            as far as the file says so, ``duration``, both in seconds of audio. Empty if there is nothing to say.
+            ``ahead``: the number of jobs that are running or will run before this one. Once it has begun also
+            ``seconds_done`` and, if the file says, ``duration``, both in seconds of audio. Empty if nothing is known.
         """
         if job.id in self._busy:
             found = self._progress.get(job.id)
@@ -142,7 +141,7 @@ class Dispatcher:
                 return {"ahead": 0}
             known = {} if found.duration is None else {"duration": found.duration}
             return {"ahead": 0, "seconds_done": found.seconds_done, **known}
-        ahead = self._turns.ahead(job.owner, job.id)
+        ahead = self._queue.ahead(job.owner, job.id)
         return {} if ahead is None else {"ahead": ahead + len(self._busy)}
 
     def _note_progress(self, job_id: str, progress: messages.Progress) -> None:
@@ -150,29 +149,29 @@ class Dispatcher:
             self._progress[job_id] = progress
 
     def _enqueue(self, owner: str, job_id: str) -> None:
-        self._turns.add(owner, job_id)
-        self._count.release()
+        self._queue.add(owner, job_id)
+        self._queued.release()
 
-    async def _serve(self, slot: Slot) -> None:
+    async def _serve(self, backend: Backend) -> None:
         while True:
-            await self._count.acquire()
-            owner, job_id = self._turns.take()
-            self._stop_idling(slot)
+            await self._queued.acquire()
+            owner, job_id = self._queue.take()
+            self._stop_idle_timer(backend)
             try:
-                await self._run(job_id, slot)
-            except Exception:  # noqa: BLE001 - one job's trouble must not end the work on all others
+                await self._run(job_id, backend)
+            except Exception:  # noqa: BLE001 - one job must not stop all others
                 _log.exception("job could not be concluded; it is tried again later", job=job_id)
-                asyncio.get_running_loop().call_later(_TROUBLE_SECONDS, self._enqueue, owner, job_id)
-            if not self._turns:
-                self._idle_since_now(slot)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._enqueue, owner, job_id)
+            if not self._queue:
+                self._start_idle_timer(backend)
 
-    async def _run(self, job_id: str, slot: Slot) -> None:
-        """Work on a job until it has ended, with a new worker process whenever one dies."""
+    async def _run(self, job_id: str, backend: Backend) -> None:
+        """Work on a job until it ends; a worker process that dies is replaced."""
         while (job := await self._ready(job_id)) is not None:
             config = job_config.parse(job.config)
-            self._busy[job.id] = slot
+            self._busy[job.id] = backend
             try:
-                recognition = await slot.recognise(
+                recognition = await backend.recognise(
                     self._work(job, config), functools.partial(self._note_progress, job.id)
                 )
             except WorkerDied as death:
@@ -183,7 +182,7 @@ class Dispatcher:
                 await self._reject(job, "language", str(error))
             except (messages.ModelUnavailable, messages.SpeakersUnavailable) as error:
                 await self._reject(job, "model", str(error))
-            except Exception as error:  # noqa: BLE001 - whatever it was, the job's owner must hear of it
+            except Exception as error:  # noqa: BLE001 - whatever it was, the job's owner must see it
                 if getattr(error, "errno", None) in _FULL:
                     await self._wait_for_disk(job.id, error)
                     continue
@@ -200,7 +199,7 @@ class Dispatcher:
         return transcription.task(config, self._store.audio_path(job.id), longest=longest)
 
     async def _ready(self, job_id: str) -> Job | None:
-        """Find a job; ``None`` if there is nothing (more) to do for it."""
+        """Return a job; ``None`` if nothing is left to do for it."""
         job = await self._running(job_id)
         if job is None:
             return None
@@ -210,18 +209,18 @@ class Dispatcher:
         return job
 
     async def _fetch(self, job: Job) -> None:
-        """Get a job's audio, and let the job have its turn then."""
+        """Fetch a job's audio, then queue the job."""
         if await self._running(job.id) is None:
-            return  # deleted in the moment after it was accepted, its audio with it
+            return  # deleted just after it was accepted, and its audio with it
         while True:
             try:
-                problem = await self._fetched(job)
+                failure = await self._fetched(job)
             except OSError as error:
                 await self._wait_for_disk(job.id, error)
             else:
                 break
-        if problem is not None:
-            await self._reject(job, "fetch", problem)
+        if failure is not None:
+            await self._reject(job, "fetch", failure)
         elif await self._running(job.id) is not None:
             self._enqueue(job.owner, job.id)
         else:  # deleted meanwhile
@@ -231,24 +230,24 @@ class Dispatcher:
         source = job_config.parse(job.config).fetch_data
         if source is None:
             return "The recording is no longer in the server's data folder; submit it again"
-        if self._outside is None:
-            return "Audio fetch error, the server no longer fetches addresses"
-        return await self._outside.fetch(job, source)
+        if self._fetcher is None:
+            return "Audio fetch error, the server is no longer allowed to fetch (--allow-fetch)"
+        return await self._fetcher.fetch(job, source)
 
     async def _running(self, job_id: str) -> Job | None:
-        job = await self._database.run(self._store.get, job_id)
+        job = await self._async_store.run(self._store.get, job_id)
         return job if job is not None and job.status == "running" else None
 
     async def _written(self, job_id: str, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Write something down, however long the disk takes no more: what was recognised is not recognised again."""
+        """Store something, and wait if the disk is full: what was recognised need not be recognised again."""
         while True:
             try:
-                return await self._database.run(function, *args, **kwargs)
+                return await self._async_store.run(function, *args, **kwargs)
             except (OSError, sqlite3.OperationalError) as error:
                 await self._wait_for_disk(job_id, error)
 
     async def _wait_for_disk(self, job_id: str, error: Exception) -> None:
-        _log.error("disk takes nothing; trying again", job=job_id, reason=str(error), again_in=_DISK_SECONDS)
+        _log.error("the disk can't be written; trying again", job=job_id, reason=str(error), again_in=_DISK_SECONDS)
         await asyncio.sleep(_DISK_SECONDS)
 
     async def _count_death(self, job: Job, death: WorkerDied) -> None:
@@ -256,8 +255,8 @@ class Dispatcher:
             return  # deleted, and stopped by us
         self._deaths[job.id] = death
         crashes = await self._written(job.id, self._store.count_crash, job.id)
-        said = death.last_words
-        _log.warning("worker died", job=job.id, exit_status=death.exit_status, said=said, crashes=crashes)
+        details = {"exit_status": death.exit_status, "last_words": death.last_words, "crashes": crashes}
+        _log.warning("worker died", job=job.id, **details)
         line = log_line(f"The recognising process died (exit status {death.exit_status}), time {crashes}", "WARNING")
         await self._written(job.id, self._store.append_log, job.id, line)
 
@@ -266,8 +265,8 @@ class Dispatcher:
         wanted = config.transcription_config
         words = sum(len(channel) for channel in recognition.channels)
         lines = [log_line(note, "WARNING") for note in (*capabilities.notes(config), *recognition.notes)]
-        heard = f"{recognition.duration:.2f} s of audio ({recognition.speech:.2f} s of speech)"
-        lines.append(log_line(f"Transcribed {heard}: {words} words"))
+        audio = f"{recognition.duration:.2f} s of audio ({recognition.speech:.2f} s of speech)"
+        lines.append(log_line(f"Transcribed {audio}: {words} words"))
         await self._written(
             job.id,
             self._store.finish,
@@ -282,7 +281,7 @@ class Dispatcher:
         )
         self._deaths.pop(job.id, None)
         _log.info("job done", job=job.id, audio_seconds=round(recognition.duration, 2), words=words)
-        await self._tell(job)
+        await self._announce_end(job)
 
     async def _reject(self, job: Job, kind: str, message: str) -> None:
         error = JobError(timestamp=timestamp(now_micros()), message=message, type=kind)
@@ -296,18 +295,18 @@ class Dispatcher:
             notifications=len(job_config.parse(job.config).notification_config),
         )
         _log.warning("job rejected", job=job.id, reason=message)
-        await self._tell(job)
+        await self._announce_end(job)
 
-    async def _tell(self, job: Job) -> None:
-        self._waiters.notify(job.id)
-        if self._outside is not None:
-            await self._outside.job_ended(job.id)
+    async def _announce_end(self, job: Job) -> None:
+        self._events.ended(job.id)
+        if self._webhooks is not None:
+            await self._webhooks.job_ended(job.id)
 
-    def _idle_since_now(self, slot: Slot) -> None:
-        self._stop_idling(slot)
+    def _start_idle_timer(self, backend: Backend) -> None:
+        self._stop_idle_timer(backend)
         loop = asyncio.get_running_loop()
-        self._idle_timers[slot] = loop.call_later(self._settings.idle_release, slot.release)
+        self._idle_timers[backend] = loop.call_later(self._settings.idle_release, backend.release)
 
-    def _stop_idling(self, slot: Slot) -> None:
+    def _stop_idle_timer(self, backend: Backend) -> None:
         with contextlib.suppress(KeyError):
-            self._idle_timers.pop(slot).cancel()
+            self._idle_timers.pop(backend).cancel()

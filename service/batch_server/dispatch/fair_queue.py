@@ -1,16 +1,16 @@
-"""Whose job is next. Pure."""
+"""The queue of jobs, fair to their owners. Pure."""
 
 from collections import deque
 
 
-class Turns:
-    """Jobs that wait, taken in turns: one of each owner, and of one owner in the order in which they came.
+class FairQueue:
+    """Takes jobs round-robin across owners, and first-in first-out within each.
 
-    So whoever brings ten thousand jobs at once delays another's single one by the length of one job.
+    An owner who submits ten thousand jobs at once delays another owner's single job by one job.
     """
 
     def __init__(self) -> None:
-        # In the order in which the owners have their turns; nobody without a job is kept.
+        # In the order in which owners come next; an owner without jobs is not kept.
         self._waiting: dict[str, deque[str]] = {}
 
     def __len__(self) -> int:
@@ -20,11 +20,11 @@ class Turns:
         return bool(self._waiting)
 
     def add(self, owner: str, job_id: str) -> None:
-        """Let a job wait behind its owner's others; a new owner's turn comes after everybody's."""
+        """Add a job behind its owner's other jobs; a new owner comes after all others."""
         self._waiting.setdefault(owner, deque()).append(job_id)
 
     def ahead(self, owner: str, job_id: str) -> int | None:
-        """Count the jobs that are taken before one that waits; ``None`` if it does not wait."""
+        """Count the jobs that will be taken before this one; ``None`` if it is not in the queue."""
         if job_id not in self._waiting.get(owner, ()):
             return None
         position = self._waiting[owner].index(job_id)
@@ -33,16 +33,13 @@ class Turns:
         return position + sum(others)
 
     def take(self) -> tuple[str, str]:
-        """Take the job whose turn it is.
-
-        Returns:
-            Its owner and its id.
+        """Take the next job; return its owner and its id.
 
         Raises:
-            LookupError: If none waits.
+            LookupError: If the queue is empty.
         """
         if not self._waiting:
-            raise LookupError("no job waits")
+            raise LookupError("the queue is empty")
         owner = next(iter(self._waiting))
         jobs = self._waiting.pop(owner)
         job_id = jobs.popleft()

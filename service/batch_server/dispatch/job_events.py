@@ -1,12 +1,12 @@
-"""Requests that wait for a job to end, and are answered the moment it does."""
+"""Wakes requests that wait for a job as soon as the job ends."""
 
 import asyncio
 import contextlib
 from collections.abc import Iterator
 
 
-class Waiters:
-    """Who waits for which job. Belongs to one event loop."""
+class JobEvents:
+    """Which requests wait for which job. Belongs to one event loop."""
 
     def __init__(self) -> None:
         self._events: dict[str, set[asyncio.Event]] = {}
@@ -14,9 +14,9 @@ class Waiters:
 
     @contextlib.contextmanager
     def watch(self, job_id: str) -> Iterator[asyncio.Event]:
-        """Give an event that is set when the job ends.
+        """Return an event that is set when the job ends.
 
-        Begin to watch before looking whether the job runs, so that its end can't fall in between.
+        Start to watch before you check whether the job runs; otherwise it may end in between.
         """
         event = asyncio.Event()
         if self._closed:
@@ -30,13 +30,13 @@ class Waiters:
             if not events:
                 del self._events[job_id]
 
-    def notify(self, job_id: str) -> None:
-        """Tell all who wait for a job that it has ended."""
+    def ended(self, job_id: str) -> None:
+        """Wake every request that waits for a job."""
         for event in self._events.get(job_id, ()):
             event.set()
 
     def close(self) -> None:
-        """Wake everybody: the server stops."""
+        """Wake every request, because the server stops."""
         self._closed = True
         for events in self._events.values():
             for event in events:
@@ -44,7 +44,7 @@ class Waiters:
 
 
 async def wait(event: asyncio.Event, seconds: float) -> None:
-    """Wait for an event, at most so long."""
+    """Wait until an event is set, at most for so many seconds."""
     if seconds > 0:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

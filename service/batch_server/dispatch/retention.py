@@ -1,4 +1,4 @@
-"""Removing finished jobs after their retention period."""
+"""Removes finished jobs after their retention period."""
 
 import asyncio
 import sqlite3
@@ -7,25 +7,25 @@ from typing import Final
 import structlog
 
 from service.batch_server.job import now_micros
-from service.batch_server.store.async_store import Database
+from service.batch_server.store.async_store import AsyncStore
 
 _LONGEST_SLEEP: Final = 3600.0
 _SHORTEST_SLEEP: Final = 0.1
 
-_log = structlog.stdlib.get_logger("batch_server.expiry")
+_log = structlog.stdlib.get_logger("batch_server.retention")
 
 
-async def keep_expiring(database: Database, retention: float) -> None:
-    """Expire jobs, for ever.
+async def expire_jobs(async_store: AsyncStore, retention: float) -> None:
+    """Expire finished jobs until cancelled.
 
     Args:
-        database: Where jobs are.
-        retention: Seconds from a job's end to its expiry; it may happen up to an hour later.
+        async_store: Where jobs are kept.
+        retention: Seconds from a job's end to its expiry; it may be removed up to an hour later.
     """
     while True:
         try:
             before = now_micros() - round(retention * 1_000_000)
-            expired = await database.run(database.store.expire, before)
+            expired = await async_store.run(async_store.store.expire, before)
         except (OSError, sqlite3.Error):
             _log.exception("finished jobs could not be removed; trying again later")
         else:

@@ -1,4 +1,4 @@
-"""From a job's config to the worker's task, and from what was recognised to the job's transcript. Pure."""
+"""Turns a job's config into a task, and what was recognised into the job's transcript. Pure."""
 
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,10 @@ DEFAULT_SENSITIVITY = 0.5
 
 
 def task(config: JobConfig, audio: Path, *, longest: float) -> Task:
-    """Say what the worker has to do for a job.
+    """Build the worker's task for a job.
 
     Args:
-        config: The job's config.
-        audio: The job's audio.
-        longest: Seconds of audio beyond which it is refused.
+        longest: Seconds; longer audio is refused.
     """
     wanted = config.transcription_config
     filtering = wanted.audio_filtering_config
@@ -58,9 +56,6 @@ def transcript(job: Job, config: JobConfig, recognition: Recognition, *, created
     """Build the json-v2 transcript of a job.
 
     Args:
-        job: The job.
-        config: Its config.
-        recognition: What the worker found.
         created: When the transcript was made, microseconds since 1970; ``None`` means now.
     """
     language = language_of(config, recognition)
@@ -127,9 +122,9 @@ def _metadata(config: JobConfig, recognition: Recognition, created: int) -> dict
 
 
 def _identified(recognition: Recognition) -> dict[str, Any]:
-    """Tell how the language was found out, as ``LanguageIdentificationResult``."""
+    """Build the ``LanguageIdentificationResult``."""
     if not recognition.language_candidates:
-        return {"results": [], "error": "NO_SPEECH", "message": "Nobody speaks in this recording"}
+        return {"results": [], "error": "NO_SPEECH", "message": "This recording contains no speech"}
     alternatives = [
         {"language": languages.speechmatics_code(language), "confidence": confidence}
         for language, confidence in recognition.language_candidates
@@ -137,5 +132,5 @@ def _identified(recognition: Recognition) -> dict[str, Any]:
     span = {"start_time": 0.0, "end_time": round(recognition.duration, 2)}
     found: dict[str, Any] = {"results": [{"alternatives": alternatives, **span}]}
     if recognition.language != recognition.language_candidates[0][0]:
-        found |= {"error": "LOW_CONFIDENCE", "message": "No language is likely enough; the default language was taken"}
+        found |= {"error": "LOW_CONFIDENCE", "message": "No language is likely enough; the default language was used"}
     return found

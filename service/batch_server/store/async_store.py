@@ -1,4 +1,4 @@
-"""The store, called from the event loop: one thread does all of its work, in order."""
+"""The store for the event loop: one thread runs all calls, in order."""
 
 import asyncio
 import functools
@@ -13,15 +13,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Database:
+class AsyncStore:
     """Runs methods of a ``Store`` in the store's own thread.
 
-    Args:
-        data_dir: The store's folder.
-
     Raises:
-        StoreUnusable: If it can't be used.
-        OSError: If it can't be made or read.
+        StoreUnusable: If the folder or its database can't be used.
+        OSError: If the folder can't be created or read.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -35,8 +32,7 @@ class Database:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a method of ``self.store``.
 
-        Once begun, the call is finished even if the caller is cancelled: a transaction is never left
-        half-way.
+        Once begun, the call completes even if the caller is cancelled, so no transaction is left half-done.
         """
         call = functools.partial(function, *args, **kwargs)
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, call))

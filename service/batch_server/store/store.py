@@ -19,12 +19,12 @@ _NO_LIMIT: Final = -1
 _errors_decoder: Final = msgspec.json.Decoder(tuple[JobError, ...])
 
 
-class Owed(NamedTuple):
-    """A notification that is still to be sent.
+class PendingWebhook(NamedTuple):
+    """A webhook that still has to be called.
 
     Attributes:
         job_id: The job.
-        number: Its place in the config's ``notification_config``.
+        number: Its position in the config's ``notification_config``.
     """
 
     job_id: str
@@ -83,7 +83,7 @@ class Store:
         self._files = AudioFiles(data_dir)
         self._database = Connection(data_dir)
         try:
-            needed = {job.id for job in self.unfinished()} | {owed.job_id for owed in self.owed()}
+            needed = {job.id for job in self.unfinished()} | {webhook.job_id for webhook in self.pending_webhooks()}
             self._files.remove_all_but(needed)
             self._database.forget()
             self._last_creation: int = self._database.one("latest_creation")[0]
@@ -250,7 +250,7 @@ class Store:
                 return False
             self._database.run("append_log", {"id": job.id, "lines": log})
             for number in range(notifications):
-                self._database.run("owe", {"job_id": job.id, "number": number})
+                self._database.run("insert_webhook", {"job_id": job.id, "number": number})
             if transcript is not None:
                 self._database.run("insert_transcript", {"job_id": job.id, "json_v2": transcript})
                 self._database.run(
@@ -268,26 +268,25 @@ class Store:
             self._files.remove(job.id)
         return True
 
-    def owed(self, job_id: str | None = None) -> list[Owed]:
-        """List the notifications that are still to be sent, of one job or of all."""
-        return [Owed(*row) for row in self._database.run("owed", {"job_id": job_id})]
+    def pending_webhooks(self, job_id: str | None = None) -> list[PendingWebhook]:
+        """List the webhooks that still have to be called, of one job or of all."""
+        return [PendingWebhook(*row) for row in self._database.run("pending_webhooks", {"job_id": job_id})]
 
-    def settle(self, owed: Owed, failed: JobError | None = None) -> None:
-        """Strike off a notification that was sent, or given up.
+    def webhook_concluded(self, webhook: PendingWebhook, failed: JobError | None = None) -> None:
+        """Remove a webhook that was called, or given up, and with the job's last one its audio.
 
         Args:
-            owed: The notification.
-            failed: What to note in the job if it was given up.
+            failed: The error to add to the job if the webhook was given up.
         """
         with self._database.transaction():
-            self._database.run("settle", owed._asdict())
-            job = self.get(owed.job_id)
+            self._database.run("delete_webhook", webhook._asdict())
+            job = self.get(webhook.job_id)
             if failed is not None and job is not None:
                 errors = msgspec.json.encode((*job.errors, failed))
                 self._database.run("set_errors", {"id": job.id, "errors": errors})
-            (left,) = self._database.one("count_owed", {"job_id": owed.job_id})
+            (left,) = self._database.one("count_webhooks", {"job_id": webhook.job_id})
         if not left:
-            self._files.remove(owed.job_id)
+            self._files.remove(webhook.job_id)
 
     def retire(self, job_id: str, status: Status) -> bool:
         """Delete or expire a job: its row stays, with what it takes to know it again; all else goes, from the disk too.

@@ -70,7 +70,7 @@ def _sentence_ends(found: Sequence[Item]) -> set[int]:
 
 def _by_overlap(words: Sequence[Item], turns: Sequence[SpeakerTurn]) -> list[str | None]:
     """For every word whoever speaks for most of it, or else whoever speaks next to it."""
-    # Turns hardly overlap, but nothing forbids it: a long one reaches over those that begin after it.
+    # FairQueue hardly overlap, but nothing forbids it: a long one reaches over those that begin after it.
     longest = max((turn.end - turn.start for turn in turns), default=0.0)
     starts = [turn.start for turn in turns]
     speakers: list[str | None] = []

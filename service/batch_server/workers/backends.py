@@ -1,7 +1,7 @@
 """Where recognition runs: a process on this machine, or a Dask cluster.
 
 Both are a ``concurrent.futures.Executor`` with the same calls behind it, and both cut a recording in the same
-places, so they find the same words. The dispatcher sees only a ``Slot``.
+places, so they find the same words. The dispatcher knows only ``Backend``.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ T = TypeVar("T")
 OnProgress = Callable[[messages.Progress], None]
 
 
-class Slot(Protocol):
-    """A place that recognises one recording at a time."""
+class Backend(Protocol):
+    """Recognises one recording at a time."""
 
     @property
     def warm(self) -> bool:
@@ -38,10 +38,10 @@ class Slot(Protocol):
 
         Args:
             work: The recording.
-            on_progress: Called with how far it is, in the event loop's thread.
+            on_progress: Called with the progress, in the event loop's thread.
 
         Raises:
-            WorkerDied: If the process died that did it; trying again may help.
+            WorkerDied: If the worker process died; trying again may help.
             RecognitionFailed: If trying again would not help.
         """
 
@@ -49,24 +49,20 @@ class Slot(Protocol):
         """Make the recording that is being recognised fail with ``WorkerDied``."""
 
     def release(self) -> None:
-        """Give back what is only needed for work."""
+        """Free the memory that is only needed for work."""
 
     async def close(self) -> None:
         """Stop at once."""
 
 
-class LocalSlot:
-    """Recognises in a worker process on this machine.
-
-    Args:
-        model: The model to use.
-    """
+class LocalBackend:
+    """Recognises in a worker process on this machine."""
 
     def __init__(self, model: messages.ModelSource) -> None:
         self._model = model
         self._executor = WorkerExecutor()
-        # Speakers are told apart in a process of its own: it needs a gigabyte, which others need not pay for, and its
-        # libraries bring an OpenMP of their own, which must not meet the recogniser's.
+        # Finding speakers has its own process: it needs a gigabyte, which other jobs need not pay for, and its
+        # libraries come with an OpenMP of their own, which must not be loaded beside the recogniser's.
         self._diarizer = WorkerExecutor()
         self._running: list[tuple[WorkerExecutor, Future[Any]]] = []
 
@@ -80,7 +76,7 @@ class LocalSlot:
         self._executor.submit(entrypoints.warm_up, self._model)
 
     async def recognise(self, work: messages.Task, on_progress: OnProgress) -> messages.Recognition:
-        """Recognise a recording in the worker process, and tell its speakers apart beside; see ``Slot``."""
+        """Recognise words in one worker process and speakers in another, in parallel; see ``Backend``."""
         loop = asyncio.get_running_loop()
 
         def report(progress: messages.Progress) -> None:
@@ -102,24 +98,24 @@ class LocalSlot:
                 raise WorkerDied(None) from None
             raise
         finally:
-            self.interrupt()  # words without speakers, or speakers without words, are of no use
+            self.interrupt()  # one result without the other is useless
             self._running = []
         found = words.result()
         return found if turns is None else found.spoken_by(turns.result())
 
     def interrupt(self) -> None:
-        """Kill the worker processes, or let them not begin."""
+        """Kill the worker processes, or cancel the calls that have not begun."""
         for executor, call in self._running:
             if not call.done():
                 executor.abandon(call)
 
     def release(self) -> None:
-        """Let the worker processes go once they have nothing to do."""
+        """End the worker processes once they are idle."""
         self._executor.release()
         self._diarizer.release()
 
     async def close(self) -> None:
-        """Kill the worker process and wait for its end."""
+        """Kill the worker processes and wait until they have ended."""
         for executor in (self._executor, self._diarizer):
             executor.shutdown(wait=False, cancel_futures=True)
             executor.kill()
@@ -127,15 +123,15 @@ class LocalSlot:
             await asyncio.to_thread(executor.shutdown)
 
 
-class ClusterSlot:
-    """Recognises on the workers of a cluster, a recording's parts side by side.
+class ClusterBackend:
+    """Recognises on the workers of a cluster, the parts of a recording in parallel.
 
     Parts are handed over as files, so the workers must see the server's data folder under the same path.
 
     Args:
         executor: Runs calls on the cluster.
         model: The model to use.
-        folder: Where parts may be written; removed again.
+        folder: Where parts are written, and removed again.
     """
 
     def __init__(self, executor: Executor, model: messages.ModelSource, folder: Path) -> None:
@@ -153,7 +149,7 @@ class ClusterSlot:
         """Do nothing: a cluster's workers load the model with their first part."""
 
     async def recognise(self, work: messages.Task, on_progress: OnProgress) -> messages.Recognition:
-        """Recognise a recording on the cluster; see ``Slot``. Progress counts the parts that are done."""
+        """Recognise a recording on the cluster; see ``Backend``. Progress counts the parts that are done."""
         self._running = asyncio.ensure_future(self._recognise(work, on_progress))
         try:
             return await self._running
@@ -182,11 +178,11 @@ class ClusterSlot:
         try:
             turns: asyncio.Future[tuple[messages.SpeakerTurn, ...]] | None = None
             if work.speaker_sensitivity is not None:
-                # The whole recording by one worker: who speaks must be the same in all parts.
+                # One worker gets the whole recording: speakers must be the same in all parts.
                 turns = call("speakers", folder, entrypoints.diarize, work, self._model.threads)
             cut = await call("words", folder, entrypoints.cut, work, folder)
             counted = _counted(cut, on_progress)
-            # Where the language is to be found out, the first part decides for all.
+            # If the language has to be identified, the first part decides for all.
             alone = 1 if work.language is None else 0
             first = [await part_words(part) for part in cut.parts[:alone]]
             if first:
@@ -195,24 +191,24 @@ class ClusterSlot:
             found = messages.assemble(cut, [*first, *rest])
             return found if turns is None else found.spoken_by(await turns)
         except Exception as error:
-            if type(error).__name__ == "KilledWorker":  # Dask's; importing it here would cost what it costs
+            if type(error).__name__ == "KilledWorker":  # Dask's; importing Dask for it would be slow
                 raise WorkerDied(None) from error
             raise
         finally:
             for each in calls:
-                each.cancel()  # what has not begun
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)  # and what has
+                each.cancel()  # calls that have not begun
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)  # and those that have
 
     def interrupt(self) -> None:
-        """Stop recognising: parts that have not begun are taken back, the processes that do the others are ended."""
+        """Stop recognising: cancel the parts that have not begun, and end the processes that work on the others."""
         if self._running is not None:
             self._running.cancel()
 
     def release(self) -> None:
-        """Do nothing: the cluster's workers are not ours."""
+        """Do nothing: the cluster's workers belong to the cluster."""
 
     async def close(self) -> None:
-        """Leave the cluster."""
+        """Disconnect from the cluster."""
         self.interrupt()
         with contextlib.suppress(Exception):
             await asyncio.to_thread(self._executor.shutdown, wait=False)
@@ -237,21 +233,20 @@ def _being_cancelled() -> bool:
     return current is not None and current.cancelling() > 0
 
 
-def open_slots(model: messages.ModelSource, *, workers: int, cluster: str | None) -> list[Slot]:
-    """Open the places where recordings are recognised. Blocks.
+def open_backends(model: messages.ModelSource, *, workers: int, cluster: str | None) -> list[Backend]:
+    """Open one backend per recording that may run at a time. Blocks.
 
     Args:
-        model: The model to use.
-        workers: How many recordings to recognise at a time.
+        workers: How many backends to open.
         cluster: Address of a Dask scheduler (``tcp://host:port``); ``None`` for this machine.
 
     Raises:
         ClusterUnavailable: If the cluster can't be reached, or Dask isn't installed.
     """
     folder = model.data_dir / "parts"
-    shutil.rmtree(folder, ignore_errors=True)  # what a crash has left behind, whoever recognises from now on
+    shutil.rmtree(folder, ignore_errors=True)  # left behind by a crash
     if cluster is None:
-        return [LocalSlot(model) for _ in range(workers)]
+        return [LocalBackend(model) for _ in range(workers)]
     try:
         from distributed import Client  # noqa: PLC0415 - an extra, and heavy
     except ImportError as error:
@@ -263,8 +258,8 @@ def open_slots(model: messages.ModelSource, *, workers: int, cluster: str | None
     except (OSError, ValueError) as error:
         raise ClusterUnavailable(f"The Dask scheduler at {cluster} can't be reached: {error}") from error
     executor = client.get_executor(retries=2)  # type: ignore[no-untyped-call]
-    return [ClusterSlot(executor, model, folder) for _ in range(workers)]
+    return [ClusterBackend(executor, model, folder) for _ in range(workers)]
 
 
 class ClusterUnavailable(Exception):
-    """There is no cluster to work on."""
+    """The cluster can't be reached, or Dask isn't installed."""

@@ -35,7 +35,7 @@ def test_on_a_full_disk_nothing_is_lost_and_work_goes_on_when_there_is_room(reco
         filler = fill(data)
         refused(api.submit(recordings / "leisure.flac"))
         # What was accepted can be recognised, but its transcript can't be written down.
-        until(lambda: "disk takes nothing" in (tmp_path / "data.log").read_text(encoding="utf-8"))
+        until(lambda: "disk can't be written" in (tmp_path / "data.log").read_text(encoding="utf-8"))
         assert api.get(f"jobs/{accepted}", params={"wait": 0}).json()["job"]["status"] == "running"
         filler.unlink()
         job = api.ended(accepted)

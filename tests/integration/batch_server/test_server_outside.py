@@ -167,7 +167,7 @@ def test_notifications_say_what_was_asked_for(start_server, other, recordings):
     spec.assert_valid(json.loads(parts["jobinfo"]), "RetrieveJobResponse")
 
 
-def test_what_is_owed_is_told_after_a_crash(start_server, other, recordings, tmp_path):
+def test_pending_webhooks_are_called_after_a_crash_by_a_server_that_may(start_server, other, recordings, tmp_path):
     import os
     import signal
 
@@ -178,6 +178,10 @@ def test_what_is_owed_is_told_after_a_crash(start_server, other, recordings, tmp
     other.wait_for(1)
     os.kill(first.server.pid, signal.SIGKILL)
     other.answers["/hook"] = [(200, {}, b"")]
+    forbidden = start_server("--allow-fetch", "--allow-host", other.host)
+    assert forbidden.done(recordings / "leisure.flac")["status"] == "done"
+    forbidden.stop()
+    assert len(other.requests) == 1
     start_server("--allow-notify", "--allow-host", other.host)
     other.wait_for(2)
     assert job["id"] in other.requests[-1][1]

@@ -69,16 +69,16 @@ GROUP BY language, operating_point ORDER BY language, operating_point;
 -- name: first_usage_day
 SELECT min(day) FROM usage WHERE owner = :owner;
 
--- name: owe
+-- name: insert_webhook
 INSERT INTO notifications (job_id, number) VALUES (:job_id, :number);
 
--- name: owed
+-- name: pending_webhooks
 SELECT job_id, number FROM notifications WHERE :job_id IS NULL OR job_id = :job_id ORDER BY job_id, number;
 
--- name: settle
+-- name: delete_webhook
 DELETE FROM notifications WHERE job_id = :job_id AND number = :number;
 
--- name: count_owed
+-- name: count_webhooks
 SELECT count(*) FROM notifications WHERE job_id = :job_id;
 
 -- name: set_errors

@@ -1,8 +1,8 @@
 import pytest
 
-from service.batch_server.api import filenames
+from service.batch_server.api.upload import base_name, name_from_url
 from service.batch_server.job_config import Notification
-from service.batch_server.outbound import notices, ssrf
+from service.batch_server.outbound import ssrf, webhooks
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_auth_headers():
 
 
 def test_names_are_never_paths():
-    assert filenames.base("../../etc/passwd") == "passwd"
-    assert filenames.base("C:\\temp\\a.wav") == "a.wav"
-    assert filenames.base("") == "data_file"
-    assert filenames.name_of("https://example.org/x/my%20talk.mp3?token=1") == "my talk.mp3"
-    assert filenames.name_of("https://example.org") == "data_file"
-    assert filenames.name_of("https://example.org/%2e%2e%2fa.wav") == "a.wav"
+    assert base_name("../../etc/passwd") == "passwd"
+    assert base_name("C:\\temp\\a.wav") == "a.wav"
+    assert base_name("") == "data_file"
+    assert name_from_url("https://example.org/x/my%20talk.mp3?token=1") == "my talk.mp3"
+    assert name_from_url("https://example.org") == "data_file"
+    assert name_from_url("https://example.org/%2e%2e%2fa.wav") == "a.wav"
 
 
 ITEMS = {
@@ -81,7 +81,7 @@ ITEMS = {
 
 
 def build(**fields):
-    return notices.message(
+    return webhooks.message(
         Notification(url="https://example.org/a?x=1", **fields), job_id="j", status="success", items=ITEMS
     )
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.batch_server.dispatch.fair_queue import Turns
+from service.batch_server.dispatch.fair_queue import FairQueue
 
 
 def taken(turns):
@@ -13,7 +13,7 @@ def taken(turns):
 
 
 def test_ten_thousand_jobs_of_one_delay_the_single_one_of_another_by_one_job():
-    turns = Turns()
+    turns = FairQueue()
     for number in range(10_000):
         turns.add("many", f"m{number}")
     assert turns.take() == ("many", "m0")
@@ -23,7 +23,7 @@ def test_ten_thousand_jobs_of_one_delay_the_single_one_of_another_by_one_job():
 
 
 def test_nobody_who_comes_back_is_served_twice_in_a_round():
-    turns = Turns()
+    turns = FairQueue()
     for owner in "abc":
         turns.add(owner, owner)
     assert turns.take() == ("a", "a")
@@ -32,7 +32,7 @@ def test_nobody_who_comes_back_is_served_twice_in_a_round():
 
 
 def test_without_jobs_there_is_nothing_to_take():
-    turns = Turns()
+    turns = FairQueue()
     assert (len(turns), bool(turns)) == (0, False)
     with pytest.raises(LookupError):
         turns.take()
@@ -41,7 +41,7 @@ def test_without_jobs_there_is_nothing_to_take():
 @given(st.lists(st.one_of(st.sampled_from("abcd"), st.none()), max_size=200))
 def test_all_are_taken_in_order_within_an_owner_and_in_turns_between_them(events):
     """A letter: that owner brings a job; ``None``: one is taken."""
-    turns = Turns()
+    turns = FairQueue()
     waiting = defaultdict(list)
     passed_over = defaultdict(int)
     for number, owner in enumerate([*events, *[None] * len(events)]):
@@ -63,7 +63,7 @@ def test_all_are_taken_in_order_within_an_owner_and_in_turns_between_them(events
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 99)), unique=True, max_size=12))
 def test_the_jobs_ahead_of_one_are_those_taken_before_it(jobs):
-    turns = Turns()
+    turns = FairQueue()
     for owner, number in jobs:
         turns.add(owner, f"{owner}{number}")
     expected = [turns.ahead(owner, f"{owner}{number}") for owner, number in jobs]
@@ -72,7 +72,7 @@ def test_the_jobs_ahead_of_one_are_those_taken_before_it(jobs):
 
 
 def test_a_job_that_does_not_wait_has_none_ahead():
-    turns = Turns()
+    turns = FairQueue()
     turns.add("ann", "a1")
     assert turns.ahead("ann", "a2") is None
     assert turns.ahead("bob", "a1") is None

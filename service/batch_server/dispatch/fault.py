@@ -1,4 +1,4 @@
-"""Why a job failed where its recording is not to blame: the kind of a job's error, and its message. Pure."""
+"""Error kind and message of jobs that failed through no fault of the recording. Pure."""
 
 import signal
 from typing import Final, Literal
@@ -12,18 +12,18 @@ _MEMORY: Final = "free some memory, or use a smaller model, and submit it again"
 
 
 def of_exception(error: Exception) -> tuple[Kind, str]:
-    """Describe an exception that recognition didn't expect: its kind and its message."""
+    """Return kind and message for an unexpected exception of recognition."""
     if isinstance(error, MemoryError):
         return "worker", f"Memory ran out; {_MEMORY}"
     return "internal", f"Dropscribe itself failed: {type(error).__name__}: {error}. {_UPDATE}"
 
 
 def of_deaths(times: int, last: WorkerDied | None) -> tuple[Kind, str]:
-    """Describe that the recognition process died over a recording.
+    """Return kind and message for a recording whose recognition process died.
 
     Args:
-        times: How often.
-        last: How it died last; ``None`` if that is no longer known.
+        times: How often it died.
+        last: How it died the last time; ``None`` if that is not known any more.
     """
     status = last.exit_status if last is not None else None
     if last is None or status is None or status == -signal.SIGTERM or status == -getattr(signal, "SIGKILL", 9):
