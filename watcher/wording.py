@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from watcher.attention import entry_needs_attention
 from watcher.errors import sentences
 from watcher.ledger import display_name
-from watcher.models import Engine, EntryState
+from watcher.models import Engine, EntryKind, EntryState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -215,7 +215,7 @@ def describe_entry(entry: Entry, outputs: Sequence[Output] = (), history: Sequen
         "name": display_name(entry.path),
         "path": shown(entry.path),
         "folder": shown(entry.root),
-        "kind": entry.kind.value,
+        "requested": entry.kind is EntryKind.REQUESTED,
         "state": entry.state.value,
         "reason": about_it(entry.reason, entry.path),
         "fix": entry.fix,

@@ -8,7 +8,7 @@ from tests.support.fault_server import Fault
 from tests.support.sounds import write_recording
 from watcher.errors import NotARecording
 from watcher.ledger import IllegalMove
-from watcher.models import Engine, EntryKind, EntryState, OutputFormat
+from watcher.models import Engine, EntryState, OutputFormat
 from watcher.scheduler import Request
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,8 @@ async def test_a_requested_recording_is_transcribed_where_it_was_asked_for(bench
         other = await requested(it, control, request_for(talk, target=tmp_path / "out", formats=(OutputFormat.SRT,)))
         assert [output["path"] for output in beside["outputs"]] == [str(talk.with_suffix(".txt"))]
         assert [output["path"] for output in other["outputs"]] == [str(tmp_path / "out" / "talk.srt")]
-        assert beside["kind"] == EntryKind.REQUESTED
+        assert beside["requested"]
+        assert (await control.explain(talk))["kind"] == "entry"
         assert "Requested with `dropscribe transcribe`" in beside["history"][0]["reason"]
         assert it.server.requests["post"] == 1, "one job does for both"
         assert (await control.explain(talk))["uid"] == other["uid"]
@@ -81,7 +82,7 @@ async def test_no_change_of_the_config_and_no_restart_touches_what_was_requested
     async with bench(offline) as it:
         async with it.running() as control:
             uid = (await control.request(request_for(talk)))["uid"]
-            await until(lambda: it.account.failures)
+            await until(lambda: it.account.breaker.failures)
         config = msgspec.structs.replace(it.config(), folders=(), engine=Engine.LOCAL)
         it.server.script.clear()
         async with it.running(config=config):
