@@ -4,6 +4,8 @@ Generated examples are the same in each run, and may take their time: a test tha
 at hand, and not about luck or the machine. `pytest --hypothesis-profile=explore` looks for new ones.
 """
 
+import signal
+
 import pytest
 import structlog
 from hypothesis import settings
@@ -11,6 +13,21 @@ from hypothesis import settings
 settings.register_profile("same", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("same")
+
+
+def _give_child_processes_default_signals():
+    """Let programs that tests start react to Ctrl-C and hang-ups, even if pytest itself must ignore them.
+
+    A shell starts background jobs with SIGINT ignored, and `nohup` ignores SIGHUP; children inherit both. A handler
+    that does nothing keeps pytest unaffected, and is replaced by the default in each program that it starts.
+    """
+    for name in ("SIGINT", "SIGQUIT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+_give_child_processes_default_signals()
 
 
 @pytest.fixture(scope="session")

@@ -75,8 +75,12 @@ def shared_server():
 
 @pytest.fixture
 def api(shared_server):
+    """The shared server; jobs that a test leaves unfinished are deleted, so that the next test doesn't wait for them."""
     with Api(shared_server) as api:
         yield api
+        for job in api.get("jobs").json()["jobs"]:
+            if job["status"] == "running":
+                api.delete(f"jobs/{job['id']}", params={"force": "true"})
 
 
 @pytest.fixture
