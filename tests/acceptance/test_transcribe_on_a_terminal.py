@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.support.daemon import environment
-from tests.support.sounds import RATE, speech, write_wav
+from tests.support.sounds import RATE, speech, windows, write_wav
 from tests.support.waiting import until
 
 if sys.platform == "win32":
@@ -20,7 +20,6 @@ if sys.platform == "win32":
 from tests.support.terminal import INTERRUPT, on_terminal
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
-LONG = 10  # times 26 s of speech: more than is recognised in one batch
 
 
 @pytest.fixture
@@ -58,11 +57,11 @@ def command(*arguments):
 
 @pytest.mark.parametrize(("more", "bar"), [({}, "━"), ({"NO_COLOR": "1"}, r"\[━+┄+\]")], ids=["colors", "no colors"])
 def test_a_long_transcription_shows_how_much_is_done_and_the_time_it_takes(tmp_path, surroundings, more, bar):
-    recording = talk(tmp_path / "talk.wav", LONG)
+    recording = write_wav(tmp_path / "talk.wav", windows(12))  # more than is recognised in one batch
     with on_terminal(command(recording), {**surroundings, **more}) as terminal:
         assert terminal.ended() == 0
     plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", terminal.drawn)
-    assert re.search(rf"talk\.wav: transcribing, [1-4]:\d\d of 4:\d\d {bar}.* [1-9]\d% 0:\d\d:\d\d", plain), plain
+    assert re.search(rf"talk\.wav: transcribing, 0:[1-5]\d of 1:06 {bar}.* [1-9]\d% 0:\d\d:\d\d", plain), plain
     assert terminal.drawn.count(HIDE_CURSOR) == terminal.drawn.count(SHOW_CURSOR) > 0
     assert str(recording.with_suffix(".txt")) in plain
 
@@ -105,7 +104,15 @@ def hang_up(terminal):
 STOPS = [(press_once, 130), (press_twice, 130), (terminate, 143), (hang_up, 129)]
 
 
-@pytest.mark.parametrize(("stop", "status"), STOPS, ids=lambda each: getattr(each, "__name__", None))
+def stops(quick):
+    """All ways to stop it; all but the quick one are long."""
+    return [
+        pytest.param(stop, status, id=stop.__name__, marks=() if stop is quick else pytest.mark.long)
+        for stop, status in STOPS
+    ]
+
+
+@pytest.mark.parametrize(("stop", "status"), stops(quick=press_once))
 def test_stopped_while_transcribing_nothing_is_left(tmp_path, surroundings, left_behind, stop, status):
     talks = [talk(tmp_path / name, 40) for name in ("first.wav", "second.wav")]
     with on_terminal(command(*talks, "-o", tmp_path / "out"), surroundings) as terminal:
@@ -120,7 +127,7 @@ def test_stopped_while_transcribing_nothing_is_left(tmp_path, surroundings, left
     assert not list(tmp_path.rglob("*.txt"))
 
 
-@pytest.mark.parametrize(("stop", "status"), STOPS, ids=lambda each: getattr(each, "__name__", None))
+@pytest.mark.parametrize(("stop", "status"), stops(quick=terminate))
 def test_stopped_while_preparing_nothing_is_left(tmp_path, surroundings, left_behind, stop, status):
     recording = hours_of_silence(tmp_path / "long.3gp", 4)
     with on_terminal(command(recording), surroundings) as terminal:

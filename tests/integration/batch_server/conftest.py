@@ -75,7 +75,7 @@ def shared_server():
 
 @pytest.fixture
 def api(shared_server):
-    """The shared server; jobs that a test leaves unfinished are deleted, so that the next test doesn't wait for them."""
+    """The shared server; jobs that a test leaves unfinished are deleted, so that the next doesn't wait for them."""
     with Api(shared_server) as api:
         yield api
         for job in api.get("jobs").json()["jobs"]:
