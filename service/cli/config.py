@@ -48,10 +48,11 @@ def check(
         bool, typer.Option("--online", help="Connect to the addresses in it, without sending a key or a recording.")
     ] = False,
 ) -> int:
-    """Check the config, the files in folders.d, and the .dropscribe.toml files in the watched folders.
+    """Check the config and all files that belong to it.
 
-    Errors can't work. Warnings may fail later, or do what you don't expect. Each names the file, the line, and what to
-    write instead.
+    They are the files in folders.d and the .dropscribe.toml files in the watched folders. An error is a setting that
+    can't work. A warning is one that may fail later or do what you don't expect. Each names the file, the line, and
+    what to write instead.
     """
     from service.cli.config_check import answering, examine  # noqa: PLC0415 - light start
 

@@ -100,9 +100,12 @@ def open_source(settings: Settings, *, orders: bool = False, ledger_writes: bool
         )
     watched = None if settings.config_trouble else [folder.path for folder in settings.config.watch_folders()]
     problem = str(settings.config_trouble or "")
+    paths = settings.paths
+    if not paths.root.exists():
+        yield LedgerSource(None, watched, trouble=problem)
+        return
     from watcher.ledger import open_ledger, open_readonly  # noqa: PLC0415 - see above
 
-    paths = settings.paths
     writes = ledger_writes and paths.ledger.exists()
     with _kept_from_daemons(settings) if writes else nullcontext():
         try:
