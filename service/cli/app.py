@@ -1,4 +1,4 @@
-"""The command's parts, and what an error becomes: one clear sentence and an exit status."""
+"""The `dropscribe` command: its subcommands, and how errors become a message and an exit status."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NO_LEAVE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
 class _Commands(LazyGroup):
-    """Every command; only the one that is called is imported."""
+    """Every command. Only the one that is called is imported."""
 
     places = {  # noqa: RUF012 - constant
         "run": "service.cli.run:run",
@@ -50,8 +50,8 @@ class _Commands(LazyGroup):
     }
     headings = {  # noqa: RUF012 - constant
         "run": "Transcribe",
-        "status": "See what happens, and why",
-        "retry": "Decide",
+        "status": "See what is happening",
+        "retry": "Take action",
         "service": "Set up",
         "serve": "For programs",
     }
@@ -69,24 +69,24 @@ app = new_group(
 
 @app.callback(invoke_without_command=True)
 @manual(
-    ("dropscribe folders add ~/Recordings", "Keep a folder watched."),
-    ("dropscribe service install", "Run in the background, now and from every login on."),
-    ("dropscribe run ~/Recordings", "Only try it: watch a folder in this terminal, with no config."),
+    ("dropscribe folders add ~/Recordings", "Watch a folder."),
+    ("dropscribe service install", "Run in the background, now and after every login."),
+    ("dropscribe run ~/Recordings", "Try it: watch a folder from this terminal, without a config."),
     ("dropscribe transcribe -f txt,srt talk.mp3", "Transcribe one file now."),
-    ("dropscribe explain talk.mp3", "What happened to a file, what happens next, and why."),
+    ("dropscribe explain talk.mp3", "See what happened to a file, what happens next, and why."),
     ("dropscribe --install-completion", "Complete commands and options with the Tab key (bash, zsh, fish)."),
     exits={
-        1: "Something failed, which was said; or a question was answered with no.",
-        78: "The config or the ledger can't be used, or another Dropscribe runs there.",
+        1: "Something failed (see the message).",
+        78: "The config or the ledger can't be used, or another Dropscribe is using them.",
         130: "You pressed Ctrl-C.",
     },
     files={
         str(default_config_file()): "The config, if you need one.",
         str(default_config_file().parent / "folders.d"): "A file for each folder that `dropscribe folders add` added.",
-        str(default_state_dir()): "The ledger, the transcripts as they came, and the local server's jobs.",
+        str(default_state_dir()): "The ledger, the original transcripts, and the local server's jobs.",
     },
     environment={
-        "SPEECHMATICS_API_KEY": "The API key of the cloud; wins over a kept one.",
+        "SPEECHMATICS_API_KEY": "The cloud's API key; overrides a stored one.",
     },
     see=("run --help", "service --help", "doctor"),
 )
@@ -94,17 +94,17 @@ def start(
     context: typer.Context,
     config: Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Use this config file.")] = None,
     state_dir: Annotated[
-        Path | None, typer.Option("--state-dir", metavar="DIR", help="Keep ledger and jobs here.")
+        Path | None, typer.Option("--state-dir", metavar="DIR", help="Store the ledger and jobs here.")
     ] = None,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Say more; twice for still more.")
+        int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Log more; repeat for even more.")
     ] = 0,
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Drop a recording into a folder; its transcript appears beside it.
 
-    Everything stays on this machine unless you choose the cloud for a folder. Without a command, the next step is
-    told. Every command explains itself: dropscribe COMMAND --help
+    Everything stays on this machine unless you choose the cloud for a folder. Run it without a command to see what to
+    do next. For help on a command: dropscribe COMMAND --help
     """
     context.obj = Settings(config, state_dir, verbose)
     if version:
@@ -118,11 +118,11 @@ def start(
 
 def _next_step(settings: Settings) -> str:
     if settings.config.folders:
-        return "Everything is set up. `dropscribe run` watches your folders; `dropscribe --help` shows the rest."
+        return "Everything is set up. `dropscribe run` watches your folders; `dropscribe --help` lists all commands."
     return (
-        "Dropscribe watches folders and writes the transcript of every recording beside it.\n\n"
+        "Dropscribe watches folders and writes a transcript beside every recording.\n\n"
         "  Try it on a folder:      dropscribe run ~/Recordings\n"
-        "  Keep a folder watched:   dropscribe folders add ~/Recordings\n"
+        "  Watch a folder for good: dropscribe folders add ~/Recordings\n"
         "  Transcribe one file:     dropscribe transcribe FILE\n\n"
         "Nothing leaves this machine unless you choose the cloud. `dropscribe --help` shows every command."
     )
@@ -141,20 +141,20 @@ def run_app(arguments: list[str]) -> int:
         return error.exit_status
     except (KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:  # whoever reads what is printed has had enough, as in `dropscribe jobs | head`
+    except BrokenPipeError:  # the reader closed the pipe, as in `dropscribe jobs | head`
         _discard_output()
         return 141
     except Exception as error:
-        if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong usage, told by the parser
+        if hasattr(error, "show") and hasattr(error, "exit_code"):  # wrong usage, found by the parser
             error.show()
             return int(error.exit_code)
-        if isinstance(error, OSError) and (told := _about_system(error)):
-            say(f"dropscribe: {told}", error=True)
+        if isinstance(error, OSError) and (message := _system_error_text(error)):
+            say(f"dropscribe: {message}", error=True)
             return 1
         if "-v" in arguments or "-vv" in arguments or "--verbose" in arguments:
             raise
-        say(f"dropscribe: something went wrong that should not: {type(error).__name__}: {error}", error=True)
-        say("  Run it again with -v to see where, and please report it.", error=True)
+        say(f"dropscribe: unexpected error: {type(error).__name__}: {error}", error=True)
+        say("  Run it again with -v for details, and please report it.", error=True)
         return 1
     return result if isinstance(result, int) else 0
 
@@ -170,31 +170,31 @@ def _call(arguments: list[str]) -> Any:  # noqa: ANN401 - whatever the command r
 
 
 def _replace_closed_streams() -> None:
-    """Let a command whose input or output was closed (`>&-`) work all the same."""
+    """Let a command work even if its input or output was closed (`>&-`)."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 - until the end
 
 
 def _discard_output() -> None:
-    """Let what is still to be printed go nowhere, so that the interpreter doesn't complain at its end."""
+    """Discard buffered output, so that the interpreter doesn't complain at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _about_system(error: OSError) -> str:
-    """Say what the system refused, if a person can do something about it; empty if it looks like a mistake of ours."""
+def _system_error_text(error: OSError) -> str:
+    """Explain an error of the operating system that the user can fix; empty if it looks like a bug of Dropscribe."""
     where = f"{shown(Path(os.fsdecode(error.filename)))}: " if isinstance(error.filename, str | bytes) else ""
     if not where and error.errno not in _NO_ROOM:
         return ""
     if not where:
-        _discard_output()  # most likely it can't be printed
+        _discard_output()  # it was most likely printing that failed
     fix = ""
     if error.errno in _NO_ROOM:
         fix = " Free some space, then try again."
     elif error.errno in _NO_FOLDER:
-        fix = " A folder is needed there."
+        fix = " That must be a folder."
     elif error.errno in _NO_LEAVE:
-        fix = " Give yourself permission to write there, or name other places with --config and --state-dir."
+        fix = " Give yourself write permission, or choose other places with --config and --state-dir."
     return one_line(f"{where}{error.strerror}.{fix}")
 
 

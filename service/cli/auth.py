@@ -1,4 +1,4 @@
-"""`dropscribe login` and `logout`: the API key of the cloud."""
+"""`dropscribe login` and `logout`: store and remove the cloud's API key."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = ["login", "logout"]
 
 
 class LoginFailed(DropscribeError):
-    """The key was not kept."""
+    """The key was not stored."""
 
 
 @manual(
     ("dropscribe login", "Ask for the key without showing it."),
-    ("dropscribe login < key.txt", "Read it from a file."),
-    ("dropscribe login --file", "Where there is no keyring: keep it in a file that only you may read."),
+    ("dropscribe login < key.txt", "Read the key from a file."),
+    ("dropscribe login --file", "Without a keyring: store it in a file that only you can read."),
     exits={
-        1: "The service refuses the key, or it can't be kept; nothing was changed.",
+        1: "The service refused the key, or it can't be stored. Nothing was changed.",
         78: "The config can't be used.",
     },
     see=("logout", "folders add", "doctor"),
@@ -38,12 +38,13 @@ class LoginFailed(DropscribeError):
 def login(
     context: typer.Context,
     file: Annotated[
-        bool, typer.Option("--file", help="Keep the key in a file that only you may read, not in the keyring.")
+        bool, typer.Option("--file", help="Store the key in a file that only you can read, not in the keyring.")
     ] = False,
 ) -> None:
-    """Keep a Speechmatics API key, once the service took it.
+    """Store a Speechmatics API key.
 
-    It goes into the keyring of your desktop. Only folders with `engine = "speechmatics"` use it.
+    The key is tried first, then stored in the keyring of your desktop. Only folders with `engine = "speechmatics"` use
+    it.
     """
     config = settings_of(context).config.speechmatics
     key = _ask()
@@ -58,16 +59,16 @@ def _keep(key: str, context: typer.Context, *, in_file: bool) -> None:
     config = settings_of(context).config.speechmatics
     if in_file:
         path = credentials.write_key_file(key)
-        say(f"The key works and is kept in {path}, which only you may read.")
+        say(f"The key works and is stored in {path}, which only you can read.")
         if config.api_key_file:
-            say(f"The config names {config.api_key_file}, which wins: take api_key_file out of it.")
+            say(f"But the config sets api_key_file = {config.api_key_file}, which overrides it. Remove that setting.")
         return
     credentials.keep(key, config.url)
-    say('The key works and is kept in your keyring. A folder uses it with: engine = "speechmatics"')
+    say('The key works and is stored in your keyring. To use it for a folder, set: engine = "speechmatics"')
 
 
 def _tell_daemon(settings: Settings) -> None:
-    """A running daemon that a refused key has stopped goes on at once, not at its next look."""
+    """Resume a daemon that stopped because the previous key was refused."""
     from service.control.client import ControlClient  # noqa: PLC0415 - same
 
     client = ControlClient.from_state(settings.paths)
@@ -76,22 +77,22 @@ def _tell_daemon(settings: Settings) -> None:
             client.lift(hold["name"])
 
 
-@manual(("dropscribe logout", "Forget the key."), exits={78: "The config can't be used."}, see=("login",))
+@manual(("dropscribe logout", "Remove the key."), exits={78: "The config can't be used."}, see=("login",))
 def logout(context: typer.Context) -> None:
-    """Forget the API key that `dropscribe login` kept."""
+    """Remove the API key that `dropscribe login` stored."""
     from service.engines import credentials  # noqa: PLC0415 - `--help` stays quick
 
     forgotten = credentials.forget(settings_of(context).config.speechmatics.url)
-    say("Forgotten: " + ", ".join(forgotten) if forgotten else "No key was kept.")
+    say(f"Removed the key from {' and '.join(forgotten)}." if forgotten else "No key was stored.")
     if os.environ.get(credentials.ENVIRONMENT):
-        say(f"{credentials.ENVIRONMENT} is still set in this environment; it wins over a kept key.")
+        say(f"{credentials.ENVIRONMENT} is still set in this environment, and overrides stored keys.")
 
 
 def _ask() -> str:
     key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
     key = key.strip()
     if not key:
-        raise UsageError("No key was given.", fix="Speechmatics' portal makes one, under Settings → API Keys.")
+        raise UsageError("No key was given.", fix="Create one in the Speechmatics portal, under Settings → API Keys.")
     return key
 
 
@@ -102,6 +103,6 @@ async def _try(key: str, url: str) -> None:
         async with sm.AsyncClient(key, url=url) as client:
             await client.list_jobs(limit=1)
     except (sm.AuthenticationError, sm.PermissionDenied) as error:
-        raise LoginFailed(f"The service refuses this key: {error}", fix="Nothing was kept.") from None
+        raise LoginFailed(f"The service refused this key: {error}", fix="Nothing was stored.") from None
     except sm.SpeechmaticsError as error:
-        raise LoginFailed(f"The key could not be tried at {url}: {error}", fix="Nothing was kept.") from None
+        raise LoginFailed(f"The key could not be checked at {url}: {error}", fix="Nothing was stored.") from None

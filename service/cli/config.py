@@ -1,4 +1,4 @@
-"""`dropscribe config`: where the config is, whether it is good, and what holds."""
+"""`dropscribe config`: shows where the config is, whether it is valid, and what it sets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ app = new_group()
 
 
 @app.callback()
-@manual(("dropscribe config check", "Is it good?"), see=("doctor", "folders"))
+@manual(("dropscribe config check", "Is it valid?"), see=("doctor", "folders"))
 def config() -> None:
     """Find, check and show the config."""
 
@@ -31,21 +31,21 @@ def config() -> None:
 @app.command("path", cls=Command)
 @manual(("dropscribe config path", "Where is it?"), see=("config show",))
 def path(context: typer.Context) -> None:
-    """Print where the config is read from."""
+    """Print the path of the config file."""
     say(str(settings_of(context).config_file))
 
 
 @app.command("check", cls=Command)
 @manual(
-    ("dropscribe config check", "Before you restart anything."),
-    ("dropscribe config check --online", "Also see whether the addresses in it answer."),
-    exits={78: "Something in the config can't work; the line and the fix were printed."},
+    ("dropscribe config check", "Check it before you rely on it."),
+    ("dropscribe config check --online", "Also check that the addresses in it can be reached."),
+    exits={78: "The config has errors; each was printed with its line and its fix."},
     see=("doctor", "config show"),
 )
 def check(
     context: typer.Context,
     online: Annotated[
-        bool, typer.Option("--online", help="Connect to the addresses in it, without sending a key or a recording.")
+        bool, typer.Option("--online", help="Also connect to the addresses in it. No key and no recording is sent.")
     ] = False,
 ) -> int:
     """Check the config and all files that belong to it.
@@ -69,9 +69,9 @@ def check(
     if errors or warnings:
         say(f"{file}: {_count(errors, 'error')}, {_count(warnings, 'warning')}.")
     elif file.exists():
-        say(f"{file} is good{'' if file.stat().st_size else ': it is empty, so the defaults hold'}.")
+        say(f"{file} is valid{'' if file.stat().st_size else '; it is empty, so the defaults apply'}.")
     else:
-        say(f"{file} does not exist, which is fine: the defaults hold.")
+        say(f"{file} does not exist, so the defaults apply.")
     added = folders_dir(file)
     say(f"Folders watched: {len(config.folders)}{f', with those of {added}' if added.is_dir() else ''}.")
     return UnusableError.exit_status if errors else 0
@@ -83,15 +83,15 @@ def _count(number: int, what: str) -> str:
 
 @app.command("show", cls=Command)
 @manual(
-    ("dropscribe config show", "As TOML, in the form of a config file."),
-    exits={78: "The config can't be used; the line was said."},
+    ("dropscribe config show", "As TOML, in the format of the config file."),
+    exits={78: "The config can't be used (see the message)."},
     see=("config check", "config path"),
 )
 def show(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Print every setting as it holds now."""
+    """Print all settings that are in force."""
     config = settings_of(context).config
     data = {"state_dir": str(config.state_path)} | _plain(config)
     if as_json:
@@ -101,7 +101,7 @@ def show(
 
 
 def _plain(config: Config) -> dict[str, Any]:
-    """The config as TOML can say it: without the keys that are not set."""
+    """Convert the config for TOML, which has no null: keys that are not set are left out."""
     data: dict[str, Any] = msgspec.to_builtins(config)
     cleaned: dict[str, Any] = _without_none(data)
     return cleaned

@@ -39,10 +39,10 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f]")
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing to know about a config.
+    """One result of checking a config.
 
     Attributes:
-        level: `error` (it can't work), `warning` (it may fail, or do what nobody wants) or `note`.
+        level: `error` (can't work), `warning` (may fail, or not do what was meant) or `note`.
         text: the file, the line, what is wrong, and what to write instead.
     """
 
@@ -51,7 +51,7 @@ class Finding:
 
 
 def examine(file: Path, *, required: bool) -> list[Finding]:
-    """Look at a config, the `folders.d` beside it, and the `.dropscribe.toml` files in the watched folders.
+    """Check a config, the `folders.d` beside it, and the `.dropscribe.toml` files in the watched folders.
 
     Raises:
         ConfigError: Dropscribe could not start with it.
@@ -87,17 +87,17 @@ class _Check:
         named = self._config.speechmatics.api_key_file
         yield from _paths(reader, {"api_key_file": named}, ("speechmatics",))
         if named and not expand(named).is_file() and not os.environ.get("SPEECHMATICS_API_KEY"):
-            what = f"there is no file {expand(named)}, so there will be no API key."
+            what = f"there is no file {expand(named)}, so there is no API key."
             yield _at(reader, ("speechmatics", "api_key_file"), "warning", what)
 
     def _local(self, reader: TableReader) -> Iterator[Finding]:
         local, cores = self._config.local, os.cpu_count() or 1
         if local.threads > 2 * cores:
-            what = f"'threads' is {local.threads}, and this machine has {cores} cores: more threads make it slower."
+            what = f"'threads' is {local.threads}, but this machine has {cores} cores; so many threads make it slower."
             yield _at(reader, ("local", "threads"), "warning", what, "0 uses all cores.")
         if re.match(r"[/~.]", local.model) and not expand(local.model).is_dir():
             what = f"'model': there is no folder {expand(local.model)}."
-            yield _at(reader, ("local", "model"), "warning", what, "Name a folder with a faster-whisper model.")
+            yield _at(reader, ("local", "model"), "warning", what, "Use a folder that holds a faster-whisper model.")
 
     def _folder(self, folder: FolderConfig, reader: TableReader, path: tuple[str | int, ...]) -> Iterator[Finding]:
         yield from _numbers(reader, msgspec.to_builtins(folder), path)
@@ -108,18 +108,18 @@ class _Check:
         if root.exists() and not root.is_dir():
             yield _at(reader, (*path, "path"), "error", f"{root} is a file, not a folder.", f"Watch {root.parent}?")
         elif not root.exists():
-            what = f"the folder {root} does not exist now; Dropscribe waits for it."
+            what = f"the folder {root} does not exist; Dropscribe waits for it."
             yield _at(reader, (*path, "path"), "note", what)
         if folder.webhook:
             yield from _address(reader, (*path, "webhook"), folder.webhook)
         if folder.on_done and shutil.which(os.path.expanduser(folder.on_done[0])) is None:  # noqa: PTH111 - any text
-            what = f"'on_done': there is no program {folder.on_done[0]!r} that can be run."
+            what = f"'on_done': the program {folder.on_done[0]!r} was not found."
             fix = "Write the command as a list, with the program's full path first."
             yield _at(reader, (*path, "on_done"), "warning", what, fix)
         for least, most in (("min_size", "max_size"), ("min_duration", "max_duration")):
             low, high = getattr(folder, least), getattr(folder, most)
             if low is not None and high is not None and low > high:
-                what = f"'{least}' is more than '{most}': every recording is left out."
+                what = f"'{least}' is more than '{most}', so every recording is ignored."
                 yield _at(reader, (*path, least), "warning", what)
         yield from self._patterns(folder, reader, path)
 
@@ -130,11 +130,17 @@ class _Check:
                 if re.fullmatch(r"\w{2,4}", pattern):
                     yield _at(reader, (*path, key), "warning", what, fix)
                 elif re.match(r"[/~]|[A-Za-z]:", pattern):
-                    what = f"'{key}': {pattern!r} is a full path, and patterns are compared with paths in the folder."
-                    yield _at(reader, (*path, key), "warning", what, 'Write it from the folder on: "drafts/**"')
+                    what = f"'{key}': {pattern!r} is an absolute path; patterns match paths inside the folder."
+                    yield _at(
+                        reader,
+                        (*path, key),
+                        "warning",
+                        what,
+                        'Write it relative to the folder, for example: "drafts/**"',
+                    )
 
     def _neighbours(self) -> Iterator[Finding]:
-        """Folders that are the same by another name, or lie in one another."""
+        """Find folders that are the same under another name, or lie inside one another."""
         roots = [expand(folder.path) for folder in self._config.folders]
         real = [Path(os.path.realpath(root)) for root in roots]
         state = Path(os.path.realpath(self._config.state_path))
@@ -143,14 +149,14 @@ class _Check:
             path = ("folders", index, "path")
             for other, first in zip(real[:number], roots, strict=False):
                 if other == root:
-                    what = f"{roots[number]} is the same folder as {first}, by another name."
+                    what = f"{roots[number]} is the same folder as {first}."
                     yield _at(reader, path, "warning", what, "Remove one of the two [[folders]] tables.")
             inside = [roots[n] for n, other in enumerate(real) if other in root.parents]
             if inside:
                 what = f"{roots[number]} lies inside {inside[0]}, which is watched too."
-                yield _at(reader, path, "note", what, "Its own settings hold for what is in it.")
+                yield _at(reader, path, "note", what, "For its files, its own settings apply.")
             if root == state or (root in state.parents and not _is_hidden(state.relative_to(root))):
-                what = f"Dropscribe's own files ({state}) lie in this folder: its copies of audio are found there too."
+                what = f"this folder contains Dropscribe's own files ({state}); copies of audio would be transcribed."
                 yield _at(reader, path, "warning", what, "Set another 'state_dir', or watch another folder.")
 
 
@@ -167,7 +173,7 @@ def _transcription(reader: TableReader, path: tuple[str | int, ...], engines: se
         sure = problem.sure or (local and unknown_key)
         fix = problem.fix
         if not sure:
-            fix = sentences(problem.fix, "It is sent as it is; a newer Speechmatics may know it.")
+            fix = sentences(problem.fix, "It is sent unchanged, in case a newer Speechmatics supports it.")
         yield _at(reader, (*path, *problem.path), "error" if sure else "warning", f"{problem.what}.", fix)
 
 
@@ -176,15 +182,15 @@ def _address(reader: TableReader, path: tuple[str | int, ...], address: str, *, 
     for key in path:
         written = written.get(key, {}) if isinstance(written, dict) else written[key]
     if isinstance(written, str) and written.strip() != address and "@" not in written:
-        yield _at(reader, path, "note", f"'{path[-1]}': {written!r} has no scheme; it is taken as {address}")
+        yield _at(reader, path, "note", f"'{path[-1]}': {written!r} has no scheme; {address} is used")
     problem = problem_of(address)
     if path[-1] == "url" and re.search("[@?#]", address):
-        problem = "it must hold no user name, question mark or #; the API key goes apart: dropscribe login"
+        problem = "it must not contain a user name, a question mark or #. Store the API key with: dropscribe login"
     if problem:
-        fix = "Write the whole address, as in: https://eu1.asr.api.speechmatics.com/v2"
+        fix = "Write the full address, for example: https://eu1.asr.api.speechmatics.com/v2"
         yield _at(reader, path, "error" if used else "warning", f"'{path[-1]}' can't be used: {problem}.", fix)
     elif address.startswith("http://") and not is_local(_host(address)):
-        what = f"'{path[-1]}': {address} is not encrypted: others on the way can read what is sent."
+        what = f"'{path[-1]}': {address} is not encrypted; others on the network can read what is sent."
         yield _at(reader, path, "warning", what, f"Write https://{address[7:]} if the server offers it.")
 
 
@@ -195,15 +201,15 @@ def _host(address: str) -> str:
 def _paths(reader: TableReader, named: Mapping[str, str | None], path: tuple[str | int, ...]) -> Iterator[Finding]:
     for key, value in named.items():
         if value and (found := _CONTROL.search(value)):
-            what = f"'{key}' holds {found[0]!r}: in double quotes a backslash begins an escape."
-            yield _at(reader, (*path, key), "warning", what, r"Use single quotes, as in: 'C:\new\talks'")
+            what = f"'{key}' contains {found[0]!r}: in double quotes a backslash starts an escape."
+            yield _at(reader, (*path, key), "warning", what, r"Use single quotes, for example: 'C:\new\talks'")
         elif value and (variable := _VARIABLE.search(value)):
-            what = f"'{key}': variables such as {variable[0]!r}… are not replaced; a folder of that name is meant."
-            yield _at(reader, (*path, key), "warning", what, "Write the path itself; your home is ~/.")
+            what = f"'{key}': variables such as {variable[0]!r}… are not replaced but taken literally."
+            yield _at(reader, (*path, key), "warning", what, "Write the path itself; ~ is your home folder.")
 
 
 def _numbers(reader: TableReader, table: dict[str, Any], path: tuple[str | int, ...]) -> Iterator[Finding]:
-    """Seconds that are so many that they look like milliseconds, or never end."""
+    """Find numbers of seconds that are so large that they look like milliseconds, or are infinite."""
     for key, value in table.items():
         if isinstance(value, dict) and not path:
             yield from _numbers(reader, value, (key,))
@@ -213,14 +219,14 @@ def _numbers(reader: TableReader, table: dict[str, Any], path: tuple[str | int, 
 
 
 def _folder_files(config: Config) -> Iterator[Finding]:
-    """Look at the `.dropscribe.toml` files in the watched folders, in the first folders of each tree."""
+    """Check the `.dropscribe.toml` files in the watched folders, in the first folders of each tree."""
     from watcher.folders.rules.overrides import parse_overrides, read_overrides  # noqa: PLC0415 - light start
     from watcher.toml import TableReader  # noqa: PLC0415 - same
 
     for folder in config.watch_folders():
         for number, (here, below, names) in enumerate(os.walk(folder.path)):
             if number >= _MOST_FOLDERS:
-                yield Finding("note", f"Only the first {_MOST_FOLDERS:,} folders in {folder.path} were looked at.")
+                yield Finding("note", f"Only the first {_MOST_FOLDERS:,} folders in {folder.path} were checked.")
                 break
             if not folder.recursive:
                 below.clear()
@@ -245,7 +251,7 @@ def _at(reader: TableReader, path: tuple[str | int, ...], level: str, what: str,
 
 
 def answering(config: Config) -> list[Finding]:
-    """Say which addresses of a config don't answer. No key, and nothing else of the user's, is sent."""
+    """Check which addresses in a config can be reached. No key and no other data of the user is sent."""
     found = []
     if Engine.SPEECHMATICS in {folder.engine for folder in config.watch_folders()} | {config.engine}:
         found.append(_answer("url", config.speechmatics.url))
@@ -254,18 +260,18 @@ def answering(config: Config) -> list[Finding]:
 
 
 def _answer(name: str, address: str) -> Finding:
-    """Connect to an address; to a service of ours with a request, to a webhook without one: it might act on it."""
+    """Connect to an address. A service gets a request; a webhook gets none, since it might act on it."""
     import httpx  # noqa: PLC0415 - light start
 
     try:
         if name == "url":
             proxied = not is_local(_host(address))
             status = httpx.get(f"{address.rstrip('/')}/jobs", timeout=_PATIENCE, trust_env=proxied).status_code
-            return Finding("note", f"'{name}': {address} answers (status {status} without a key).")
+            return Finding("note", f"'{name}': {address} answers (HTTP {status} without a key).")
         parsed = urlsplit(address)
         port = parsed.port or (443 if parsed.scheme == "https" else 80)
         socket.create_connection((parsed.hostname or "", port), timeout=_PATIENCE).close()
     except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         why = str(error) or type(error).__name__
-        return Finding("warning", f"'{name}': {address} does not answer: {why}")
+        return Finding("warning", f"'{name}': {address} can't be reached: {why}")
     return Finding("note", f"'{name}': {address} can be reached.")

@@ -1,4 +1,4 @@
-"""The commands that give the running daemon orders."""
+"""The commands that change what happens: `retry`, `cancel`, `dismiss`, `pause` and `resume`."""
 
 from __future__ import annotations
 
@@ -25,35 +25,36 @@ __all__ = ["cancel", "pause", "resume", "retry"]
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Recordings.")]
 _LONGEST_PAUSE = 60 * 24 * 366  # minutes
 _NO_DAEMON = {1: "No daemon is running."}
-_ORDER_EXITS = {1: "No daemon is running, or one of the files was refused, which was said."}
+_ORDER_EXITS = {1: "No daemon is running, or it refused one of the files (see the message)."}
 
 
 @manual(
-    ("dropscribe retry talk.mp3", "Try it again with its folder's present settings."),
+    ("dropscribe retry talk.mp3", "Try it again with its folder's current settings."),
     exits=_ORDER_EXITS,
     see=("jobs", "explain"),
 )
 def retry(context: typer.Context, files: Files) -> int:
-    """Try recordings again that did not succeed.
+    """Transcribe recordings again.
 
-    They failed, were skipped or cancelled, or are held. A held one may cost again: `dropscribe explain` says why.
+    For recordings that failed, were skipped or cancelled, or are held. A held one may have been billed already, and is
+    billed again; `dropscribe explain` tells you why it is held.
     """
     return _order(context, files, lambda source, uid: source.retry(uid))
 
 
 @manual(
-    ("dropscribe cancel talk.mp3", "Give it up. Its job at the service is deleted if that is possible."),
+    ("dropscribe cancel talk.mp3", "Stop transcribing it. Its job at the service is deleted if possible."),
     exits=_ORDER_EXITS,
     see=("retry", "pause"),
 )
 def cancel(context: typer.Context, files: Files) -> int:
-    """Give up recordings that are not done yet."""
+    """Stop transcribing recordings that are not done yet."""
     return _order(context, files, lambda source, uid: source.cancel(uid))
 
 
 @manual(
     ("dropscribe dismiss talk.mp3", "It stays failed, but no longer needs your attention."),
-    ("dropscribe dismiss --all", "The same for everything that failed."),
+    ("dropscribe dismiss --all", "The same for all failed recordings."),
     exits={1: "One of the files was refused (see the message), or the ledger is in use."},
     see=("jobs", "retry", "cancel"),
 )
@@ -70,7 +71,7 @@ def dismiss(
     can't be dismissed, since it may have been paid for: retry or cancel it.
     """
     if bool(files) == every:
-        raise UsageError("Name recordings, or use --all.", fix="See first what failed: dropscribe jobs --state failed")
+        raise UsageError("Name recordings, or use --all.", fix="To see what failed: dropscribe jobs --state failed")
     if files:
         return _order(
             context,
@@ -99,15 +100,15 @@ def _order(
     as_json: bool = False,
     done: str = "",
 ) -> int:
-    """Give an order for each file; returns the exit status.
+    """Send a request for each file; returns the exit status.
 
     Args:
         context: of the command.
         files: recordings.
-        order: gives the order for a uid and returns the entry.
-        ledger_writes: without a daemon, the ledger can take the order.
+        order: sends the request for a uid and returns the entry.
+        ledger_writes: without a daemon, the ledger is changed directly.
         as_json: print the entries as JSON.
-        done: what the order did, where the entry's state doesn't say it.
+        done: what was done, if the entry's state doesn't show it.
     """
     bad = 0
     ordered = []
@@ -135,7 +136,7 @@ def _order(
 
 
 def _is_refusal(error: DropscribeError) -> bool:
-    """Whether an order doesn't fit the state of this recording; others may still take it."""
+    """Whether a request was refused because of this recording's state; the others may still succeed."""
     from watcher.ledger.transitions import IllegalMove  # noqa: PLC0415 - heavy, and only needed here
 
     return isinstance(error, UsageError | IllegalMove) or getattr(error, "status", None) == HTTPStatus.CONFLICT
@@ -143,7 +144,7 @@ def _is_refusal(error: DropscribeError) -> bool:
 
 @manual(
     ("dropscribe pause", "Submit nothing until `dropscribe resume`."),
-    ("dropscribe pause --minutes 90", "Go on by itself after an hour and a half."),
+    ("dropscribe pause --minutes 90", "Resume automatically after an hour and a half."),
     exits=_NO_DAEMON,
     see=("resume", "folders pause"),
 )
@@ -151,25 +152,27 @@ def pause(
     context: typer.Context,
     minutes: Annotated[
         float | None,
-        typer.Option("--minutes", metavar="N", min=0.1, max=_LONGEST_PAUSE, help="Go on by itself after so long."),
+        typer.Option(
+            "--minutes", metavar="N", min=0.1, max=_LONGEST_PAUSE, help="Resume automatically after N minutes."
+        ),
     ] = None,
 ) -> None:
     """Submit nothing until `dropscribe resume`.
 
-    What runs at the service already is still fetched.
+    Transcripts of jobs that are already running are still fetched.
     """
     if minutes is not None and math.isnan(minutes):
-        raise UsageError("`nan` is no number of minutes.")
+        raise UsageError("`nan` is not a number of minutes.")
     until = time.time() + minutes * 60 if minutes else None
     with open_source(settings_of(context), orders=True) as source:
         source.pause(until)
     how_long = f" until {time.strftime('%Y-%m-%d %H:%M', time.localtime(until))}" if until else ""
-    say(f"Paused{how_long}. `dropscribe resume` goes on.")
+    say(f"Paused{how_long}. To resume: dropscribe resume")
 
 
-@manual(("dropscribe resume", "Go on."), exits=_NO_DAEMON, see=("pause",))
+@manual(("dropscribe resume", "Submit recordings again."), exits=_NO_DAEMON, see=("pause",))
 def resume(context: typer.Context) -> None:
-    """Go on after `dropscribe pause`."""
+    """Resume after `dropscribe pause`."""
     with open_source(settings_of(context), orders=True) as source:
         source.resume()
-    say("Going on.")
+    say("Resumed.")

@@ -1,4 +1,4 @@
-"""Where a command's answers come from: the running daemon, or the ledger, read-only, when none runs."""
+"""Where commands get their answers: from the running daemon, or from the ledger if none is running."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from watcher.attention import ATTENTION, attention, is_paused
 from watcher.errors import AlreadyRunning, DropscribeError, NoLedger
 from watcher.models import PAUSE, EntryState
 
-# The ledger and what tells of it are imported where no daemon answers: `dropscribe status` is for people who wait.
+# The ledger and its wording are imported only where no daemon answers, so that `dropscribe status` stays quick.
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,18 +25,20 @@ if TYPE_CHECKING:
 __all__ = ["DOWN", "LedgerSource", "NotRunning", "Source", "open_source"]
 
 DOWN = "not running"
-"""The state where no daemon runs."""
+"""The state that is shown while no daemon is running."""
 
 _RECENT = 10
-_ADD_OR_TRANSCRIBE = "Watch its folder: dropscribe folders add FOLDER. Or just this once: dropscribe transcribe FILE"
+_ADD_OR_TRANSCRIBE = (
+    "Watch its folder: dropscribe folders add FOLDER. Or transcribe just this file: dropscribe transcribe FILE"
+)
 
 
 class NotRunning(DropscribeError):
-    """No daemon runs on this state directory, and the command needs one."""
+    """No daemon is running on this state directory, and the command needs one."""
 
 
 class Source(Protocol):
-    """What the commands ask, and the orders they give. See `watcher.control.Control`."""
+    """What commands can ask and change; see `watcher.control.Control`."""
 
     def status(self) -> dict[str, Any]:
         """The whole picture."""
@@ -70,26 +72,26 @@ class Source(Protocol):
 
 @contextmanager
 def open_source(settings: Settings, *, orders: bool = False, ledger_writes: bool = False) -> Iterator[Source]:
-    """Reach the daemon; without one, read the ledger, unless there are orders to give.
+    """Connect to the daemon; without one, open the ledger, unless only a daemon can do what is asked for.
 
     A config that can't be used is reported on standard error and doesn't prevent an answer.
 
     Args:
         settings: of the command line.
-        orders: the command gives orders that only a daemon can carry out.
-        ledger_writes: the command gives orders that the ledger can take without a daemon.
+        orders: the command needs a daemon.
+        ledger_writes: without a daemon, the command changes the ledger itself.
 
     Raises:
-        NotRunning: there are orders to give and no daemon to take them.
-        AlreadyRunning: another process keeps the ledger to itself, but takes no orders.
+        NotRunning: the command needs a daemon, and none is running.
+        AlreadyRunning: another process has locked the ledger, but can't be reached.
         LedgerError: there is no daemon, and the ledger can't be read.
     """
     from service.control.client import ControlClient  # noqa: PLC0415 - only where a daemon is asked
 
     client = ControlClient.from_state(settings.paths)
     if trouble := settings.config_trouble:
-        goes_on = " The running Dropscribe keeps the last good config." if client else ""
-        say(f"dropscribe: {trouble}{goes_on}", error=True)
+        kept = " The running Dropscribe keeps the last good config." if client else ""
+        say(f"dropscribe: {trouble}{kept}", error=True)
     if client is not None:
         yield DaemonSource(client)
         return
@@ -121,7 +123,7 @@ def open_source(settings: Settings, *, orders: bool = False, ledger_writes: bool
 
 @contextmanager
 def _kept_from_daemons(settings: Settings) -> Iterator[None]:
-    """Hold the state directory's lock, so that no daemon starts on the ledger meanwhile."""
+    """Hold the lock of the state directory, so that no daemon starts while the ledger is changed."""
     from filelock import FileLock, Timeout  # noqa: PLC0415 - only where the ledger is written
 
     lock = FileLock(settings.paths.lock, timeout=0)
@@ -129,7 +131,7 @@ def _kept_from_daemons(settings: Settings) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise AlreadyRunning(
-            f"Another Dropscribe is running on {settings.paths.root}, but takes no orders now.",
+            f"Another Dropscribe is running on {settings.paths.root}, but can't be reached now.",
             fix="Try again once it has started, or when `dropscribe run --once` is finished.",
         ) from None
     try:
@@ -139,7 +141,7 @@ def _kept_from_daemons(settings: Settings) -> Iterator[None]:
 
 
 class DaemonSource:
-    """Asks the running daemon."""
+    """Passes everything on to the running daemon."""
 
     def __init__(self, client: ControlClient) -> None:
         self._client = client
@@ -186,11 +188,11 @@ class DaemonSource:
 
 
 class LedgerSource:
-    """Answers from the ledger alone; what only a running daemon knows is left out, and said so.
+    """Answers from the ledger; what only a running daemon knows is left out.
 
     Args:
-        ledger: None before the daemon ran for the first time.
-        watched: the folders that the config names; None if it can't be used.
+        ledger: None if no daemon ever ran.
+        watched: the folders in the config; None if it can't be used.
         trouble: why the config can't be used, or an empty string.
     """
 
@@ -247,9 +249,9 @@ class LedgerSource:
             if not os.path.lexists(path):
                 return {"kind": "missing", "path": shown(path), "reason": "There is no such file.", "fix": ""}
             if self._watched is not None and not any(path.is_relative_to(folder) for folder in self._watched):
-                reason = "It is in none of the folders that the config names."
+                reason = "It is not in a watched folder."
                 return {"kind": "not watched", "path": shown(path), "reason": reason, "fix": _ADD_OR_TRANSCRIBE}
-            reason = "The ledger does not know it, and no daemon runs that could look at it."
+            reason = "It is not in the ledger, and no daemon is running that could examine it."
             return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
         outputs = self._ledger.outputs(entry.id)
         told = describe_entry(entry, outputs, self._ledger.history(entry.id))
@@ -259,7 +261,9 @@ class LedgerSource:
         told["there"] = os.path.lexists(path)
         coming = next_step(entry, stopped=hindrances(entry, self._ledger.holds(time.time())), missing=missing)
         if entry.state.is_active:
-            coming = f"Nothing, until a daemon runs: dropscribe run. Then: {coming[:1].lower()}{coming[1:]}"
+            coming = (
+                f"Nothing until the daemon runs (to start it: dropscribe run). Then: {coming[:1].lower()}{coming[1:]}"
+            )
         return {"kind": "entry", **told, "next": coming}
 
     def retry(self, uid: str) -> dict[str, Any]:
@@ -294,7 +298,7 @@ class LedgerSource:
         from watcher.ledger import Ledger  # noqa: PLC0415 - see above
 
         if not isinstance(self._ledger, Ledger):
-            raise NotRunning("The ledger was opened just for reading.")
+            raise NotRunning("The ledger is open for reading only.")
         return self._ledger
 
     def pause(self, until: float | None) -> None:

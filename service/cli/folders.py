@@ -1,6 +1,6 @@
-"""`dropscribe folders`: add, list, pause and remove watch folders, one file each in `folders.d`.
+"""`dropscribe folders`: adds, lists, pauses and removes watch folders. Each has a file in `folders.d`.
 
-What a person wrote by hand is never rewritten.
+The config file itself is never changed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = new_group()
-_BAD_CONFIG = {78: "The config can't be used; the line was said."}
+_BAD_CONFIG = {78: "The config can't be used (see the message)."}
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A watch folder.")]
 
@@ -39,38 +39,42 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="A watch folder."
 @app.callback()
 @manual(
     ("dropscribe folders add ~/Recordings", "Watch a folder from now on."),
-    ("dropscribe folders list", "What is watched, and how."),
-    files={str(folders_dir(default_config_file())): "One file for each folder that was added; edit it as you like."},
+    ("dropscribe folders list", "Show the watched folders and their settings."),
+    files={str(folders_dir(default_config_file())): "A file for each folder that you added. You may edit it."},
     see=("config show", "run"),
 )
 def folders() -> None:
     """Add, list, pause and remove watch folders.
 
-    A running Dropscribe takes every change up by itself. What you wrote into the config by hand is never rewritten.
+    A running Dropscribe applies changes by itself. Your config file is never changed.
     """
 
 
 @app.command("add", cls=Command)
 @manual(
-    ("dropscribe folders add ~/Recordings", "Text and JSON beside each recording, made on this machine."),
+    ("dropscribe folders add ~/Recordings", "Text and JSON beside each recording, transcribed on this machine."),
     ("dropscribe folders add ~/Films -f srt,vtt", "Subtitles."),
-    ("dropscribe folders add ~/Reden --engine speechmatics --language de", "With the cloud, in German."),
-    ("dropscribe folders add ~/Archive --existing ignore", "Leave alone what is in it now."),
+    ("dropscribe folders add ~/Reden --engine speechmatics --language de", "Use the cloud; German."),
+    ("dropscribe folders add ~/Archive --existing ignore", "Ignore the files that are already in it."),
     exits=_BAD_CONFIG,
     see=("folders list", "service install", "login"),
 )
 def add(
     context: typer.Context,
     folder: Folder,
-    engine: Annotated[Engine | None, typer.Option("--engine", help="local, or speechmatics: the cloud.")] = None,
-    language: Annotated[str | None, typer.Option("--language", metavar="L", help="What is spoken, e.g. en.")] = None,
+    engine: Annotated[
+        Engine | None, typer.Option("--engine", help="Where to transcribe: on this machine, or in the cloud.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option("--language", metavar="L", help="The spoken language, e.g. en.")
+    ] = None,
     formats: Annotated[
         str | None, typer.Option("--formats", "-f", metavar="LIST", help="e.g. txt,json-v2,srt,vtt,md")
     ] = None,
     existing: Annotated[
-        Existing | None, typer.Option("--existing", help="ignore: leave alone what is there already.")
+        Existing | None, typer.Option("--existing", help="What to do with recordings that are already there.")
     ] = None,
-    create: Annotated[bool, typer.Option("--create", help="Make the folder if it is missing.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="Create the folder if it does not exist.")] = False,
 ) -> None:
     """Watch a folder from now on."""
     settings = settings_of(context)
@@ -78,12 +82,12 @@ def add(
     if create and not path.exists():
         path.mkdir(parents=True)
     if not path.exists():
-        raise UsageError(f"The folder {shown(path)} does not exist.", fix="Make it, or say --create.")
+        raise UsageError(f"The folder {shown(path)} does not exist.", fix="Create it first, or add --create.")
     if not path.is_dir():
         fix = f"For a single file: dropscribe transcribe {shlex.quote(shown(path))}"
         raise UsageError(f"{shown(path)} is not a folder.", fix=fix)
     if any(expand(known.path) == path for known in settings.config.folders):
-        raise UsageError(f"{path} is watched already.", fix="See: dropscribe folders list")
+        raise UsageError(f"{path} is already watched.", fix="See: dropscribe folders list")
     table: dict[str, Any] = {"path": str(path)}
     table |= {"engine": engine.value} if engine else {}
     table |= {"existing": existing.value} if existing else {}
@@ -103,18 +107,20 @@ def _next_step(settings: Settings, *, cloud: bool, language: str | None) -> str:
 
     try:
         if cloud and not find_key(settings.config.speechmatics):
-            return "Now give it your API key: dropscribe login"
+            return "Next, store your API key: dropscribe login"
     except KeyringUnavailable as error:
         return str(error)
     if not cloud and language not in {None, "en"} and settings.config.local.model == "tiny.en":
-        return 'The packaged model knows English only: name another in the config, as in [local] model = "small"'
+        return (
+            'The included model only knows English. Choose another in the config, for example: [local] model = "small"'
+        )
     if ControlClient.from_state(settings.paths) is None:
-        return "Nothing runs yet: `dropscribe service install` starts it in the background, `dropscribe run` here."
-    return "The running Dropscribe takes it up within seconds."
+        return "Not running yet. Start it in the background: dropscribe service install. Or here: dropscribe run"
+    return "The running Dropscribe starts watching it within seconds."
 
 
 @app.command("list", cls=Command)
-@manual(("dropscribe folders list", "A line for each."), exits=_BAD_CONFIG, see=("folders add", "status"))
+@manual(("dropscribe folders list", "One line per folder."), exits=_BAD_CONFIG, see=("folders add", "status"))
 def list_folders(
     context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
@@ -125,7 +131,7 @@ def list_folders(
         print_json([{"path": str(f.path), "engine": f.engine.value, "paused": f.paused} for f in folders])
         return
     for folder in folders:
-        trouble = "" if folder.path.is_dir() else "  (not there now; Dropscribe waits for it)"
+        trouble = "" if folder.path.is_dir() else "  (missing; Dropscribe waits for it)"
         formats = ", ".join(form.value for form in folder.formats)
         say(f"{folder.path}  {folder.engine.value}  {formats}{'  paused' if folder.paused else ''}{trouble}")
     if not folders:
@@ -139,7 +145,7 @@ def remove(context: typer.Context, folder: Folder) -> None:
     settings = settings_of(context)
     file, _ = _own_file(settings, expand(str(folder)))
     file.unlink()
-    say(f"Not watched any more: {expand(str(folder))}. Everything in it stays as it is.")
+    say(f"No longer watching {expand(str(folder))}. Its files stay as they are.")
 
 
 @app.command("pause", cls=Command)
@@ -149,14 +155,18 @@ def remove(context: typer.Context, folder: Folder) -> None:
     see=("folders resume", "pause"),
 )
 def pause(context: typer.Context, folder: Folder) -> None:
-    """Submit nothing from this folder until it is resumed."""
+    """Submit nothing from a folder until you resume it."""
     _set_paused(settings_of(context), expand(str(folder)), paused=True)
 
 
 @app.command("resume", cls=Command)
-@manual(("dropscribe folders resume ~/Recordings", "Go on."), exits=_BAD_CONFIG, see=("folders pause",))
+@manual(
+    ("dropscribe folders resume ~/Recordings", "Submit its recordings again."),
+    exits=_BAD_CONFIG,
+    see=("folders pause",),
+)
 def resume(context: typer.Context, folder: Folder) -> None:
-    """Go on with a paused folder."""
+    """Resume a paused folder."""
     _set_paused(settings_of(context), expand(str(folder)), paused=False)
 
 
@@ -166,7 +176,7 @@ def _set_paused(settings: Settings, path: Path, *, paused: bool) -> None:
         file,
         {**{key: value for key, value in table.items() if key != "paused"}, **({"paused": True} if paused else {})},
     )
-    say(f"{'Paused' if paused else 'Going on with'} {path}.")
+    say(f"{'Paused' if paused else 'Resumed'} {path}.")
 
 
 def _file_of(settings: Settings, path: Path) -> Path:
@@ -183,7 +193,7 @@ def _own_file(settings: Settings, path: Path) -> tuple[Path, dict[str, Any]]:
         if [expand(found.path) for found in config.folders] == [path]:
             return file, _changed(config.folders[0])
     if any(expand(found.path) == path for found in settings.config.folders):
-        raise UsageError(f"{path} is named in {settings.config_file}, which you wrote.", fix="Edit it there.")
+        raise UsageError(f"{path} is set in {settings.config_file}, which is yours to edit.", fix="Change it there.")
     raise UsageError(f"{path} is not watched.", fix="See: dropscribe folders list")
 
 
@@ -196,7 +206,7 @@ def _changed(folder: FolderConfig) -> dict[str, Any]:
 
 def _write(file: Path, table: dict[str, Any]) -> None:
     text = tomli_w.dumps({"folders": [table]})
-    parse_config(text, file=file)  # never leave a file behind that can't be read
+    parse_config(text, file=file)  # never write a file that can't be read
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     partial = file.with_suffix(".partial")
     try:

@@ -1,4 +1,4 @@
-"""The option `--formats`."""
+"""Parses the option `--formats`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ __all__ = ["parse_formats"]
 
 
 def parse_formats(text: str) -> tuple[OutputFormat, ...]:
-    """Read a list of formats such as `txt,srt`, each once.
+    """Parse a list of formats such as `txt,srt`; duplicates are dropped.
 
     Raises:
-        UsageError: one is unknown, or none was named.
+        UsageError: one is unknown, or the list is empty.
     """
     known = ", ".join(OutputFormat)
     names = [name.strip() for name in text.split(",") if name.strip()]
@@ -21,7 +21,7 @@ def parse_formats(text: str) -> tuple[OutputFormat, ...]:
         if name not in list(OutputFormat):
             close = closest(name, list(OutputFormat))
             meant = f"Did you mean {close}? " if close else ""
-            raise UsageError(f"--formats: there is no format {name!r}.", fix=f"{meant}Known: {known}.")
-    if not names:  # transcribing, perhaps paying, and writing nothing helps nobody
-        raise UsageError("--formats names no format: no transcript would be written.", fix=f"Known: {known}.")
+            raise UsageError(f"--formats: unknown format {name!r}.", fix=f"{meant}Known: {known}.")
+    if not names:  # it would be transcribed, perhaps paid for, and not written
+        raise UsageError("--formats is empty, so no transcript would be written.", fix=f"Known: {known}.")
     return tuple(dict.fromkeys(map(OutputFormat, names)))

@@ -1,8 +1,8 @@
 """Help that reads like a man page: examples, exit statuses and what to see next, below the options of a command.
 
-A command's docstring says what it is for. `manual` adds the rest beside the function; a test walks every command
-and holds its examples to the parser. Help is plain text: it is quicker to make, to search and to have read aloud
-than boxes are.
+A command's docstring says what it is for; `manual` adds the rest. A test checks every command's examples with the
+parser. Help is plain text: it is faster to print than boxes, easier to search, and works
+with screen readers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["Command", "Group", "LazyGroup", "Manual", "manual", "new_group"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ATTRIBUTE = "__manual__"
-_DONE = {0: "It is done.", 2: "The command line is wrong; nothing was done."}
+_DONE = {0: "Success.", 2: "Wrong usage; nothing was done."}
 
 
 class Formatter(Protocol):
@@ -54,7 +54,7 @@ class Manual:
         examples: command lines and what each does.
         exits: what an exit status means.
         files: files it reads or writes, and what for.
-        environment: variables that it obeys.
+        environment: variables that it reads.
         see: related commands without the leading `dropscribe`.
     """
 
@@ -88,7 +88,7 @@ def manual(
     environment: Mapping[str, str] | None = None,
     see: tuple[str, ...] = (),
 ) -> Callable[[F], F]:
-    """Say what else belongs into a command's help; see `Manual`. Statuses 0 and 2 mean the same for every command."""
+    """Add sections to a command's help; see `Manual`. Statuses 0 and 2 mean the same for every command."""
 
     def keep(function: F) -> F:
         told = Manual(examples, {**_DONE, **(exits or {})}, files or {}, environment or {}, see)
@@ -106,7 +106,7 @@ class _Explained:
 
     @property
     def manual(self) -> Manual | None:
-        """What `manual` said about it."""
+        """What `manual` added to it."""
         return getattr(self.callback, _ATTRIBUTE, None)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:  # noqa: ANN401 - the parser's own

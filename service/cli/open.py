@@ -1,4 +1,4 @@
-"""`dropscribe open`: the status page in the browser."""
+"""`dropscribe open`: opens the status page in the browser."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["open_page"]
 
 
 @manual(
-    ("dropscribe open", "Show the page."),
+    ("dropscribe open", "Open the page."),
     ("dropscribe open --print", "Print the address, to open it in a browser of your choice."),
     exits={1: "No daemon is running."},
     see=("status", "tray"),
@@ -24,7 +24,7 @@ __all__ = ["open_page"]
 def open_page(
     context: typer.Context,
     show_address: Annotated[
-        bool, typer.Option("--print", help="Print the address instead; it works once, for half a minute.")
+        bool, typer.Option("--print", help="Print the address instead. It works once, within 30 seconds.")
     ] = False,
 ) -> None:
     """Open the status page in the browser."""
@@ -38,5 +38,5 @@ def open_page(
     if show_address:
         say(address)
     elif not webbrowser.open(address):
-        say("No browser could be opened. Open this in one on this machine, within half a minute:", error=True)
+        say("No browser could be opened. Open this address on this machine within 30 seconds:", error=True)
         say(address)

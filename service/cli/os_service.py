@@ -1,4 +1,4 @@
-"""`dropscribe service …`: install, watch and remove the background service."""
+"""`dropscribe service`: installs, shows and removes the background service."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ if TYPE_CHECKING:
     from service.os_service.manager import ServiceManager, UnitState
     from service.os_service.spec import ServiceSpec
 
-# What only one of these commands needs is imported there: `--help` is for people who wait for it.
+# What only one of these commands needs is imported there, so that `--help` stays quick.
 
 __all__ = ["app", "spec_of"]
 
 app = new_group()
 
-_DRY_RUN = "Only show what would be written and run, exactly."
-_FORCE = "Also replace or remove files that were edited by hand."
-_REFUSED = {1: "The service manager refused, or can't be reached; what it said was printed."}
+_DRY_RUN = "Only show what would be written and run."
+_FORCE = "Also replace or remove files that you edited."
+_REFUSED = {1: "The service manager failed or can't be reached (see the message)."}
 
 
 @app.callback()
 @manual(
-    ("dropscribe service install", "Run now, and at every login."),
-    ("dropscribe service status", "Does it run?"),
+    ("dropscribe service install", "Run now and after every login."),
+    ("dropscribe service status", "Is it running?"),
     ("dropscribe service logs -f", "Follow its log."),
     see=("run", "tray", "doctor"),
 )
 def service() -> None:
-    """Run Dropscribe in the background, from every login on.
+    """Run Dropscribe in the background, starting at every login.
 
     Linux: a systemd user unit. macOS: a launchd agent. Windows: a task at logon.
     """
@@ -46,7 +46,7 @@ def service() -> None:
 
 @app.command("install", cls=Command)
 @manual(
-    ("dropscribe service install", "Run now and at every login, with the tray icon."),
+    ("dropscribe service install", "Run now and after every login, with the tray icon."),
     ("dropscribe service install --dry-run", "Only show what would be written and run."),
     ("dropscribe service install --no-tray", "For a machine without a desktop."),
     exits=_REFUSED,
@@ -56,18 +56,18 @@ def install(
     context: typer.Context,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_RUN)] = False,
-    tray: Annotated[bool, typer.Option(help="Show the tray icon at login, too.")] = True,
+    tray: Annotated[bool, typer.Option(help="Also show the tray icon at login.")] = True,
     start: Annotated[bool, typer.Option(help="Start the daemon now.")] = True,
     force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
-    """Start Dropscribe now, and at every login.
+    """Start Dropscribe now and at every login.
 
-    Install again after you moved Dropscribe or its config; twice is as good as once.
+    Run it again after you have moved Dropscribe or its config.
     """
     from service.os_service.plan import apply, describe  # noqa: PLC0415
 
     settings = settings_of(context)
-    folders = settings.config.folders  # a config that can't be used is told now, not by a service that doesn't start
+    folders = settings.config.folders  # report a broken config now, not by a service that fails to start
     spec = spec_of(settings, tray=tray)
     manager = _manager(settings)
     _refuse_sudo()
@@ -79,20 +79,20 @@ def install(
         _refuse_second_daemon(settings, manager)
     for path in apply(steps, force=force):
         say(f"Written: {path}")
-    say("Dropscribe runs now, and from every login on." if start else "Dropscribe starts at login.")
+    say("Dropscribe is running, and starts at every login." if start else "Dropscribe starts at login.")
     if tray and sys.platform.startswith("linux"):
         from service.tray.opener import menu_hint  # noqa: PLC0415
 
-        say("The tray icon comes at your next login; `dropscribe tray &` shows it now.")
+        say("The tray icon appears at your next login. To show it now: dropscribe tray &")
         if hint := menu_hint():
             say(hint)
     if not folders:
-        say("It has no folder to watch yet: `dropscribe folders add ~/Recordings`; it is taken up at once.")
+        say("It has no folder to watch yet. Add one: dropscribe folders add ~/Recordings")
 
 
 @app.command("uninstall", cls=Command)
 @manual(
-    ("dropscribe service uninstall", "Remove it; config, ledger and transcripts stay."),
+    ("dropscribe service uninstall", "Remove it; your config, the ledger and all transcripts stay."),
     exits=_REFUSED,
     see=("service stop", "service install"),
 )
@@ -102,9 +102,9 @@ def uninstall(
     dry_run: Annotated[bool, typer.Option("--dry-run", help=_DRY_RUN)] = False,
     force: Annotated[bool, typer.Option("--force", help=_FORCE)] = False,
 ) -> None:
-    """Stop Dropscribe, and remove what `install` wrote.
+    """Stop Dropscribe and remove what `install` wrote.
 
-    Config, ledger and transcripts stay.
+    Your config, the ledger and all transcripts stay.
     """
     from service.os_service.plan import FileChange, apply, describe  # noqa: PLC0415
 
@@ -117,16 +117,16 @@ def uninstall(
     for path in removed:
         say(f"Removed: {path}")
     if not removed and any(isinstance(step, FileChange) for step in steps):
-        say("The files were gone already.")
+        say("The files were already gone.")
     elif not steps:
         say("Nothing was installed.")
-    say(f"Left as they are: your config in {settings.config_file.parent}, and the ledger in {settings.paths.root}.")
+    say(f"Kept: your config in {settings.config_file.parent}, and the ledger in {settings.paths.root}.")
 
 
 @app.command("start", cls=Command)
 @manual(("dropscribe service start", "Start it."), exits=_REFUSED, see=("service stop", "service status"))
 def start(context: typer.Context) -> None:
-    """Start the installed daemon."""
+    """Start the installed service."""
     from service.os_service.plan import apply  # noqa: PLC0415
 
     settings = settings_of(context)
@@ -140,9 +140,9 @@ def start(context: typer.Context) -> None:
 @app.command("stop", cls=Command)
 @manual(("dropscribe service stop", "Stop it for now."), exits=_REFUSED, see=("pause", "service uninstall"))
 def stop(context: typer.Context) -> None:
-    """Stop the daemon until the next login or `start`.
+    """Stop the service until the next login or `start`.
 
-    Nothing is lost: it goes on where it was.
+    Nothing is lost: it continues where it stopped.
     """
     from service.os_service.plan import apply  # noqa: PLC0415
 
@@ -154,16 +154,16 @@ def stop(context: typer.Context) -> None:
 
 @app.command("status", cls=Command)
 @manual(
-    ("dropscribe service status", "Is it installed, does it run, and since when?"),
-    exits={1: "It doesn't run."},
+    ("dropscribe service status", "Is it installed, and is it running?"),
+    exits={1: "It isn't running."},
     see=("status", "service logs"),
 )
 def status(
     context: typer.Context,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Say whether the service is installed and runs."""
+    """Show whether the service is installed and running."""
     from service.control.client import ControlClient  # noqa: PLC0415
 
     settings = settings_of(context)
@@ -183,17 +183,17 @@ def status(
 @app.command("logs", cls=Command)
 @manual(
     ("dropscribe service logs -n 20", "The last twenty lines."),
-    ("dropscribe service logs -f", "Follow it until Ctrl-C."),
+    ("dropscribe service logs -f", "Follow the log until Ctrl-C."),
     exits={1: "There is no log."},
     see=("service status", "explain"),
 )
 def logs(
     context: typer.Context,
     *,
-    lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, help="How many of the last lines.")] = 100,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are added.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", metavar="N", min=0, help="Number of lines to show.")] = 100,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
 ) -> None:
-    """Show the daemon's log."""
+    """Show the log of the service."""
     from service.cli.service_log import show_log  # noqa: PLC0415
 
     show_log(_manager(settings_of(context)), lines, follow=follow)
@@ -225,18 +225,18 @@ def _manager(settings: Settings) -> ServiceManager:
 def _refuse_sudo() -> None:
     if sys.platform != "win32" and os.geteuid() == 0 and os.environ.get("SUDO_USER"):
         raise UsageError(
-            "The service belongs to a user, and sudo makes that user root.",
+            "The service belongs to your user account; with sudo it would belong to root.",
             fix=f"Run this without sudo, as {os.environ['SUDO_USER']}.",
         )
 
 
 def _require_installed(state: UnitState) -> None:
     if not state.installed:
-        raise DropscribeError("The service isn't installed.", fix="`dropscribe service install` installs it.")
+        raise DropscribeError("The service isn't installed.", fix="Install it: dropscribe service install")
 
 
 def _refuse_second_daemon(settings: Settings, manager: ServiceManager) -> None:
-    """A daemon that somebody started by hand holds the ledger; the service would end with status 78."""
+    """Refuse while a daemon that was started by hand uses the ledger: the service would fail with status 78."""
     from service.control.client import ControlClient  # noqa: PLC0415
 
     daemon = ControlClient.from_state(settings.paths)
@@ -246,21 +246,21 @@ def _refuse_second_daemon(settings: Settings, manager: ServiceManager) -> None:
     if not state.running:
         raise DropscribeError(
             f"A daemon that was started by hand is running (process {daemon.pid}).",
-            fix="Stop it (Ctrl-C in its terminal) and repeat this; or install with --no-start.",
+            fix="Stop it (Ctrl-C in its terminal) and try again, or install with --no-start.",
         )
 
 
 def _status_words(manager: str, state: UnitState, url: str | None) -> str:
     if not state.installed:
-        return f"The service isn't installed with {manager}. `dropscribe service install` installs it."
+        return f"The service isn't installed with {manager}. To install it: dropscribe service install"
     words = [f"Installed with {manager}; {'starts' if state.at_login else 'does not start'} at login."]
     if state.running:
         words += [f"Running{f' as process {state.pid}' if state.pid else ''}: {state.detail}."]
     else:
-        why = "" if state.missing else " `dropscribe service logs` says why; `dropscribe service start`."
+        why = "" if state.missing else " For the reason: dropscribe service logs. To start it: dropscribe service start"
         words += [f"Not running: {state.detail}.{why}"]
     if state.fix:
         words += [state.fix]
     if url and state.running:
-        words += [f"Its page: `dropscribe open` ({url})."]
+        words += [f"Status page: dropscribe open ({url})"]
     return "\n".join(words)

@@ -1,4 +1,4 @@
-"""What a person sees while recordings are transcribed: moving bars on a terminal, a line now and then elsewhere."""
+"""Shows progress: bars on a terminal, a line from time to time elsewhere."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ _LINE_EVERY = 30.0
 
 
 class Display(Protocol):
-    """Shows what is going on with each of several recordings."""
+    """Shows the progress of several recordings."""
 
     def show(self, key: str, name: str, doing: str, share: float | None) -> None:
-        """Show a recording's present state; call it again whenever that may have changed, at least now and then.
+        """Show a recording's current state; call it again when that may have changed, and at least every few seconds.
 
         Args:
-            key: tells recordings apart.
+            key: identifies the recording.
             name: of the recording.
-            doing: what is done with it, in a few words.
-            share: how much of that is done, 0 to 1; None if it isn't known.
+            doing: its activity, in a few words.
+            share: how much of that is done, 0 to 1; None if unknown.
         """
 
     def remove(self, key: str) -> None:
-        """A recording has ended."""
+        """Remove a finished recording."""
 
     def hidden(self) -> AbstractContextManager[None]:
-        """Make room, so that lines can be printed."""
+        """Hide the display while lines are printed."""
 
 
 @contextmanager
 def open_display() -> Iterator[Display]:
-    """Give a display on standard error: bars on a terminal that can move its cursor, else plain lines."""
+    """Open a display on standard error: bars if it is a terminal that can move its cursor, else plain lines."""
     console = Console(stderr=True)
     if not (sys.stderr.isatty() and console.is_terminal) or console.is_dumb_terminal:
         yield Lines(lambda line: say(line, error=True))
@@ -73,11 +73,7 @@ def open_display() -> Iterator[Display]:
 
 
 class Bars:
-    """A bar for each recording, with the time since it was begun.
-
-    Args:
-        console: a terminal.
-    """
+    """A bar for each recording, with the time since its start."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -87,26 +83,26 @@ class Bars:
             _Percent(),
             TimeElapsedColumn(),
         )
-        # What is printed to standard output may be meant for a file: it is never drawn on the terminal instead.
+        # Standard output may go to a file, so it is not redirected to the terminal.
         self._progress = Progress(*columns, console=console, transient=True, redirect_stdout=False)
         self._tasks: dict[str, TaskID] = {}
 
     def start(self) -> None:
-        """Begin to draw."""
+        """Start drawing."""
         self._progress.start()
 
     def stop(self) -> None:
-        """Remove the bars and show the cursor again; a terminal that is gone is no trouble."""
+        """Remove the bars and show the cursor again, even if the terminal is gone."""
         with suppress(OSError):
             self._progress.stop()
 
     def show(self, key: str, name: str, doing: str, share: float | None) -> None:
-        """Show a recording's present state; see `Display`."""
+        """Show a recording's current state; see `Display`."""
         doing = one_line(doing)
         if key in self._tasks:
             self._progress.update(self._tasks[key], doing=doing, share=share)
             return
-        # Without a total the task is never finished for Rich, whatever its share: the bar and the time go on.
+        # Without a total, Rich never considers the task finished, so the bar and the time keep moving.
         title = _shortened(one_line(name))
         self._tasks[key] = self._progress.add_task(title, total=None, doing=doing, share=share)
 
@@ -126,9 +122,9 @@ class Bars:
 
 
 class _Bar(ProgressColumn):
-    """A bar for what is known, a moving pulse for what is not.
+    """A bar where the share is known, a moving pulse where it isn't.
 
-    Without colors a bar needs brackets: Rich draws the part that is left in another color only.
+    Without colors the bar has brackets, because Rich marks the remaining part by its color only.
     """
 
     def __init__(self, console: Console) -> None:
@@ -151,7 +147,7 @@ class _Bar(ProgressColumn):
 
 
 class _Percent(ProgressColumn):
-    """The share in percent, where it is known."""
+    """The share in percent, if known."""
 
     def render(self, task: Task) -> Text:
         share = task.fields["share"]
@@ -165,11 +161,11 @@ class _Shown:
 
 
 class Lines:
-    """A line for each recording that takes long, now and then; none for those that are soon done.
+    """A line from time to time for each recording that takes long; none for short ones.
 
     Args:
-        write: takes a line.
-        clock: seconds from any start.
+        write: writes a line.
+        clock: monotonic time in seconds.
     """
 
     def __init__(self, write: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
@@ -178,7 +174,7 @@ class Lines:
         self._shown: dict[str, _Shown] = {}
 
     def show(self, key: str, name: str, doing: str, share: float | None) -> None:
-        """Write a line if it is time for one; see `Display`."""
+        """Write a line if one is due; see `Display`."""
         now = self._clock()
         known = self._shown.setdefault(key, _Shown(now, now + _FIRST_LINE_AFTER))
         if now < known.next_line:
@@ -193,12 +189,12 @@ class Lines:
 
     @contextmanager
     def hidden(self) -> Iterator[None]:
-        """Lines are never in the way."""
+        """Do nothing: lines need no hiding."""
         yield
 
 
 async def follow(control: Control) -> None:
-    """Show what a daemon does, on standard error, until cancelled."""
+    """Show a daemon's progress on standard error until cancelled."""
     shown: set[str] = set()
     with control.bus.subscribe() as events, open_display() as display:
         wake = asyncio.create_task(_first(events))
@@ -231,7 +227,7 @@ def _show(display: Display, shown: set[str], active: list[dict[str, Any]]) -> se
 
 
 def _shortened(name: str) -> str:
-    """Leave out the middle of a long name: its beginning and its ending tell most."""
+    """Shorten a long name in the middle."""
     if len(name) <= _LONGEST_NAME:
         return name
     head = (_LONGEST_NAME - 1) // 2

@@ -31,11 +31,11 @@ __all__ = ["run"]
 
 
 @manual(
-    ("dropscribe run", "Watch the folders of the config; changes of it are taken up."),
-    ("dropscribe run ~/Recordings", "Watch just this folder, with the defaults; no config is needed."),
-    ("dropscribe run ~/Recordings --once", "Transcribe what is there, then end; for cron and scripts."),
+    ("dropscribe run", "Watch the folders in the config, and apply changes to it."),
+    ("dropscribe run ~/Recordings", "Watch only this folder, with default settings; no config needed."),
+    ("dropscribe run ~/Recordings --once", "Transcribe what is there, then exit; for cron and scripts."),
     exits={
-        1: "With --once: something was not transcribed (see the messages), or a folder is not there.",
+        1: "With --once: something was not transcribed (see the messages), or a folder is missing.",
         78: "The config or the ledger can't be used.",
     },
     environment={"SPEECHMATICS_API_KEY": "The API key for folders that use the cloud."},
@@ -44,21 +44,21 @@ __all__ = ["run"]
 def run(
     context: typer.Context,
     folders: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FOLDER]…", help="Watch just these, with the defaults.")
+        list[Path] | None, typer.Argument(metavar="[FOLDER]…", help="Watch only these, with default settings.")
     ] = None,
-    once: Annotated[bool, typer.Option("--once", help="Do what is there, then exit.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Transcribe what is there, then exit.")] = False,
 ) -> int:
-    """Watch folders and transcribe what is dropped, until Ctrl-C.
+    """Watch folders and transcribe new recordings, until Ctrl-C.
 
-    With FOLDER no config is needed. Without, the folders of the config are watched, and its changes are taken up:
-    if it names none yet, Dropscribe waits for the first `dropscribe folders add`.
+    With FOLDER, no config is needed. Without it, the folders in the config are watched, and changes to the config apply
+    at once. If the config has no folders yet, Dropscribe waits for the first `dropscribe folders add`.
     """
     settings = settings_of(context)
     config, file = _config_for(settings, folders or [])
     if once and not config.folders:
         raise UsageError(
             "There is no folder to watch.",
-            fix="Name one: dropscribe run --once ~/Recordings — or keep one: dropscribe folders add ~/Recordings",
+            fix="Name one: dropscribe run --once ~/Recordings. Or add one: dropscribe folders add ~/Recordings",
         )
     return asyncio.run(_run(config, file, once=once, verbose=settings.verbose))
 
@@ -77,7 +77,7 @@ def _config_for(settings: Settings, folders: list[Path]) -> tuple[Config, Path |
 def _check_folder(folder: Path) -> None:
     path = expand(str(folder))
     if not path.exists():
-        raise UsageError(f"The folder {path} does not exist.", fix=f"Make it first: mkdir -p '{path}'")
+        raise UsageError(f"The folder {path} does not exist.", fix=f"Create it first: mkdir -p '{path}'")
     if not path.is_dir():
         raise UsageError(f"{path} is not a folder.", fix=f"For a single file: dropscribe transcribe '{path}'")
     if not os.access(path, os.R_OK | os.X_OK):
@@ -93,13 +93,13 @@ async def _run(config: Config, file: Path | None, *, once: bool, verbose: int) -
     terminal = sys.stderr.isatty()
     if not once:
         _greet(config, terminal=terminal)
-    # A service's log needs no lines about progress; whoever waits for `--once` does.
+    # Progress is for a terminal, and for who waits for `--once`; in the log of a service it is noise.
     observers = (follow,) if terminal or once else ()
     host = Host(config, config_file=file, once=once, observers=observers)
     began = time.time()
     waiting = await host.run()
     if terminal and not once:
-        say("Stopped. What is unfinished goes on with the next start.", error=True)
+        say("Stopped. Unfinished recordings continue at the next start.", error=True)
     return _report(host.paths, config, began, waiting) if once else 0
 
 
@@ -107,14 +107,14 @@ def _greet(config: Config, *, terminal: bool) -> None:
     """Say what is watched; without a folder, say so in the log of a service, too."""
     if terminal and config.folders:
         names = ", ".join(folder.path for folder in config.folders)
-        say(f"Watching {names}. Drop a recording in; Ctrl-C stops.", error=True)
+        say(f"Watching {names}. Drop a recording in. Press Ctrl-C to stop.", error=True)
     elif not config.folders:
         say(
-            "There is no folder to watch yet. The first one is taken up as soon as you add it, for example with",
+            "There is no folder to watch yet. Add one, for example with",
             error=True,
         )
         say("  dropscribe folders add ~/Recordings", error=True)
-        say("Until then Dropscribe waits." + (" Ctrl-C stops." if terminal else ""), error=True)
+        say("Dropscribe waits until then." + (" Press Ctrl-C to stop." if terminal else ""), error=True)
 
 
 def _report(paths: StatePaths, config: Config, began: float, waiting: Sequence[Explanation]) -> int:
@@ -137,7 +137,10 @@ def _report(paths: StatePaths, config: Config, began: float, waiting: Sequence[E
         ledger.close()
     bad = [entry for entry in bad if entry.changed_at >= began or entry.state in left]
     for entry in bad:
-        why = sentences(about_it(entry.reason, entry.path), entry.fix) or "It isn't finished; the next start goes on."
+        why = (
+            sentences(about_it(entry.reason, entry.path), entry.fix)
+            or "It isn't finished; it continues at the next start."
+        )
         say(f"{entry.state.value.lower()}: {shown(entry.path)}: {one_line(why)}", error=True)
     missing = [folder.path for folder in config.watch_folders() if not folder.path.is_dir()]
     waiting = [each for each in waiting if each.folder not in missing]

@@ -1,4 +1,4 @@
-"""`dropscribe serve`: the Speechmatics-compatible server alone."""
+"""`dropscribe serve`: runs the Speechmatics-compatible server on its own."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 PORT = 8585
-# What the config says unless the command line does: the option, and the key of `[local]`.
+# Options whose default comes from the config: the option, and the key of `[local]`.
 _CONFIGURED = {"model": "model", "threads": "threads", "idle_release": "idle_release"}
 
 
 @manual(
-    ("dropscribe serve", "For this machine's programs; address and key are printed."),
+    ("dropscribe serve", "For programs on this machine; prints the address and the key."),
     ("dropscribe serve --port 0 --model base.en", "On any free port, with a larger model."),
-    exits={1: "It can't listen there, or the model can't be used.", 78: "The config can't be used."},
+    exits={1: "The address or the model can't be used.", 78: "The config can't be used."},
     environment={KEY_VARIABLE: "The key that clients must send."},
     see=("run", "transcribe"),
 )
 def serve(context: typer.Context, **values: Any) -> int:  # noqa: ANN401 - as OPTIONS say
     """Serve the Speechmatics Batch API on local Whisper.
 
-    Any program that was written for Speechmatics works with it: give it the address and the key that are printed.
-    Clients send the key as `Authorization: Bearer KEY`. Unless you choose one, it is made, printed, and kept for the
-    next start. Logs go to standard error.
+    Programs written for Speechmatics work with it: give them the address and the key that are printed. Clients send the
+    key as `Authorization: Bearer KEY`. If you don't choose a key, one is generated and reused at the next start. Logs
+    go to standard error.
     """
     from service.batch_server import serve as run_server  # noqa: PLC0415 - `--help` stays quick
 
@@ -60,7 +60,7 @@ def serve(context: typer.Context, **values: Any) -> int:  # noqa: ANN401 - as OP
         raise UsageError(str(error)) from None
     except OSError as error:
         raise UsageError(
-            f"{data_dir} can't be used: {error.strerror or error}.", fix="Name another: --data-dir"
+            f"{data_dir} can't be used: {error.strerror or error}.", fix="Choose another: --data-dir"
         ) from None
 
     def announce(url: str) -> None:
@@ -70,7 +70,7 @@ def serve(context: typer.Context, **values: Any) -> int:  # noqa: ANN401 - as OP
 
 
 def _parameter(option: Option) -> inspect.Parameter:
-    """Say to Typer what an option is."""
+    """Describe an option for Typer."""
     kind: Any = option.kind
     default = PORT if option.name == "port" else option.default
     how: dict[str, Any] = {"help": option.help, "rich_help_panel": option.group, "metavar": option.metavar}
@@ -103,8 +103,8 @@ _KEY = inspect.Parameter(
         typer.Option(
             "--key",
             metavar="K",
-            help=f"The key that clients must send. Better given as {KEY_VARIABLE}: every user of this machine can read "
-            "a command line.",
+            help=f"The key that clients must send. {KEY_VARIABLE} is safer: all users of this machine can read command "
+            "lines.",
             rich_help_panel=OPTIONS[0].group,
         ),
     ],
@@ -123,7 +123,7 @@ def _default_data_dir(settings: Settings) -> Path:
 
 
 def _kept_key(data_dir: Path) -> str:
-    """Return the key of the last start, or make one; only this user can read it."""
+    """Return the key of the last start, or generate one; only this user can read the file."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = data_dir / "key"
     try:
@@ -133,7 +133,7 @@ def _kept_key(data_dir: Path) -> str:
     if kept:
         return kept
     made = secrets.token_urlsafe(24)
-    partial = path.with_name("key.partial")  # a kill or a full disk must not leave half a key, easy to guess
+    partial = path.with_name("key.partial")  # a kill or a full disk must not leave half a key, which is easy to guess
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
         file.write(made + "\n")
@@ -142,11 +142,11 @@ def _kept_key(data_dir: Path) -> str:
 
 
 def _welcome(url: str, server: ServerSettings, made_key: str | None) -> str:
-    """Say what a person with a program for Speechmatics needs next."""
+    """Format what a client needs to connect."""
     from service.batch_server.api.auth import is_loopback  # noqa: PLC0415 - `--help` stays quick
 
     key = made_key or f"${KEY_VARIABLE}"
-    where = f"{made_key}   (kept in {server.data_dir / 'key'})" if made_key else "the one you gave"
+    where = f"{made_key}   (stored in {server.data_dir / 'key'})" if made_key else "the one you chose"
     lines = [
         f"Serving the Speechmatics Batch API at {url}",
         f"Model: {server.model}",
@@ -156,12 +156,12 @@ def _welcome(url: str, server: ServerSettings, made_key: str | None) -> str:
         f'  curl -H "Authorization: Bearer {key}" -F data_file=@recording.mp3 \\',
         """       -F 'config={"type": "transcription", "transcription_config": {"language": "en"}}' \\""",
         f"       '{url}/jobs?wait=60&format=txt'",
-        "The official SDK, speechmatics-batch, takes both from the environment:",
+        "The official SDK, speechmatics-batch, reads both from the environment:",
         f'  export SPEECHMATICS_API_KEY="{key}" SPEECHMATICS_BATCH_URL={url}',
     ]
     if server.tls is None and not is_loopback(server.host):
         lines += [
             "",
-            "Others on the network can read along: recordings and the key travel unencrypted. See --tls-cert.",
+            "Warning: recordings and key are sent unencrypted; others on the network can read them. Use --tls-cert.",
         ]
-    return "\n".join([*lines, "", "Ctrl-C stops."])
+    return "\n".join([*lines, "", "Press Ctrl-C to stop."])

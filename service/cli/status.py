@@ -1,4 +1,4 @@
-"""The commands that tell what is going on: from the running daemon, or else from the ledger."""
+"""The commands that show what is going on: `status`, `jobs`, `show` and `explain`."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ __all__ = ["explain", "jobs", "show", "status"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _STATES_HELP = (
-    f"Only these; STATE is {', '.join(state.value.lower() for state in EntryState)}, "
+    f"Only recordings in this state; STATE is {', '.join(state.value.lower() for state in EntryState)}, "
     "or attention: failed and held recordings that were not dismissed."
 )
-_SOON = 12 * 3600.0  # seconds within which an hour of the day says enough
+_SOON = 12 * 3600.0  # seconds within which a time is unambiguous without its date
 _LATEST = 3
 _WHERE = {"local": "on this machine", "speechmatics": "sent to Speechmatics"}
-_WATCHED = {"events": "watched", "polling": "looked through now and then", "unavailable": "not there"}
+_WATCHED = {"events": "watched", "polling": "checked every few seconds", "unavailable": "missing"}
 File = Annotated[Path, typer.Argument(metavar="FILE", help="A recording, or any other path.")]
 
 
 @manual(
-    ("dropscribe status", "What runs, what waits and for what, where the latest transcripts are."),
-    ("dropscribe status --json", "The same for a program: counts by state, holds, folders, what runs."),
-    exits={78: "The ledger can't be used as it is."},
+    ("dropscribe status", "What is running, what is waiting and why, and where the latest transcripts are."),
+    ("dropscribe status --json", "The same as JSON: counts by state, holds, folders, active recordings."),
+    exits={78: "The ledger can't be used."},
     see=("jobs", "explain", "open", "doctor"),
 )
 def status(context: typer.Context, as_json: AsJson = False) -> None:
-    """Say what Dropscribe does now, and what needs you.
+    """Show what Dropscribe is doing and what needs you.
 
-    The running daemon answers; without one, the ledger does, as far as it knows.
+    If no daemon is running, the answer comes from the ledger.
     """
     with open_source(settings_of(context)) as source:
         snapshot = source.status()
@@ -76,7 +76,9 @@ def _latest_line(entry: dict[str, Any]) -> str:
 def _folder_line(folder: dict[str, Any]) -> str:
     how = [_WHERE.get(folder["engine"], "not in the config"), _WATCHED.get(folder["state"], folder["state"])]
     how += ["paused"] if folder["paused"] else []
-    coming = f"{folder['pending']} not whole yet; `dropscribe explain FILE` says why." if folder["pending"] else ""
+    coming = (
+        f"{folder['pending']} still being written; for details: dropscribe explain FILE" if folder["pending"] else ""
+    )
     return f"folder: {folder['path']}  ({', '.join(how)}) {sentences(coming, folder['reason'], folder['fix'])}".rstrip()
 
 
@@ -85,13 +87,13 @@ def _again_at(at: float | None) -> str:
 
 
 def _when(at: float) -> str:
-    """The hour where that says enough, else with the day."""
+    """Format a time; with its date unless it is close to now."""
     return time.strftime("%H:%M" if abs(at - time.time()) < _SOON else "%Y-%m-%d %H:%M", time.localtime(at))
 
 
 def _advice(snapshot: dict[str, Any]) -> list[str]:
     if snapshot["state"] == DOWN:
-        return ["Start it: dropscribe run (or, from every login on: dropscribe service install)"]
+        return ["Start it: dropscribe run (or, to start it at every login: dropscribe service install)"]
     return [] if snapshot["folders"] else ["No folder is watched yet: dropscribe folders add ~/Recordings"]
 
 
@@ -104,30 +106,30 @@ def _in_words(snapshot: dict[str, Any]) -> str:
         case "paused":
             return paused
         case "idle" if any(folder["pending"] for folder in snapshot["folders"]):
-            return "running; it waits for files to be whole"
+            return "running; waiting for files to be complete"
         case "idle":
             return "running; nothing to do"
         case state if state != DOWN:
             return str(state)
     if not snapshot["counts"]:
-        return "not running, and has not run here yet"
-    return f"not running{f' ({paused})' if snapshot['paused'] else ''}; this is from its ledger"
+        return "not running, and has never run here"
+    return f"not running{f' ({paused})' if snapshot['paused'] else ''}; this is what its ledger says"
 
 
 @manual(
-    ("dropscribe jobs --state attention", "What needs you: why, and what to do."),
-    ("dropscribe jobs --state failed", "All that failed, dismissed ones too."),
-    ("dropscribe jobs --search interview --limit 200", "The latest 200 with `interview` in their name."),
-    exits={78: "The ledger can't be used as it is."},
+    ("dropscribe jobs --state attention", "What needs you, why, and what to do."),
+    ("dropscribe jobs --state failed", "Everything that failed, including what you dismissed."),
+    ("dropscribe jobs --search interview --limit 200", "The latest 200 with `interview` in their names."),
+    exits={78: "The ledger can't be used."},
     see=("status", "show", "retry"),
 )
 def jobs(
     context: typer.Context,
     state: Annotated[str | None, typer.Option("--state", metavar="STATE", help=_STATES_HELP)] = None,
     search: Annotated[
-        str | None, typer.Option("--search", metavar="TEXT", help="Only names with this in them.")
+        str | None, typer.Option("--search", metavar="TEXT", help="Only names that contain this.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="How many at the most.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List recordings, latest change first."""
@@ -142,7 +144,7 @@ def jobs(
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry["changed_at"]))
         say(f"{when}  {entry['state'].lower():<11}  {one_line(entry['path'])}{_because(entry)}")
     if not found:
-        say("Nothing matches." if wanted or attention or search else "No recordings yet.")
+        say("No recordings match." if wanted or attention or search else "No recordings yet.")
 
 
 def _because(entry: dict[str, Any]) -> str:
@@ -166,8 +168,8 @@ def _parse_state(state: str | None) -> EntryState | None:
 
 
 @manual(
-    ("dropscribe show talk.mp3", "Its state, outputs, and all that happened to it."),
-    exits={1: "Dropscribe doesn't know this recording.", 78: "The ledger can't be used as it is."},
+    ("dropscribe show talk.mp3", "Its state, outputs, and everything that happened to it."),
+    exits={1: "Dropscribe doesn't know this recording.", 78: "The ledger can't be used."},
     see=("explain", "jobs"),
 )
 def show(context: typer.Context, file: File, as_json: AsJson = False) -> None:
@@ -189,15 +191,15 @@ def show(context: typer.Context, file: File, as_json: AsJson = False) -> None:
 
 
 @manual(
-    ("dropscribe explain talk.mp3", "Why there is no transcript yet, or where it is, and whether it was paid for."),
-    ("dropscribe explain notes.docx", "Why it is left alone."),
-    exits={78: "The ledger can't be used as it is."},
+    ("dropscribe explain talk.mp3", "Where its transcript is or why there is none yet, and whether it was billed."),
+    ("dropscribe explain notes.docx", "Why it is ignored."),
+    exits={78: "The ledger can't be used."},
     see=("show", "retry", "doctor"),
 )
 def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None:
-    """Say what happened to a file, what comes next, and why.
+    """Explain what happened to a file, what happens next, and why.
 
-    Any path may be asked about, also one that is left alone.
+    Works for any path, also for files that Dropscribe ignores.
     """
     with open_source(settings_of(context)) as source:
         told = source.explain(expand(str(file)))
@@ -215,7 +217,7 @@ def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None
 
 
 def _how_it_stands(told: dict[str, Any]) -> str:
-    gone = "" if told["there"] else "The recording itself is not there any more."
+    gone = "" if told["there"] else "The recording itself is gone."
     return sentences(f"{told['state'].lower()}.", told["reason"], told["fix"], _dismissed(told), gone)
 
 

@@ -19,21 +19,21 @@ __all__ = ["tray"]
 
 
 @manual(
-    ("dropscribe tray &", "Show it until you choose Quit."),
+    ("dropscribe tray &", "Show the icon in the background."),
     ("dropscribe tray --wait 120", "Wait two minutes for a panel that starts late."),
-    exits={1: "There is no display, or no panel that takes icons."},
+    exits={1: "There is no display, or no panel that shows icons."},
     see=("open", "status", "service install"),
 )
 def tray(
     context: typer.Context,
     *,
     wait: Annotated[
-        float, typer.Option(metavar="N", min=0, help="Seconds to wait for a panel; at login it may come late.")
+        float, typer.Option(metavar="N", min=0, help="Seconds to wait for the panel, which may start late at login.")
     ] = 30.0,
 ) -> None:
-    """Show an icon in the panel, with a menu.
+    """Show an icon with a menu in the panel.
 
-    It is a process of its own. It stays when the daemon is stopped, and says so; quitting it stops nothing else.
+    The icon is a separate process. It stays, and says so, while the daemon is stopped; hiding it stops nothing else.
     """
     # All of this takes longer to import than `--help` may take.
     from service.tray.app import TrayApp  # noqa: PLC0415
@@ -42,12 +42,12 @@ def tray(
     settings = settings_of(context)
     logs.configure(verbose=settings.verbose)
     manager, spec = _service(settings)
-    app = TrayApp(settings.paths, manager=manager, spec=spec, complain=_complain)
+    app = TrayApp(settings.paths, manager=manager, spec=spec, report=_report)
     app.run(patience=wait)
 
 
 def _service(settings: Settings) -> tuple[ServiceManager | None, ServiceSpec | None]:
-    """Find what `Start at login` needs; without it the menu goes without that line."""
+    """Find what `Start at login` needs; without it the menu leaves that item out."""
     from service.cli.os_service import spec_of  # noqa: PLC0415
     from service.os_service.detect import detect_manager  # noqa: PLC0415
     from watcher.errors import DropscribeError  # noqa: PLC0415
@@ -58,7 +58,7 @@ def _service(settings: Settings) -> tuple[ServiceManager | None, ServiceSpec | N
         return None, None
 
 
-def _complain(message: str) -> None:
+def _report(message: str) -> None:
     import asyncio  # noqa: PLC0415
 
     from service.desktop_notifications import notify_once  # noqa: PLC0415

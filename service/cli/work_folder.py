@@ -1,4 +1,4 @@
-"""A folder for the copies of recordings that one command needs, which never stay behind."""
+"""A temporary folder for one command's copies of recordings."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _NEW = 60.0
 
 @contextmanager
 def work_folder() -> Iterator[Path]:
-    """Give a private temporary folder; it is removed at the end.
+    """Create a private temporary folder, and remove it at the end.
 
-    One that a killed command or a power cut left behind is removed now.
+    Also removes folders that were left behind by a killed command or a power cut.
     """
     _remove_abandoned(Path(tempfile.gettempdir()))
     with tempfile.TemporaryDirectory(prefix=_PREFIX) as name:
@@ -37,7 +37,7 @@ def work_folder() -> Iterator[Path]:
 
 
 def _remove_abandoned(parent: Path) -> None:
-    """Remove the folders of commands that no longer run; their locks ended with their processes."""
+    """Remove the folders of commands that are no longer running: nobody holds their locks."""
     for folder in parent.glob(f"{_PREFIX}*"):
         lock = folder / _LOCK
         with suppress(OSError, Timeout):

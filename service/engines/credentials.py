@@ -149,7 +149,7 @@ def forget(url: str) -> list[str]:
     found = []
     try:
         keyring.delete_password(SERVICE, url)
-        found.append("the keyring's")
+        found.append("your keyring")
     except (keyring.errors.KeyringError, RuntimeError):
         pass
     if key_file().exists():

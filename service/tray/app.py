@@ -45,7 +45,7 @@ class TrayApp:
         paths: the state directory of the daemon that is shown.
         manager: the platform's service manager; None where there is none.
         spec: what `Start at login` would install.
-        complain: tells the person, on the desktop, what didn't work.
+        report: shows an error on the desktop.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class TrayApp:
         *,
         manager: ServiceManager | None,
         spec: ServiceSpec | None,
-        complain: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
         self._paths = paths
         self._manager = manager
         self._spec = spec
-        self._complain = complain
+        self._report = report
         self._icon: TrayIcon | None = None
         self._snapshot: Snapshot | None = None
         self._unit: UnitState | None = None
@@ -127,9 +127,9 @@ class TrayApp:
         try:
             self._perform(action)
         except (DropscribeError, CannotOpen) as error:
-            self._complain(str(error))
+            self._report(str(error))
         except OSError as error:
-            self._complain(f"That did not work: {error.strerror or error}.")
+            self._report(f"That did not work: {error.strerror or error}.")
 
     def _perform(self, action: Action) -> None:
         match action.verb:

@@ -86,13 +86,13 @@ def test_every_command_of_the_design_explains_itself(dropscribe, command):
         (["folders", "remove", "/no/such/folder"], 2, "not watched"),
         (["retry", "/x.wav"], 1, "dropscribe run"),
         (["pause"], 1, "No Dropscribe is running"),
-        (["pause", "--minutes", "nan"], 2, "no number of minutes"),
+        (["pause", "--minutes", "nan"], 2, "not a number of minutes"),
         (["pause", "--minutes", "inf"], 2, "range"),
         (["folders", "add", __file__], 2, "dropscribe transcribe"),
         (
             ["--state-dir", __file__, "run", "--once", str(DATA)],
             1,
-            f"{__file__}: File exists. A folder is needed there.",
+            f"{__file__}: File exists. That must be a folder.",
         ),
         (["--state-dir", "/proc/none", "run", "--once", str(DATA)], 1, "/proc/none: No such file or directory."),
     ],
@@ -107,15 +107,15 @@ def test_what_is_wrong_is_said_in_a_sentence(dropscribe, arguments, status, says
 def test_before_the_first_run_questions_have_friendly_answers(dropscribe):
     status, out, err = dropscribe("status")
     assert (status, err) == (0, "")
-    assert "not running, and has not run here yet" in out
+    assert "not running, and has never run here" in out
     assert "Start it: dropscribe run" in out
     assert dropscribe("jobs") == (0, "No recordings yet.\n", "")
     status, out, _ = dropscribe("explain", "/x.wav")
     assert status == 0
     assert "There is no such file" in out
-    assert "not watched. It is in none of the folders" in dropscribe("explain", __file__)[1]
+    assert "not watched. It is not in a watched folder" in dropscribe("explain", __file__)[1]
     dropscribe.config.write_text(f"[[folders]]\npath = '{Path(__file__).parent}'\n")
-    assert "no daemon runs that could look at it" in dropscribe("explain", __file__)[1]
+    assert "no daemon is running that could examine it" in dropscribe("explain", __file__)[1]
     assert dropscribe("show", "/x.wav")[0] == 1
     assert json.loads(dropscribe("status", "--json")[1])["counts"] == {}
 
@@ -208,10 +208,10 @@ def test_the_doctor_says_what_telling_speakers_apart_needs(dropscribe, tmp_path)
     dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\nengine = "local"\n{wanted}')
     status, out, _ = dropscribe("doctor")
     assert status == 1
-    assert f"diarization is wanted for {tmp_path}" in " ".join(out.split())
+    assert f"diarization is set for {tmp_path}" in " ".join(out.split())
     assert "pip install 'dropscribe[diarization]'" in out
     dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\nengine = "speechmatics"\n{wanted}')
-    assert "diarization is wanted" not in dropscribe("doctor")[1]
+    assert "diarization is set" not in dropscribe("doctor")[1]
 
 
 def test_the_doctor_finds_what_is_wrong_and_says_how_to_mend_it(dropscribe, tmp_path):
@@ -254,7 +254,7 @@ def test_the_doctor_says_what_leaves_the_machine(dropscribe, tmp_path):
 def test_transcribing_without_a_format_is_refused_before_anything_is_done(dropscribe, formats):
     status, _, err = dropscribe("transcribe", __file__, "--formats", formats)
     assert status == 2
-    assert "--formats names no format" in err
+    assert "--formats is empty" in err
     assert "json-v2" in err
 
 
@@ -286,9 +286,9 @@ def test_the_log_goes_where_standard_error_points_now(monkeypatch):
 
 def test_adding_a_folder_says_where_its_recordings_go_and_what_is_still_to_do(dropscribe, tmp_path):
     for name, options, told in (
-        ("here", (), ("stay on this machine", "`dropscribe service install`")),
+        ("here", (), ("stay on this machine", "dropscribe service install")),
         ("there", ("--engine", "speechmatics"), ("are sent to https://eu1.asr.api", "dropscribe login")),
-        ("hier", ("--language", "de"), ("stay on this machine", "knows English only")),
+        ("hier", ("--language", "de"), ("stay on this machine", "only knows English")),
     ):
         status, out, _ = dropscribe("folders", "add", tmp_path / name, "--create", *options)
         assert status == 0
@@ -319,10 +319,10 @@ def test_the_status_answers_where_the_transcript_is_and_why_nothing_happens(drop
     with ControlServer(tmp_path / "state" / "control.json") as server:
         server.now(snapshot("idle", folders=[folder, cloud], recent=[recent], accounts=[account]))
         out = dropscribe("status")[1]
-    assert "Dropscribe is running; it waits for files to be whole." in out
+    assert "Dropscribe is running; waiting for files to be complete." in out
     assert "latest: /r/talk.wav -> talk.txt, /t/talk.srt  (19" in out
-    assert "folder: /r  (on this machine, watched) 2 not whole yet; `dropscribe explain FILE` says why." in out
-    assert "folder: /i  (sent to Speechmatics, looked through now and then, paused)\n" in out
+    assert "folder: /r  (on this machine, watched) 2 still being written; for details: dropscribe explain FILE" in out
+    assert "folder: /i  (sent to Speechmatics, checked every few seconds, paused)\n" in out
     assert "waiting: The service can't be reached. Next try at " in out
 
 

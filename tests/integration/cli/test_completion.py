@@ -49,7 +49,7 @@ def test_bash_completes_commands_options_and_choices_after_it_was_installed(shel
 @needs("fish")
 def test_fish_completes_commands_with_their_meaning(shell):
     shell("fish", "dropscribe --install-completion; true")
-    assert shell("fish", 'complete -C "dropscribe sta"').startswith("status\tSay what Dropscribe")
+    assert shell("fish", 'complete -C "dropscribe sta"').startswith("status\tShow what Dropscribe")
 
 
 @needs("zsh")
@@ -57,4 +57,4 @@ def test_zsh_is_told_commands_with_their_meaning(shell, tmp_path):
     shell("zsh", "dropscribe --install-completion; true")
     assert "#compdef dropscribe" in (tmp_path / ".zfunc" / "_dropscribe").read_text()
     ask = 'env _TYPER_COMPLETE_ARGS="dropscribe sta" _DROPSCRIBE_COMPLETE=complete_zsh dropscribe'
-    assert '"status":"Say what Dropscribe' in shell("zsh", ask)
+    assert '"status":"Show what Dropscribe' in shell("zsh", ask)

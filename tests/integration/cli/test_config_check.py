@@ -68,13 +68,13 @@ def test_what_can_not_work_is_an_error(check, text, says):
         (CLOUD + "[speechmatics]\napi_key_file = '/no/such/file'\n", "line 3: there is no file /no/such/file"),
         (ONE + '[[folders]]\npath = "PARENT/alias"\n', "line 4: "),
         (ONE + 'output = "$HOME/out"\n', "line 3: 'output': variables"),
-        (ONE + 'output = "/C:\\new"\n', "line 3: 'output' holds '\\n'"),
+        (ONE + 'output = "/C:\\new"\n', "line 3: 'output' contains '\\n'"),
         (ONE + "min_size = 5\nmax_size = 2\n", "line 3: 'min_size' is more than 'max_size'"),
         (ONE + "settle = inf\n", "line 3: 'settle' is in seconds: this is forever."),
         ("rescan = 300000\n", "line 1: 'rescan' is in seconds: this is 3 days."),
-        (ONE + 'on_done = ["no-such-program-here"]\n', "line 3: 'on_done': there is no program"),
+        (ONE + 'on_done = ["no-such-program-here"]\n', "line 3: 'on_done': the program"),
         (ONE + 'include = ["wav"]\n', "line 3: 'include': 'wav' matches only"),
-        ("state_dir = 'FOLDER/state'\n" + ONE, "line 3: Dropscribe's own files"),
+        ("state_dir = 'FOLDER/state'\n" + ONE, "line 3: this folder contains Dropscribe's own files"),
         ("[local]\nmodel = '/no/such/folder'\n", "line 2: 'model': there is no folder"),
     ],
 )
@@ -89,20 +89,20 @@ def test_what_may_fail_later_is_a_warning(check, text, says, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (CLOUD + "[speechmatics]\nurl = 'asr.example.com/v2'\n", "it is taken as https://asr.example.com/v2"),
-        (CLOUD + "[speechmatics]\nurl = 'localhost:9000'\n", "it is taken as http://localhost:9000"),
-        (ONE + "webhook = '127.0.0.1:8000/x'\n", "it is taken as http://127.0.0.1:8000/x"),
+        (CLOUD + "[speechmatics]\nurl = 'asr.example.com/v2'\n", "https://asr.example.com/v2 is used"),
+        (CLOUD + "[speechmatics]\nurl = 'localhost:9000'\n", "http://localhost:9000 is used"),
+        (ONE + "webhook = '127.0.0.1:8000/x'\n", "http://127.0.0.1:8000/x is used"),
         (ONE + '[[folders]]\npath = "FOLDER/inside"\n', "which is watched too"),
-        ('[[folders]]\npath = "PARENT/gone"\n', "does not exist now"),
-        ("state_dir = 'FOLDER/.state'\n" + ONE, "is good."),
-        ("", "it is empty, so the defaults hold"),
+        ('[[folders]]\npath = "PARENT/gone"\n', "does not exist; Dropscribe waits for it"),
+        ("state_dir = 'FOLDER/.state'\n" + ONE, "is valid."),
+        ("", "it is empty, so the defaults apply"),
     ],
 )
 def test_what_is_good_is_said_to_be_good(check, text, says):
     status, said = check(text)
     assert status == 0
     assert says in said
-    assert "is good" in said
+    assert "is valid" in said
 
 
 def test_the_settings_that_travel_with_a_folder_are_checked_too(check):
@@ -148,13 +148,13 @@ def test_addresses_are_tried_only_on_request_and_without_the_key(check, monkeypa
         server.shutdown()
         thread.join()
     assert status == 0
-    assert "answers (status 401 without a key)" in said
+    assert "answers (HTTP 401 without a key)" in said
     assert "can be reached" in said
     assert len(server.headers_seen) == 1
     assert "the-secret-key" not in str(server.headers_seen)
     status, said = check(text, "--online")
     assert status == 0, "an address that doesn't answer now may do so later"
-    assert said.count("does not answer") == 2
+    assert said.count("can't be reached") == 2
 
 
 def test_formats_of_the_command_line_are_named_by_their_option(check, capsys):
@@ -162,7 +162,7 @@ def test_formats_of_the_command_line_are_named_by_their_option(check, capsys):
     for command in (["folders", "add", str(check.folder)], ["transcribe", str(check.folder)]):
         assert main([*command, "--formats", "txt,srtt"]) == 2
         err = capsys.readouterr().err
-        assert "--formats: there is no format 'srtt'." in err
+        assert "--formats: unknown format 'srtt'." in err
         assert "Did you mean srt?" in err
         assert main([*command, "--formats", ""]) == 2
-        assert "--formats names no format" in capsys.readouterr().err
+        assert "--formats is empty" in capsys.readouterr().err

@@ -87,7 +87,7 @@ def test_what_to_dismiss_must_be_named(reached):
 
 def test_before_the_first_run_there_is_nothing_to_dismiss(dropscribe):
     assert dropscribe("dismiss", "--all")[:2] == (0, "Nothing to dismiss.\n")
-    assert "not running, and has not run here yet" in dropscribe("status")[1]
+    assert "not running, and has never run here" in dropscribe("status")[1]
 
 
 def test_a_ledger_in_use_is_left_alone(tmp_path, dropscribe):
@@ -97,7 +97,7 @@ def test_a_ledger_in_use_is_left_alone(tmp_path, dropscribe):
     with FileLock(StatePaths(tmp_path / "state").lock):
         status, _, err = dropscribe("dismiss", "--all")
     assert status == 78
-    assert "takes no orders now" in err
+    assert "can't be reached now" in err
     assert "needs you: 3 recordings failed." in dropscribe("status")[1]
 
 

@@ -24,7 +24,7 @@ def serving(tmp_path, *options, key=None):
     ) as process:
         try:
             printed = ""
-            while "Ctrl-C stops." not in printed:
+            while "Press Ctrl-C to stop." not in printed:
                 line = process.stdout.readline()
                 assert line, printed
                 printed += line

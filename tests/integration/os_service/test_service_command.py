@@ -80,7 +80,7 @@ def test_install_twice_and_uninstall_leaves_config_and_ledger(person):
     assert person.call("folders", "add", str(recordings)).returncode == 0
     before = person.files()
     said = person.call("service", "install").stdout
-    assert "from every login on" in said
+    assert "starts at every login" in said
     assert ("gir1.2-gtk-3.0" in said) == (find_spec("gi") is None)  # what the icon's menu needs
     again = person.call("service", "install", "--no-tray")
     assert again.returncode == 0

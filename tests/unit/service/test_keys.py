@@ -63,7 +63,7 @@ def test_a_key_is_kept_found_and_forgotten(use):
     credentials.keep("secret", URL)
     assert credentials.find_key(CONFIG) == "secret"
     assert credentials.find_key(SpeechmaticsConfig(url="https://us1.example/v2")) is None, "a key is for one address"
-    assert credentials.forget(URL) == ["the keyring's"]
+    assert credentials.forget(URL) == ["your keyring"]
     assert credentials.find_key(CONFIG) is None
 
 
