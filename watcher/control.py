@@ -136,7 +136,7 @@ class Control:
         entry = await self._ledger(Ledger.latest_at_path, path)
         if entry is not None:
             there = await asyncio.to_thread(exists, path)
-            return {"kind": "entry", **await self._tell(entry), "there": there}
+            return {**await self._tell(entry), "kind": "entry", "there": there}
         source = await self._ledger(Ledger.of_output, path)
         if source is not None:
             return describe_output(path, source)

@@ -264,7 +264,7 @@ class LedgerSource:
             coming = (
                 f"Nothing until the daemon runs (to start it: dropscribe run). Then: {coming[:1].lower()}{coming[1:]}"
             )
-        return {"kind": "entry", **told, "next": coming}
+        return {**told, "kind": "entry", "next": coming}
 
     def retry(self, uid: str) -> dict[str, Any]:
         """Needs a daemon."""
