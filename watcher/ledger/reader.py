@@ -171,6 +171,15 @@ class LedgerReader:
         """Return the attempts that are PREPARED or ARMED."""
         return [to_attempt(row) for row in self._rows("open_attempts", state=state.value)]
 
+    def unclear_outcomes(self, attempt: Attempt) -> int:
+        """How many submissions of this content to this account had an unclear outcome, and gave no job that is known.
+
+        Counted from when a person last asked to try it again.
+        """
+        sha256 = self.entry(attempt.entry_id).fingerprint.sha256
+        row = self._row("count_unclear", sha256=sha256, account=attempt.account)
+        return int(row[0]) if row else 0
+
     def in_state(self, state: EntryState, *, limit: int = 1000, offset: int = 0) -> list[Entry]:
         """Return entries in one state, oldest first, superseded ones included."""
         return [to_entry(row) for row in self._rows("entries_in_state", state=state.value, limit=limit, offset=offset)]
