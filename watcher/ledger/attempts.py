@@ -172,11 +172,11 @@ def accept(
     was_open = tx.end_attempt(attempt, AttemptState.ACCEPTED, now, job_id)
     values = {"account": attempt.account, "key": key}
     for twin in twins:
-        delete_job_later(tx, entry, twin, now, **values, is_wanted=False)
+        delete_job_later(tx, entry, twin, now, **values, adoptable=False)
     if not was_open or entry.state not in _OPEN:
         known = tx.row("attempt_by_id", id=attempt.id)
         if known is not None and (was_open or known["job_id"] != job_id):
-            delete_job_later(tx, entry, job_id, now, **values, is_wanted=was_open)
+            delete_job_later(tx, entry, job_id, now, **values, adoptable=was_open)
         return entry
     values = {"job_id": job_id, "account": attempt.account, "key_digest": key}
     tx.move(entry, _S.SUBMITTED, now, reason=reason)

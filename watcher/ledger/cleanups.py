@@ -17,7 +17,7 @@ def finish_cleanup(tx: Transaction, cleanup: Cleanup, *, now: float, outcome: st
     """Remove a cleanup that was carried out or given up; a non-empty `outcome` goes into the entry's history."""
     tx.execute("drop_cleanup", entry_id=cleanup.entry_id, kind=cleanup.kind, what=cleanup.what)
     if cleanup.kind == "job":
-        tx.execute("forget_job", id=cleanup.entry_id, job_id=cleanup.what)
+        tx.execute("forget_deleted_job", id=cleanup.entry_id, job_id=cleanup.what)
     if outcome:
         tx.note(tx.read.entry(cleanup.entry_id), now, outcome)
 
@@ -30,27 +30,29 @@ def reschedule(tx: Transaction, cleanup: Cleanup, *, now: float, due_at: float, 
 
 
 def dispose_later(tx: Transaction, entry: Entry, after: str, now: float) -> None:
-    """Leave a recording to be trashed, deleted or moved, as `after` says; this replaces what was left before."""
-    tx.execute("drop_cleanup", entry_id=entry.id, kind="source", what=None)
-    values = {"path": os.fsencode(entry.path), "account": None, "key_digest": None, "config_key": None}
-    tx.execute("put_cleanup", entry_id=entry.id, kind="source", what=after, now=now, **values)
+    """Leave a recording to be trashed, deleted or moved, as `after` says; this replaces an earlier `after`."""
+    tx.execute("drop_disposals", entry_id=entry.id)
+    place = {"path": os.fsencode(entry.path), "account": None, "key_digest": None}
+    _put(tx, entry, now, kind="source", what=after, **place, adoptable=False)
 
 
 def delete_job_later(
-    tx: Transaction, entry: Entry, job_id: str, now: float, *, account: str | None, key: str | None, is_wanted: bool
+    tx: Transaction, entry: Entry, job_id: str, now: float, *, account: str | None, key: str | None, adoptable: bool
 ) -> None:
-    """Nobody waits for a job any more.
+    """Leave a job to be deleted at the service, unless another entry needs it.
 
     Args:
-        entry: whose it is.
+        entry: the one that it was created for.
         job_id: its id.
         now: unix time.
         account: where it is.
-        key: digest of the key that sees it.
-        is_wanted: whether it is to be taken up again, should this content be submitted again before it is gone.
+        key: digest of the API key that it was submitted with; None if that is not known.
+        adoptable: whether an entry with the same content and config may use it instead of submitting a new one.
     """
-    if tx.row("job_of_others", job_id=job_id, id=entry.id):
-        return
-    values = {"path": None, "account": account, "key_digest": key}
-    config_key = entry.config_key if is_wanted else None
-    tx.execute("put_cleanup", entry_id=entry.id, kind="job", what=job_id, now=now, config_key=config_key, **values)
+    if not tx.row("job_of_others", job_id=job_id, id=entry.id):
+        place = {"path": None, "account": account or "", "key_digest": key}
+        _put(tx, entry, now, kind="job", what=job_id, **place, adoptable=adoptable)
+
+
+def _put(tx: Transaction, entry: Entry, now: float, **values: object) -> None:
+    tx.execute("put_cleanup", entry_id=entry.id, config_key=entry.config_key, now=now, **values)

@@ -88,7 +88,7 @@ def _end(
         tx.end_attempt(attempt, AttemptState.REFUSED, now)
     tx.move(entry, target, now, reason=reason, fix=fix, next_attempt_at=retry_at)
     if job is JobOutcome.NO_TRANSCRIPT:
-        tx.execute("forget_job", id=entry.id, job_id=None)
+        tx.execute("forget_job", id=entry.id)
     return tx.read.entry(entry.id)
 
 
@@ -103,7 +103,7 @@ def transcribed(tx: Transaction, entry: Entry, *, now: float, delete_job: bool =
     tx.move(entry, _S.TRANSCRIBED, now)
     if delete_job and entry.job_id:
         values = {"account": entry.account, "key": entry.key_digest}
-        delete_job_later(tx, entry, entry.job_id, now, **values, is_wanted=False)
+        delete_job_later(tx, entry, entry.job_id, now, **values, adoptable=False)
     tx.execute("note_copy", id=entry.id, copy_of=None)
     return tx.read.entry(entry.id)
 

@@ -61,7 +61,7 @@ def cancel(tx: Transaction, entry: Entry, *, now: float, reason: str) -> Entry:
     An upload that may have made a job stays ARMED: the job is looked for, and then deleted.
     """
     tx.move(entry, _S.CANCELLED, now, reason=reason, user_request=True)
-    _orphan_job(tx, entry, now, is_wanted=True)
+    _orphan_job(tx, entry, now, adoptable=True)
     return tx.read.entry(entry.id)
 
 
@@ -99,7 +99,7 @@ def _retry(
         tx.end_attempt(attempt, AttemptState.DROPPED, now)
     tx.move(entry, target, now, reason=reason, user_request=True)
     if target is _S.WAITING:
-        _orphan_job(tx, entry, now, is_wanted=entry.state is not _S.HELD)
+        _orphan_job(tx, entry, now, adoptable=entry.state is not _S.HELD)
     if again and target is _S.WAITING:
         _reconfigure(tx, entry, again)
     tx.execute("reset_attempts", id=entry.id)
@@ -124,12 +124,12 @@ def dismiss(tx: Transaction, entry: Entry | None = None, *, now: float) -> list[
     return [tx.read.entry(each.id) for each in changed]
 
 
-def _orphan_job(tx: Transaction, entry: Entry, now: float, *, is_wanted: bool) -> None:
+def _orphan_job(tx: Transaction, entry: Entry, now: float, *, adoptable: bool) -> None:
     """Nobody waits for the job of an entry any more, if it has one."""
     if entry.job_id:
         values = {"account": entry.account, "key": entry.key_digest}
-        delete_job_later(tx, entry, entry.job_id, now, **values, is_wanted=is_wanted)
-        tx.execute("forget_job", id=entry.id, job_id=None)
+        delete_job_later(tx, entry, entry.job_id, now, **values, adoptable=adoptable)
+        tx.execute("forget_job", id=entry.id)
 
 
 def _reconfigure(tx: Transaction, entry: Entry, again: NewSettings) -> None:

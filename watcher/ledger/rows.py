@@ -98,18 +98,17 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Cleanup:
-    """Something left to do: a job that nobody waits for, or a recording whose transcript is safe.
+    """Something left to do for an entry, as soon as it is possible.
 
     Attributes:
-        entry_id: whose.
-        kind: `job`: delete the job at the service; `source`: do with the recording what `after` says.
-        what: the job's id; or what `after` said.
-        path: where the recording was.
-        account: where the job is.
-        key_digest: of the key that sees the job.
-        config_key: of the job, where its transcript would still do for a recording that is to be submitted.
-        since: unix time from which it is left to do.
-        tries: how many times it failed.
+        entry_id: the entry's row number.
+        kind: `job`: delete a job at the service; `source`: dispose of the recording as `after` says.
+        what: the job's id, or `after`.
+        path: `source`: where the recording was. None for a job.
+        account: `job`: where the job is. None for a recording.
+        key_digest: `job`: of the API key that it was submitted with; None if that is not known.
+        since: unix time at which it was left.
+        tries: how often it failed.
         reason: why it failed last.
     """
 
@@ -119,7 +118,6 @@ class Cleanup:
     path: Path | None
     account: str | None
     key_digest: str | None
-    config_key: str | None
     since: float
     tries: int
     reason: str
@@ -199,7 +197,6 @@ def to_cleanup(row: sqlite3.Row) -> Cleanup:
         path=Path(os.fsdecode(row["path"])) if row["path"] is not None else None,
         account=row["account"],
         key_digest=row["key_digest"],
-        config_key=row["config_key"],
         since=row["since"],
         tries=row["tries"],
         reason=row["reason"],

@@ -186,7 +186,10 @@ UPDATE attempts SET state = :state, ended_at = :now, job_id = :job_id WHERE id =
 UPDATE entries SET job_id = :job_id, account = :account, key_digest = :key_digest, submitted_at = :now WHERE id = :id;
 
 -- name: forget_job
-UPDATE entries SET job_id = NULL WHERE id = :id AND (:job_id IS NULL OR job_id = :job_id);
+UPDATE entries SET job_id = NULL WHERE id = :id;
+
+-- name: forget_deleted_job
+UPDATE entries SET job_id = NULL WHERE id = :id AND job_id = :job_id;
 
 -- name: annotate
 UPDATE entries SET reason = :reason, fix = :fix, next_attempt_at = :next_attempt_at
@@ -300,14 +303,17 @@ UPDATE roots SET baseline = 1 WHERE path = :path;
 SELECT value FROM salt;
 
 -- name: put_cleanup
-INSERT INTO cleanups (entry_id, kind, what, path, account, key_digest, config_key, since, due_at)
-VALUES (:entry_id, :kind, :what, :path, :account, :key_digest, :config_key, :now, :now)
+INSERT INTO cleanups (entry_id, kind, what, path, account, key_digest, config_key, adoptable, since, due_at)
+VALUES (:entry_id, :kind, :what, :path, :account, :key_digest, :config_key, :adoptable, :now, :now)
 ON CONFLICT (entry_id, kind, what) DO UPDATE SET
     path = excluded.path, account = excluded.account, key_digest = excluded.key_digest,
-    config_key = excluded.config_key, since = excluded.since, due_at = excluded.due_at, tries = 0, reason = '';
+    config_key = excluded.config_key, adoptable = excluded.adoptable, since = excluded.since, due_at = excluded.due_at, tries = 0, reason = '';
 
 -- name: drop_cleanup
-DELETE FROM cleanups WHERE entry_id = :entry_id AND kind = :kind AND (:what IS NULL OR what = :what);
+DELETE FROM cleanups WHERE entry_id = :entry_id AND kind = :kind AND what = :what;
+
+-- name: drop_disposals
+DELETE FROM cleanups WHERE entry_id = :entry_id AND kind = 'source';
 
 -- name: delay_cleanup
 UPDATE cleanups SET due_at = :due_at, tries = tries + 1, reason = :reason
@@ -323,13 +329,13 @@ SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
 WHERE (due_at <= :now OR due_at > :now + 7200) AND (:kind IS NULL OR cleanups.kind = :kind)
   AND (entries.state IN ('DONE', 'FAILED', 'SKIPPED', 'CANCELLED') OR (cleanups.kind = 'job' AND what IS NOT entries.job_id))
   AND NOT EXISTS (SELECT 1 FROM entries AS w
-                  WHERE w.sha256 = entries.sha256 AND w.config_key = cleanups.config_key
+                  WHERE cleanups.adoptable AND w.sha256 = entries.sha256 AND w.config_key = cleanups.config_key
                     AND w.state IN ('WAITING', 'SUBMITTING'))
 ORDER BY due_at, entry_id LIMIT :limit;
 
 -- name: orphaned_jobs
 SELECT cleanups.* FROM cleanups JOIN entries ON entries.id = cleanups.entry_id
-WHERE entries.sha256 = :sha256 AND cleanups.kind = 'job'
+WHERE entries.sha256 = :sha256 AND cleanups.adoptable
   AND cleanups.config_key = :config_key AND cleanups.account = :account
 ORDER BY since, what;
 

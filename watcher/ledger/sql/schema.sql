@@ -100,15 +100,17 @@ CREATE TABLE roots (
 CREATE TABLE salt (value BLOB NOT NULL) STRICT;
 INSERT INTO salt (value) VALUES (randomblob(32));
 
--- What is left to do: a job that is to be deleted at the service ('job'), a recording to put away ('source').
+-- What is left to do: delete a job at the service ('job', `what` is its id), or dispose of a recording ('source', `what`
+-- is `after`). An adoptable job still serves an entry with this content and config, instead of a new one.
 CREATE TABLE cleanups (
     entry_id   INTEGER NOT NULL REFERENCES entries (id),
     kind       TEXT    NOT NULL CHECK (kind IN ('job', 'source')),
     what       TEXT    NOT NULL,
-    path       BLOB,
-    account    TEXT,
+    path       BLOB CHECK ((path IS NOT NULL) = (kind = 'source')),
+    account    TEXT CHECK ((account IS NOT NULL) = (kind = 'job')),
     key_digest TEXT,
-    config_key TEXT,
+    config_key TEXT    NOT NULL,
+    adoptable  INTEGER NOT NULL DEFAULT 0 CHECK (adoptable IN (0, 1) AND (kind = 'job' OR NOT adoptable)),
     since      REAL    NOT NULL,
     due_at     REAL    NOT NULL,
     tries      INTEGER NOT NULL DEFAULT 0,

@@ -232,3 +232,33 @@ async def test_a_call_that_ends_while_the_worker_is_closed_breaks_nothing(tmp_pa
     await asyncio.gather(adding, ended)
     await asyncio.sleep(0)
     assert trouble == []
+
+
+def test_what_version_seven_left_to_do_is_still_left(tmp_path):
+    old = sqlite3.connect(tmp_path / "ledger.sqlite3")
+    for name in migrate.migrations()[:7]:
+        old.executescript(migrate.read_sql("migrations", name))
+    old.execute("PRAGMA user_version = 7")
+    old.execute(
+        "INSERT INTO entries (id, uid, root, path, name, state, size, mtime_ns, sha256, engine, config, config_key, "
+        "formats, added_at, changed_at, account) VALUES (1, 'uid', x'2f61', x'2f612f62', 'b', 'CANCELLED', 1, 1, "
+        "'sha', 'speechmatics', '{}', 'key', 'txt', 1, 1, 'cloud')"
+    )
+    old.executemany(
+        "INSERT INTO cleanups (entry_id, kind, what, path, account, config_key, since, due_at, tries, reason) "
+        "VALUES (1, ?, ?, ?, ?, ?, 1, 1, 2, 'offline')",
+        [
+            ("job", "orphan", None, "cloud", "key"),
+            ("job", "fetched", None, "cloud", None),
+            ("source", "trash", b"/a/b", None, None),
+        ],
+    )
+    old.commit()
+    old.close()
+    ledger = opened(tmp_path)
+    left = {cleanup.what: cleanup for cleanup in ledger.due_cleanups(9.0)}
+    assert set(left) == {"orphan", "fetched", "trash"}
+    assert [job.what for job in ledger.orphaned_jobs(ledger.entry(1), "cloud")] == ["orphan"]
+    assert (str(left["trash"].path), left["trash"].account, left["trash"].tries) == ("/a/b", None, 2)
+    assert (left["fetched"].path, left["fetched"].account, left["fetched"].reason) == (None, "cloud", "offline")
+    ledger.close()
