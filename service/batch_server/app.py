@@ -97,16 +97,16 @@ def _route(path: str, **by_method: Callable[[Request], Awaitable[Response]]) -> 
 
 def _outbound(settings: ServerSettings, async_store: AsyncStore) -> "tuple[Fetcher | None, Webhooks | None]":
     """Build what calls other servers, as far as that is allowed."""
-    if not (settings.fetching or settings.notifying):
+    if not (settings.allow_fetch or settings.allow_notify):
         return None, None
     from service.batch_server.outbound.client import Outbound  # noqa: PLC0415 - an HTTP client is only loaded if used
     from service.batch_server.outbound.fetch import Fetcher  # noqa: PLC0415 - as above
     from service.batch_server.outbound.webhooks import Webhooks  # noqa: PLC0415 - as above
 
-    outbound = Outbound(settings.allowed_hosts)
+    outbound = Outbound(settings.allow_host)
     return (
-        Fetcher(async_store, outbound, most_bytes=settings.limits.upload_bytes) if settings.fetching else None,
-        Webhooks(async_store, outbound) if settings.notifying else None,
+        Fetcher(async_store, outbound, most_bytes=settings.limits.upload_bytes) if settings.allow_fetch else None,
+        Webhooks(async_store, outbound) if settings.allow_notify else None,
     )
 
 

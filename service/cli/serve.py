@@ -71,13 +71,14 @@ def serve(context: typer.Context, **values: Any) -> int:  # noqa: ANN401 - as OP
 
 def _parameter(option: Option) -> inspect.Parameter:
     """Describe an option for Typer."""
+    setting = option.setting
     kind: Any = option.kind
     default = PORT if option.name == "port" else option.default
-    how: dict[str, Any] = {"help": option.help, "rich_help_panel": option.group, "metavar": option.metavar}
-    if option.choices:
-        kind = Literal[option.choices]
+    how: dict[str, Any] = {"help": setting.help, "rich_help_panel": setting.group, "metavar": setting.metavar}
+    if setting.choices:
+        kind = Literal[setting.choices]
     if option.kind in {int, float}:
-        how |= {"min": option.least, "max": option.most}
+        how |= {"min": setting.least, "max": setting.most}
     if option.name in _CONFIGURED:
         default, how["show_default"] = None, f"[local] {_CONFIGURED[option.name]} of the config"
     if option.name == "data_dir":
@@ -105,7 +106,7 @@ _KEY = inspect.Parameter(
             metavar="K",
             help=f"The key that clients must send. {KEY_VARIABLE} is safer: all users of this machine can read command "
             "lines.",
-            rich_help_panel=OPTIONS[0].group,
+            rich_help_panel=OPTIONS[0].setting.group,
         ),
     ],
 )
@@ -113,7 +114,7 @@ serve.__signature__ = inspect.Signature(  # type: ignore[attr-defined] # Typer r
     [
         inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context),
         _KEY,
-        *(_parameter(option) for option in OPTIONS if not option.for_parents),
+        *(_parameter(option) for option in OPTIONS if not option.setting.for_parents),
     ]
 )
 

@@ -140,8 +140,8 @@ class Endpoints:
         capabilities.check(
             config,
             model=self._settings.model,
-            fetching=self._settings.fetching,
-            notifying=self._settings.notifying,
+            fetching=self._settings.allow_fetch,
+            notifying=self._settings.allow_notify,
             diarizing=can_diarize(),
         )
 

@@ -34,7 +34,8 @@ def test_every_option_reaches_its_setting():
         data_dir=Path("jobs"),
         host="::1",
         port=1,
-        tls=(Path("c"), Path("k")),
+        tls_cert=Path("c"),
+        tls_key=Path("k"),
         key="k",
         model="base",
         threads=2,
@@ -43,9 +44,9 @@ def test_every_option_reaches_its_setting():
         retention=5,
         limits=limits,
         cluster="tcp://a:1",
-        fetching=True,
-        notifying=True,
-        allowed_hosts=("a", "b:1"),
+        allow_fetch=True,
+        allow_notify=True,
+        allow_host=("a", "b:1"),
         exit_with_parent=True,
         preload=True,
     )
@@ -58,6 +59,8 @@ def test_every_option_reaches_its_setting():
         (["--workers", "0"], "--workers"),
         (["--threads", "-1"], "--threads"),
         (["--max-upload", "0"], "--max-upload"),
+        (["--retention", "nan"], "--retention"),
+        (["--idle-release", "inf"], "--idle-release"),
         (["--tls-cert", "c"], "--tls-key"),
     ],
 )
@@ -68,4 +71,18 @@ def test_what_makes_no_sense_is_refused_by_name(line, named):
 
 def test_the_command_offers_every_option_but_those_for_parents():
     offered = set(inspect.signature(serve).parameters)
-    assert offered == {"context", "key"} | {option.name for option in options.OPTIONS if not option.for_parents}
+    assert offered == {"context", "key"} | {option.name for option in options.OPTIONS if not option.setting.for_parents}
+
+
+def test_the_documentation_lists_every_option_of_the_command():
+    rows = []
+    for parameter in inspect.signature(serve).parameters.values():
+        if parameter.name == "context":
+            continue
+        (shown,) = parameter.annotation.__metadata__
+        flag = " ".join(filter(None, ("--" + parameter.name.replace("_", "-"), shown.metavar)))
+        default = shown.show_default if isinstance(shown.show_default, str) else parameter.default or ""
+        rows.append(f"| `{flag}` | {shown.help} | {default} |")
+    page = (Path(__file__).parents[4] / "docs" / "local-server.md").read_text(encoding="utf-8")
+    table = "\n".join(rows)
+    assert table in page, f"docs/local-server.md lacks this table of options:\n{table}"
