@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from watcher.errors import ConfigError
 from watcher.folders.model import Settled, Sighting
 from watcher.folders.stability.decide import Candidate, Outcome
 from watcher.folders.stability.observe import observe_all
+from watcher.loop import repeat
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -39,24 +39,22 @@ class SettleTask:
 
     async def run(self) -> None:
         """Check candidates when they are due, until cancelled."""
+        await repeat(self._step, self._root.settle_wake)
+
+    async def _step(self) -> float | None:
+        """Check the candidates that are due; return the seconds until the next one is, or None without candidates."""
         root = self._root
-        while True:
-            now = root.clock.monotonic()
-            if due := root.queue.due(now):
-                root.busy += len(due)
-                try:
-                    await self._check(due)
-                finally:
-                    root.busy -= len(due)
-                self._outbox.notify_progress()
-                continue
-            root.settle_wake.clear()
-            at = root.queue.next_due()
+        now = root.clock.monotonic()
+        if due := root.queue.due(now):
+            root.busy += len(due)
             try:
-                async with asyncio.timeout(None if at is None else max(0.0, at - now)):
-                    await root.settle_wake.wait()
-            except TimeoutError:
-                continue
+                await self._check(due)
+            finally:
+                root.busy -= len(due)
+            self._outbox.notify_progress()
+            return 0.0
+        at = root.queue.next_due()
+        return None if at is None else max(0.0, at - now)
 
     async def _check(self, due: list[Candidate]) -> None:
         root = self._root

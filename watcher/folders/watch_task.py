@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from watcher.folders.events.observer import EventObserver, WatchLimit
 from watcher.folders.model import Watching
 from watcher.folders.scan import Scan
 from watcher.logs import get_logger
+from watcher.loop import repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,34 +63,28 @@ class WatchTask:
 
     async def run(self) -> None:
         """Watch the folder until cancelled."""
-        root = self._root
-        while True:
-            now = root.clock.monotonic()
-            limited = root.watching is Watching.POLLING and bool(root.fix) and now >= self._next_watch
-            if root.attach_wanted or limited:
-                root.attach_wanted = False
-                await self._attach()
-                self._next_watch = root.clock.monotonic() + self._timings.watch_retry
-                root.full_scan_wanted = True
-            if root.full_scan_wanted or now >= self._next_scan:
-                await self._scan(periodic=not root.full_scan_wanted)
-            elif root.subtrees:
-                await self._scan_parts()
-            self._outbox.notify_progress()
-            await self._wait()
-            if not await self._is_unchanged():
-                root.request_scan(attach=True)
+        await repeat(self._step, self._root.wake)
 
-    async def _wait(self) -> None:
-        """Wait until a scan is due or requested, or until the next check of the root."""
+    async def _step(self) -> float:
+        """Attach and scan as needed; return the seconds until the next check of the root or the next scan."""
         root = self._root
-        wait = min(self._timings.root_check, max(0.0, self._next_scan - root.clock.monotonic()))
-        try:
-            async with asyncio.timeout(wait):
-                await root.wake.wait()
-        except TimeoutError:
-            return
-        root.wake.clear()
+        if not root.attach_wanted and not await self._is_unchanged():
+            root.attach_wanted = True
+        now = root.clock.monotonic()
+        limited = root.watching is Watching.POLLING and bool(root.fix) and now >= self._next_watch
+        if root.attach_wanted or limited:
+            root.attach_wanted = False
+            if not await self._attach():
+                root.attach_wanted = True
+                return self._timings.root_check / 2
+            self._next_watch = root.clock.monotonic() + self._timings.watch_retry
+            root.full_scan_wanted = True
+        if root.full_scan_wanted or now >= self._next_scan:
+            await self._scan(periodic=not root.full_scan_wanted)
+        elif root.subtrees:
+            await self._scan_parts()
+        self._outbox.notify_progress()
+        return min(self._timings.root_check, max(0.0, self._next_scan - root.clock.monotonic()))
 
     async def _is_unchanged(self) -> bool:
         root = self._root
@@ -100,16 +94,20 @@ class WatchTask:
             return False
         return same and (root.watching is not Watching.EVENTS or self._observer.is_alive(root.path))
 
-    async def _attach(self) -> None:
-        """Wait until the folder exists, and watch it."""
+    async def _attach(self) -> bool:
+        """Watch the folder; return False if it is unavailable."""
         root = self._root
-        while True:
-            try:
-                root.identity = await root.run(root.identify)
-                break
-            except OSError as error:
-                self._set_unavailable(error)
-                await asyncio.sleep(self._timings.root_check / 2)
+        try:
+            root.identity = await root.run(root.identify)
+        except OSError as error:
+            self._set_unavailable(error)
+            return False
+        await self._watch()
+        return True
+
+    async def _watch(self) -> None:
+        """Use OS events if possible, else polling."""
+        root = self._root
         root.overrides.clear()
         root.baseline.begin(root.clock.now())
         polling, why = await root.run(root.detect_polling)

@@ -12,6 +12,7 @@ from watcher.folders.events.observer import EventKind, FileEvent
 from watcher.folders.model import Moved
 from watcher.folders.rules.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.logs import get_logger
+from watcher.loop import repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -70,18 +71,17 @@ class Dispatcher:
     async def run(self) -> None:
         """Handle events until cancelled."""
         self._loop = asyncio.get_running_loop()
-        if self._inbox:
-            self._arrived.set()
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
-            while self._inbox:
-                for _ in range(min(_TURN, len(self._inbox))):
-                    # Removed only after it is handled, so that `is_idle` stays False meanwhile.
-                    await self._take(self._inbox[0])
-                    self._inbox.popleft()
-                await asyncio.sleep(0)
-            self._outbox.notify_progress()
+        await repeat(self._step, self._arrived)
+
+    async def _step(self) -> None:
+        """Handle the events that have arrived."""
+        while self._inbox:
+            for _ in range(min(_TURN, len(self._inbox))):
+                # Removed only after it is handled, so that `is_idle` stays False meanwhile.
+                await self._take(self._inbox[0])
+                self._inbox.popleft()
+            await asyncio.sleep(0)
+        self._outbox.notify_progress()
 
     async def _take(self, event: FileEvent) -> None:
         root = self._owner(event.path)
