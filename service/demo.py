@@ -19,7 +19,7 @@ from watcher.errors import DropscribeError, LedgerError, sentences
 from watcher.ledger import open_readonly
 from watcher.models import EntryState
 from watcher.paths import StatePaths
-from watcher.wording import about_it
+from watcher.wording import strip_path
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -95,7 +95,7 @@ def _check(daemon: subprocess.Popen[bytes], recording: Path, folder: Path, *, wa
     entry = _entry(StatePaths(folder / "state"), recording)
     log = f"Its log: {folder / 'dropscribe.log'}"
     if entry is not None and not entry.state.is_active and entry.state is not EntryState.DONE:
-        reason = sentences(about_it(entry.reason, recording), entry.fix)
+        reason = sentences(strip_path(entry.reason, recording), entry.fix)
         raise DemoFailed(f"{recording.name!r} was not transcribed ({entry.state.lower()}): {reason}", fix=log)
     if daemon.poll() is not None:
         raise DemoFailed(f"Dropscribe ended early, with exit status {daemon.returncode}.", fix=log)

@@ -1,7 +1,7 @@
-"""Tells the desktop that transcripts are ready, and when a person is needed.
+"""Shows desktop notifications: transcripts are ready, or the user is needed.
 
-Transcripts that come close together make one notification. Where the desktop takes none (no D-Bus session, a
-headless machine) Dropscribe goes on without, and says so once in its log.
+Transcripts that finish close together share one notification. Without a desktop (no D-Bus session, a headless
+machine) Dropscribe works without them, and logs that once.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
     Problems = Callable[[], Awaitable[Iterable[Mapping[str, Any]]]]
 
-__all__ = ["DesktopSender", "Grouper", "Message", "Notifications", "Sender", "in_the_way", "notify_once"]
+__all__ = ["DesktopSender", "Grouper", "Message", "Notifications", "Sender", "current_problems", "notify_once"]
 
-_QUIET = 3.0  # seconds without another transcript after which the group is told
-_LONGEST = 15.0  # seconds after which a group is told although more keep coming
+_QUIET = 3.0  # seconds without another transcript after which the group is shown
+_LONGEST = 15.0  # seconds after which a group is shown even if more keep coming
 _NAMED = 3  # names in one notification
-_AGAIN = 3600.0  # seconds before the same problem is told again
-_LOOK = 60.0  # seconds between two looks for problems that no event told of
-_TRY_AGAIN = 300.0  # seconds before a desktop that took no message is tried again
+_AGAIN = 3600.0  # seconds before the same problem is shown again
+_LOOK = 60.0  # seconds between two checks for problems without an event
+_TRY_AGAIN = 300.0  # seconds before the next try after the desktop took no message
 _SEND_LIMIT = 10.0  # seconds for the desktop to take a notification
 
 log = get_logger("notifications")
@@ -45,7 +45,7 @@ log = get_logger("notifications")
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One notification; `urgent` ones stay until they are seen, where the desktop has that."""
+    """One notification; `urgent` ones stay until they are seen, where the desktop supports that."""
 
     title: str
     text: str
@@ -61,7 +61,7 @@ class Sender(Protocol):
 
 @dataclass(slots=True)
 class Grouper:
-    """Decides what is told and when. It reads no clock and does no I/O; `now` is monotonic time in seconds."""
+    """Decides what is shown and when. Reads no clock and does no I/O; `now` is monotonic time in seconds."""
 
     _ready: list[str] = field(default_factory=list)
     _stopped: list[tuple[str, str]] = field(default_factory=list)
@@ -71,7 +71,7 @@ class Grouper:
     _last: float = 0.0
 
     def entry(self, data: Mapping[str, Any], now: float) -> None:
-        """Take in an `entry` event: an entry moved."""
+        """Record an `entry` event: an entry changed its state."""
         state, name = str(data.get("state", "")), _name(data)
         if state != EntryState.DONE and state not in NEEDS_ATTENTION:
             return
@@ -84,13 +84,13 @@ class Grouper:
             self._stopped.append((name, _advice(data)))
 
     def problems(self, active: Iterable[Mapping[str, Any]], now: float) -> list[Message]:
-        """Compare what is in the way now with what was told, and return what is new.
+        """Compare the current problems with those shown before, and return messages for the new ones.
 
-        The same problem is told again only when it ended and came back an hour later: a flapping network must
-        not flood the desktop.
+        A problem that ended and came back is shown again only after an hour, so that a flapping network doesn't flood
+        the desktop.
 
         Args:
-            active: holds and others, each with `name`, `reason` and `fix`.
+            active: the problems, each with `name`, `reason` and `fix`.
             now: monotonic time in seconds.
         """
         found = {(str(p.get("name", "")), str(p.get("reason", ""))): p for p in active}
@@ -105,13 +105,13 @@ class Grouper:
         return messages
 
     def due_at(self) -> float | None:
-        """The time at which `take` will have something; None: no group is open."""
+        """When `take` will return messages; None if no group is open."""
         if not self._ready and not self._stopped:
             return None
         return min(self._last + _QUIET, self._first + _LONGEST)
 
     def take(self, now: float) -> list[Message]:
-        """Close the group if its time has come, and return what is to be told."""
+        """Close the group if it is due, and return its messages."""
         due = self.due_at()
         if due is None or now < due:
             return []
@@ -121,11 +121,11 @@ class Grouper:
 
 
 class Notifications:
-    """Listens to the daemon's events and tells the desktop.
+    """Turns the daemon's events into desktop notifications.
 
     Args:
-        settings: what is told; a function is asked each time, so that a changed config holds at once.
-        sender: where to; the desktop by default.
+        settings: which notifications are wanted; a function is called each time, so that config changes apply at once.
+        sender: shows them; the desktop by default.
         clock: for grouping.
     """
 
@@ -142,23 +142,23 @@ class Notifications:
         self._clock = clock or SystemClock()
 
     async def follow(self, control: Control) -> None:
-        """Tell what happens in a running daemon; an observer of `service.host.Host`."""
+        """Notify of what happens in a running daemon; an observer of `service.host.Host`."""
         first = True
 
         async def problems() -> list[Mapping[str, Any]]:
             nonlocal first
-            found = in_the_way(await control.snapshot(), first=first)
+            found = current_problems(await control.snapshot(), first=first)
             first = False
             return found
 
         await self.run(control.bus, problems)
 
     async def run(self, bus: EventBus, problems: Problems | None = None) -> None:
-        """Tell until cancelled, or until the bus is closed.
+        """Notify until cancelled, or until the bus is closed.
 
         Args:
-            bus: its `entry` events are reported; the start, every event and a look now and then ask for the problems.
-            problems: what is in the way now; see `Grouper.problems`. Without it only entries are told.
+            bus: its `entry` events are shown; every event, and a timer, triggers a check for problems.
+            problems: returns the current problems, see `Grouper.problems`; without it only entries are shown.
         """
         with bus.subscribe() as events:
             coming = asyncio.ensure_future(anext(events))
@@ -172,7 +172,7 @@ class Notifications:
                 coming.cancel()
 
     async def _step(self, coming: asyncio.Future[Event], problems: Problems | None) -> bool:
-        """Wait for the next event or for a group's time; return whether there may be more."""
+        """Wait for the next event or until a group is due; return whether there may be more."""
         await asyncio.wait({coming}, timeout=self._patience())
         kind = "look"
         if coming.done():
@@ -205,12 +205,12 @@ class Notifications:
         return _LOOK if due is None else min(_LOOK, max(0.0, due - self._clock.monotonic()))
 
 
-def in_the_way(snapshot: Mapping[str, Any], *, first: bool = False) -> list[Mapping[str, Any]]:
-    """List what needs attention and was not reported by an `entry` event.
+def current_problems(snapshot: Mapping[str, Any], *, first: bool = False) -> list[Mapping[str, Any]]:
+    """List what needs attention and was not shown because of an `entry` event.
 
     Args:
         snapshot: from `watcher.control.Control.snapshot`.
-        first: nothing was reported yet, so recordings that need attention from before are included.
+        first: nothing was shown yet, so recordings from before that need attention are included.
     """
     return [item for item in snapshot["attention"] if first or item["kind"] not in {"failed", "held"}]
 
@@ -218,10 +218,7 @@ def in_the_way(snapshot: Mapping[str, Any], *, first: bool = False) -> list[Mapp
 class DesktopSender:
     """Sends through desktop-notifier, which is imported when the first message is sent.
 
-    Where the desktop takes no message, the next tries wait: the desktop may come up after the daemon.
-
-    Args:
-        clock: for waiting.
+    If the desktop takes no message, it is tried again later, because the desktop may start after the daemon.
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
@@ -248,7 +245,7 @@ class DesktopSender:
         return True
 
     async def close(self) -> None:
-        """Let go of the desktop's bus."""
+        """Disconnect from the desktop's bus."""
         notifier, self._notifier = self._notifier, None
         bus = getattr(getattr(notifier, "_backend", None), "bus", None)
         if bus is not None:
@@ -258,7 +255,7 @@ class DesktopSender:
     async def _send(self, message: Message) -> None:
         if sys.platform == "linux" and not _has_session_bus():
             raise ConnectionError("no D-Bus session")
-        # It logs a traceback for each message that fails; what matters is said here, once.
+        # It logs a traceback for each failed message; one line, once, is enough.
         logging.getLogger("desktop_notifier").setLevel(logging.CRITICAL + 1)
         from desktop_notifier import DesktopNotifier, Notification, Urgency  # noqa: PLC0415 - slow, often not needed
 

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from watcher.errors import DropscribeError
 from watcher.logs import get_logger
 from watcher.models import EntryKind, EntryState
-from watcher.wording import shown
+from watcher.wording import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -118,10 +118,10 @@ def webhook_body(finished: Finished) -> dict[str, Any]:
     return {
         "event": "transcript.ready",
         "uid": finished.uid,
-        "name": shown(finished.source).rpartition("/")[2],
-        "source": shown(finished.source),
-        "folder": shown(finished.folder),
-        "outputs": {form.value: shown(path) for form, path in finished.outputs.items()},
+        "name": display_path(finished.source).rpartition("/")[2],
+        "source": display_path(finished.source),
+        "folder": display_path(finished.folder),
+        "outputs": {form.value: display_path(path) for form, path in finished.outputs.items()},
         "done_at": finished.done_at,
     }
 
@@ -244,7 +244,7 @@ class Hooks:
                 outcome = await attempt()
             tried += 1
             wait = next_try(outcome, tried=tried, limits=self._limits, chance=random.random())  # noqa: S311 - jitter
-            facts = {"hook": name, "file": shown(finished.source), "tries": tried}
+            facts = {"hook": name, "file": display_path(finished.source), "tries": tried}
             if outcome.ok:
                 log.info("hook_done", **facts)
                 return

@@ -19,14 +19,14 @@ from watcher.folders.rules.overrides import OverrideFiles
 from watcher.ledger import Ledger, config_key, display_name
 from watcher.models import PAUSE, Engine, EntryKind, EntryState
 from watcher.wording import (
+    activity_text,
+    blockers,
     describe_done,
     describe_entry,
     describe_hold,
     describe_output,
-    doing,
-    hindrances,
-    next_step,
-    shown,
+    display_path,
+    next_step_text,
 )
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Control:
         if source is not None:
             return describe_output(path, source)
         told = await self._watch.explain(path)
-        answer = {"kind": told.phase.value, "path": shown(path), "rule": told.rule, "since": told.since}
+        answer = {"kind": told.phase.value, "path": display_path(path), "rule": told.rule, "since": told.since}
         reason = told.reason
         if told.phase is Phase.SETTLING and told.since is not None:
             reason += f" It has been waiting since {datetime.fromtimestamp(told.since).astimezone():%H:%M:%S}."
@@ -259,8 +259,8 @@ class Control:
         if folder is None and entry.state is EntryState.DONE:
             return None
         if folder is None:
-            fix = f"Watch it again: dropscribe folders add {shown(entry.root)}"
-            raise UsageError(f"The folder {shown(entry.root)} is not watched any more.", fix=fix)
+            fix = f"Watch it again: dropscribe folders add {display_path(entry.root)}"
+            raise UsageError(f"The folder {display_path(entry.root)} is not watched any more.", fix=fix)
         try:
             settings = await asyncio.to_thread(OverrideFiles(folder).settings, entry.path.parent)
         except ConfigError as error:
@@ -289,14 +289,14 @@ class Control:
         if entry.state is EntryState.WAITING:
             twin = await self._ledger(Ledger.twin_in_flight, entry)
             paused = entry.kind is EntryKind.WATCHED and self._settings.is_paused(entry.root)
-            stopped = hindrances(entry, await self._ledger(Ledger.holds, now), folder_paused=paused)
+            stopped = blockers(entry, await self._ledger(Ledger.holds, now), folder_paused=paused)
             stopped += [reason for a in self._accounts if a.engine is entry.engine and (reason := await self._busy(a))]
         told = describe_entry(entry, outputs, history)
         cleanups = await self._ledger(Ledger.cleanups, entry.id)
         missing = await asyncio.to_thread(lambda: [output.path for output in outputs if not exists(output.path)])
         for output, place in zip(told["outputs"], outputs, strict=True):
             output["there"] = place.path not in missing
-        told["next"] = next_step(
+        told["next"] = next_step_text(
             entry,
             twin=twin,
             stopped=stopped,
@@ -320,7 +320,7 @@ class Control:
     def _describe_folder(self, status: FolderStatus) -> dict[str, Any]:
         folder = self._settings.folder_at(status.path)
         return {
-            "path": shown(status.path),
+            "path": display_path(status.path),
             "engine": folder.engine.value if folder else None,
             "paused": folder.paused if folder else False,
             "state": status.watching.value,
@@ -352,7 +352,7 @@ class Control:
             ahead = sum((other.changed_at, other.id) < (entry.changed_at, entry.id) for other in others)
         return {
             **describe_entry(entry),
-            "doing": doing(entry, sent=sent, total=total, ahead=ahead, job=job, now=now),
+            "doing": activity_text(entry, sent=sent, total=total, ahead=ahead, job=job, now=now),
             "progress": sent / total if total else job.share if job else None,
             "sent": sent if total else None,
             "total": total or None,

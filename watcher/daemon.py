@@ -26,7 +26,7 @@ from watcher.scheduler import Deliverer, Intake, Preparer, Requests, Scheduler, 
 from watcher.settings import Settings
 from watcher.timings import DEFAULT
 from watcher.transcripts import TranscriptStore, TranscriptWriter
-from watcher.wording import about_it, shown
+from watcher.wording import display_path, strip_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -268,13 +268,13 @@ class Daemon:
     def _announce(self, moved: list[Entry]) -> None:
         """Tell everyone about entries that moved."""
         for entry in moved:
-            reason = about_it(entry.reason, entry.path)
+            reason = strip_path(entry.reason, entry.path)
             log = _log.debug if entry.state in _PASSING else _log.info
             if entry.state in {EntryState.FAILED, EntryState.HELD}:
                 log = _log.warning
-            log(entry.state.value.lower(), file=shown(entry.path), **({"why": reason} if reason else {}))
+            log(entry.state.value.lower(), file=display_path(entry.path), **({"why": reason} if reason else {}))
             data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
-            data |= {"path": shown(entry.path), "reason": reason, "fix": entry.fix}
+            data |= {"path": display_path(entry.path), "reason": reason, "fix": entry.fix}
             self.bus.publish(Event("entry", self._clock.now(), data))
         if self._scheduler:
             self._scheduler.moved(moved)

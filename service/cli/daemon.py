@@ -240,26 +240,26 @@ class LedgerSource:
 
     def explain(self, path: Path) -> dict[str, Any]:
         """What the ledger knows of a path."""
-        from watcher.wording import describe_entry, describe_output, hindrances, next_step, shown  # noqa: PLC0415 - see above
+        from watcher.wording import blockers, describe_entry, describe_output, display_path, next_step_text  # noqa: PLC0415 - see above
 
         entry = self._ledger.latest_at_path(path) if self._ledger else None
         if self._ledger is None or entry is None:
             if self._ledger is not None and (source := self._ledger.of_output(path)):
                 return describe_output(path, source)
             if not os.path.lexists(path):
-                return {"kind": "missing", "path": shown(path), "reason": "There is no such file.", "fix": ""}
+                return {"kind": "missing", "path": display_path(path), "reason": "There is no such file.", "fix": ""}
             if self._watched is not None and not any(path.is_relative_to(folder) for folder in self._watched):
                 reason = "It is not in a watched folder."
-                return {"kind": "not watched", "path": shown(path), "reason": reason, "fix": _ADD_OR_TRANSCRIBE}
+                return {"kind": "not watched", "path": display_path(path), "reason": reason, "fix": _ADD_OR_TRANSCRIBE}
             reason = "It is not in the ledger, and no daemon is running that could examine it."
-            return {"kind": "unknown", "path": shown(path), "reason": reason, "fix": "Start it: dropscribe run"}
+            return {"kind": "unknown", "path": display_path(path), "reason": reason, "fix": "Start it: dropscribe run"}
         outputs = self._ledger.outputs(entry.id)
         told = describe_entry(entry, outputs, self._ledger.history(entry.id))
         missing = [output.path for output in outputs if not os.path.lexists(output.path)]
         for said, output in zip(told["outputs"], outputs, strict=True):
             said["there"] = output.path not in missing
         told["there"] = os.path.lexists(path)
-        coming = next_step(entry, stopped=hindrances(entry, self._ledger.holds(time.time())), missing=missing)
+        coming = next_step_text(entry, stopped=blockers(entry, self._ledger.holds(time.time())), missing=missing)
         if entry.state.is_active:
             coming = (
                 f"Nothing until the daemon runs (to start it: dropscribe run). Then: {coming[:1].lower()}{coming[1:]}"
@@ -276,7 +276,7 @@ class LedgerSource:
 
     def dismiss(self, uid: str) -> dict[str, Any]:
         """Stop asking for attention for a failed recording."""
-        from watcher.wording import describe_entry, next_step  # noqa: PLC0415 - see above
+        from watcher.wording import describe_entry, next_step_text  # noqa: PLC0415 - see above
 
         ledger = self._writable()
         entry = ledger.find(uid)
@@ -284,7 +284,7 @@ class LedgerSource:
             raise KeyError(uid)
         ledger.dismiss(entry, now=time.time())
         entry = ledger.entry(entry.id)
-        return {**describe_entry(entry), "next": next_step(entry)}
+        return {**describe_entry(entry), "next": next_step_text(entry)}
 
     def dismiss_all(self) -> list[dict[str, Any]]:
         """Stop asking for attention for all failed recordings."""

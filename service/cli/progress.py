@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from service.cli.console import one_line, say
-from watcher.wording import minutes
+from watcher.wording import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -181,7 +181,7 @@ class Lines:
             return
         known.next_line = now + _LINE_EVERY
         percent = "" if share is None else f" ({share:.0%})"
-        self._write(f"{one_line(name)}: {one_line(doing)}{percent}, {minutes(now - known.began)} elapsed")
+        self._write(f"{one_line(name)}: {one_line(doing)}{percent}, {format_duration(now - known.began)} elapsed")
 
     def remove(self, key: str) -> None:
         """Forget a recording."""

@@ -126,7 +126,7 @@ def _report(paths: StatePaths, config: Config, began: float, waiting: Sequence[E
         began: when, unix time.
         waiting: what could not be taken in.
     """
-    from watcher.wording import about_it  # noqa: PLC0415 - heavy, and `--help` doesn't need it
+    from watcher.wording import strip_path  # noqa: PLC0415 - heavy, and `--help` doesn't need it
 
     left = [state for state in EntryState if state.is_active]
     ledger = open_readonly(paths.ledger)
@@ -138,14 +138,14 @@ def _report(paths: StatePaths, config: Config, began: float, waiting: Sequence[E
     bad = [entry for entry in bad if entry.changed_at >= began or entry.state in left]
     for entry in bad:
         why = (
-            sentences(about_it(entry.reason, entry.path), entry.fix)
+            sentences(strip_path(entry.reason, entry.path), entry.fix)
             or "It isn't finished; it continues at the next start."
         )
         say(f"{entry.state.value.lower()}: {shown(entry.path)}: {one_line(why)}", error=True)
     missing = [folder.path for folder in config.watch_folders() if not folder.path.is_dir()]
     waiting = [each for each in waiting if each.folder not in missing]
     for each in waiting:
-        why = one_line(sentences(about_it(each.reason, each.path), each.fix))
+        why = one_line(sentences(strip_path(each.reason, each.path), each.fix))
         say(f"waiting: {shown(each.path)}: {why}", error=True)
     for folder in missing:
         say(

@@ -115,7 +115,7 @@ async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> 
     from watcher.media import Prober  # noqa: PLC0415
     from watcher.scheduler import Preparer  # noqa: PLC0415
     from watcher.transcripts import TranscriptWriter  # noqa: PLC0415
-    from watcher.wording import about_it  # noqa: PLC0415
+    from watcher.wording import strip_path  # noqa: PLC0415
 
     logs.configure(stream=live_stderr())
     bad = 0
@@ -131,7 +131,7 @@ async def _transcribe_all(config: Config, engine: Engine, request: _Request) -> 
             except DropscribeError as error:
                 bad += 1
                 with display.hidden():
-                    say(f"{shown(file)}: {one_line(about_it(str(error), file))}", error=True)
+                    say(f"{shown(file)}: {one_line(strip_path(str(error), file))}", error=True)
             else:
                 with display.hidden():
                     for path in written:
@@ -261,7 +261,7 @@ class _Row:
 
 async def _show_progress(client: AsyncClient, job_id: str, row: _Row, duration: float | None) -> None:
     from watcher.scheduler import read_progress  # noqa: PLC0415
-    from watcher.wording import so_far  # noqa: PLC0415
+    from watcher.wording import progress_text  # noqa: PLC0415
 
     while True:
         found = await read_progress(client, job_id)
@@ -269,7 +269,7 @@ async def _show_progress(client: AsyncClient, job_id: str, row: _Row, duration: 
             row.show(f"waiting, {found.ahead} ahead of it")
         elif found is not None and found.seconds_done is not None:
             known = replace(found, duration=found.duration or duration)
-            row.show(f"transcribing, {so_far(found.seconds_done, known.duration)}", known.share)
+            row.show(f"transcribing, {progress_text(found.seconds_done, known.duration)}", known.share)
         await asyncio.sleep(_TICK)
 
 

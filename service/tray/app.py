@@ -1,4 +1,4 @@
-"""The tray's process: the icon on the main thread, the line to the daemon beside it."""
+"""The process of the tray icon: the icon on the main thread, the connection to the daemon on others."""
 
 from __future__ import annotations
 
@@ -67,27 +67,27 @@ class TrayApp:
         self._link = DaemonLink(paths, self._on_snapshot)
 
     def run(self, *, patience: float) -> None:
-        """Show the icon until it is quit, or the process is asked to end. Call it on the main thread.
+        """Show the icon until it is hidden or a signal ends the process. Call it on the main thread.
 
         Args:
             patience: seconds to wait for a panel.
 
         Raises:
-            NoTray: there is nowhere to show it, or it is shown already.
+            NoTray: it can't be shown, or is shown already.
         """
         self._paths.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         lock = filelock.FileLock(self._paths.root / "tray.lock", mode=0o600)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout:
-            raise NoTray("The tray icon is there already.", fix="Look for it in your panel.") from None
+            raise NoTray("The tray icon is already running.", fix="Look for it in your panel.") from None
         with lock, _fresh_folder(self._paths.root / "tray") as pictures:
             self._icon = TrayIcon(self.act, folder=pictures)
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, self._on_signal)
             if sys.platform != "win32":
-                signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a panel that is gone is no reason to die silently
-            _beside(self._look_at_unit)
+                signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # a vanished panel must not end the process silently
+            _in_thread(self._look_at_unit)
             self._link.start()
             try:
                 self._icon.run(patience=patience)
@@ -97,16 +97,16 @@ class TrayApp:
 
     def act(self, action: Action) -> None:
         """Do what was clicked; returns at once."""
-        _beside(lambda: self._do(action))
+        _in_thread(lambda: self._do(action))
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
-        # On a thread of its own: the toolkit may hold its locks where the signal met it.
-        _beside(self._quit)
+        # On another thread: the toolkit may hold its locks when the signal arrives.
+        _in_thread(self._quit)
 
     def _quit(self) -> None:
         if self._icon is not None:
             self._icon.stop()
-        # Toolkits hang when their panel dies at the wrong moment. Nothing here needs an orderly end.
+        # Toolkits can hang when their panel dies. Nothing here needs an orderly shutdown.
         if not self._ended.wait(_END):
             os._exit(0)
 
@@ -129,7 +129,7 @@ class TrayApp:
         except (DropscribeError, CannotOpen) as error:
             self._report(str(error))
         except OSError as error:
-            self._report(f"That did not work: {error.strerror or error}.")
+            self._report(f"That failed: {error.strerror or error}.")
 
     def _perform(self, action: Action) -> None:
         match action.verb:
@@ -152,7 +152,7 @@ class TrayApp:
                 self._quit()
 
     def _set_at_login(self, *, on: bool) -> None:
-        """Install what starts at login, or keep it from starting; the daemon that runs now stays as it is."""
+        """Turn the start at login on or off. A running daemon is not affected."""
         if self._manager is None or self._spec is None:
             return
         if on:
@@ -161,7 +161,7 @@ class TrayApp:
         self._look_at_unit()
 
     def _look_at_unit(self) -> None:
-        """Learn whether the service is installed; without a manager the menu goes without those lines."""
+        """Check whether the service is installed; without a manager the menu leaves those items out."""
         if self._manager is None:
             return
         try:
@@ -174,7 +174,7 @@ class TrayApp:
 
 @contextlib.contextmanager
 def _fresh_folder(folder: Path) -> Iterator[Path]:
-    """Make a folder for one run; an icon that was killed may have left one."""
+    """Create a folder for one run, replacing one that a killed icon left behind."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, exist_ok=True)
     try:
@@ -183,6 +183,6 @@ def _fresh_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _beside(work: Callable[[], None]) -> None:
-    """Run something beside the icon; the process doesn't wait for it when it ends."""
+def _in_thread(work: Callable[[], None]) -> None:
+    """Run something on a thread that doesn't keep the process alive."""
     threading.Thread(target=work, daemon=True).start()

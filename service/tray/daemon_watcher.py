@@ -1,4 +1,4 @@
-"""The tray's line to the daemon: follows its state, through restarts too."""
+"""Follows the daemon's state for the tray, through restarts of the daemon too."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 __all__ = ["DaemonLink"]
 
-_RETRY = 2.0  # seconds between two looks for a daemon that isn't there
-_SETTLE = 0.5  # seconds in which several events make one question
-_REFRESH = 30.0  # seconds after which the state is asked for even without an event
+_RETRY = 2.0  # seconds between two tries to find a daemon
+_SETTLE = 0.5  # seconds within which several events cause one request
+_REFRESH = 30.0  # seconds after which the state is requested even without an event
 
 log = get_logger("tray")
 
 
 class DaemonLink:
-    """Follows the daemon of one state directory, on threads of its own.
+    """Follows the daemon of one state directory, on its own threads.
 
     Args:
         paths: of the state directory.
-        on_snapshot: called with each state that differs from the one before; None while nobody answers.
-        retry: seconds between two looks for a daemon that isn't there.
-        settle: seconds in which several events make one question.
+        on_snapshot: called with each changed state; None while no daemon answers.
+        retry: seconds between two tries to find a daemon.
+        settle: seconds within which several events cause one request.
     """
 
     def __init__(
@@ -52,16 +52,16 @@ class DaemonLink:
         self._told = False
 
     def start(self) -> None:
-        """Follow the daemon until `stop`, whatever becomes of it."""
-        # A thread that reads from a socket can't be woken, so the process must be able to end without it.
+        """Start following the daemon, until `stop`."""
+        # A thread that reads from a socket can't be woken, so it must not keep the process alive.
         threading.Thread(target=self._follow, name="daemon-link", daemon=True).start()
 
     def stop(self) -> None:
-        """Tell nothing more."""
+        """Report nothing more."""
         self._stopping.set()
 
     def client(self) -> ControlClient:
-        """Find the daemon that runs now.
+        """Connect to the running daemon.
 
         Raises:
             DaemonGone: there is none.
@@ -81,7 +81,7 @@ class DaemonLink:
             self._stopping.wait(self._retry)
 
     def _stay(self, client: ControlClient) -> None:
-        """Ask for the state, and again after each event, until the daemon is gone."""
+        """Request the state now and after each event, until the daemon is gone."""
         self._ask(client)
         news, gone = threading.Event(), threading.Event()
         listener = threading.Thread(target=_listen, args=(client, news, gone), name="daemon-events", daemon=True)
@@ -104,7 +104,7 @@ class DaemonLink:
 
 
 def _listen(client: ControlClient, news: threading.Event, gone: threading.Event) -> None:
-    """Read the event stream; what happened doesn't matter here, only that something did."""
+    """Read the event stream. Only the fact that something happened matters here."""
     try:
         for _ in client.events():
             news.set()

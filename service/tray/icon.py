@@ -1,6 +1,6 @@
-"""The icon in the panel: the only module that knows pystray.
+"""The icon in the panel: the only module that uses pystray.
 
-pystray chooses its backend when it is imported, and fails then where there is no desktop; so it is imported late.
+pystray chooses its backend at import, and fails there without a desktop; so it is imported late.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ __all__ = ["NoTray", "TrayIcon"]
 
 _LOOK_AGAIN = 2.0  # seconds between two looks for a panel
 
-# Without a menu, pystray's AppIndicator fails unseen, and the icon would stay hidden for ever.
-_NOT_TOLD_YET = View(IconState.DOWN, 0, "Dropscribe", (Item("Asking Dropscribe…"),))
+# Without a menu, pystray's AppIndicator fails silently, and the icon would stay hidden forever.
+_CONNECTING = View(IconState.DOWN, 0, "Dropscribe", (Item("Connecting…"),))
 
 log = get_logger("tray")
 
@@ -42,11 +42,11 @@ class NoTray(DropscribeError):
 
 
 class TrayIcon:
-    """One icon; it comes back when the panel was restarted.
+    """The icon; it reappears after a restart of the panel.
 
     Args:
         on_action: called, on a thread of the toolkit, with what was clicked.
-        folder: takes the pictures, where the panel reads them from files; for this icon alone.
+        folder: for pictures that the panel reads from files; used by this icon only.
 
     Raises:
         NoTray: there is no desktop to show it on.
@@ -66,7 +66,7 @@ class TrayIcon:
         self._make: Callable[..., Any] = type("Icon", bases, own)
         self._stopping = threading.Event()
         self._changed = threading.Event()
-        self._view = _NOT_TOLD_YET
+        self._view = _CONNECTING
         self._shown: View | None = None
 
     @property
@@ -78,7 +78,7 @@ class TrayIcon:
         """Show the icon until `stop`. Call it on the main thread.
 
         Args:
-            patience: seconds to wait for a panel; at login it may come after us.
+            patience: seconds to wait for a panel, which may start later than the icon at login.
 
         Raises:
             NoTray: no panel came, or the desktop is gone.
@@ -89,22 +89,22 @@ class TrayIcon:
                 if time.monotonic() >= deadline:
                     raise NoTray(
                         "This desktop shows no tray icons: no panel with a system tray was found.",
-                        fix="Everything is on the page, too: `dropscribe open`. On GNOME, the extension "
+                        fix="The status page shows the same: dropscribe open. On GNOME, the extension "
                         "'AppIndicator and KStatusNotifierItem Support' adds a tray.",
                     )
                 if self._stopping.wait(_LOOK_AGAIN):
                     return
             self._run_once()
-            # Without having been asked to stop, its loop only ends when the panel or the session went away.
+            # Unless `stop` was called, its loop only ends when the panel or the session is gone.
             deadline = time.monotonic() + max(patience, 60.0)
 
     def stop(self) -> None:
-        """Take the icon away. Callable from any thread."""
+        """Remove the icon. May be called from any thread."""
         self._stopping.set()
         self._changed.set()  # the painter ends the loop
 
     def show(self, view: View) -> None:
-        """Show another state, soon; callable from any thread."""
+        """Show another state soon. May be called from any thread."""
         self._view = view
         self._changed.set()
 
@@ -120,14 +120,14 @@ class TrayIcon:
             raise _cannot_show(error) from error
         self._shown = None
         ready, gone = threading.Event(), threading.Event()
-        bring_up_to_date = partial(self._bring_up_to_date, icon)
+        refresh = partial(self._refresh, icon)
         if self._is_xorg:
-            icon.turn, icon.on_turn = _LOOK_AGAIN, bring_up_to_date
+            icon.turn, icon.on_turn = _LOOK_AGAIN, refresh
         # pystray's calls wait for its loop and would wait for ever once that has died with the panel. So they
         # are made on a thread that nobody waits for.
         painter = threading.Thread(
             target=self._paint,
-            args=(icon.wake if self._is_xorg else bring_up_to_date, ready, gone),
+            args=(icon.wake if self._is_xorg else refresh, ready, gone),
             daemon=True,
             name="painter",
         )
@@ -147,17 +147,17 @@ class TrayIcon:
             if self._is_xorg:
                 icon.close()
 
-    def _paint(self, bring_up_to_date: Callable[[], None], ready: threading.Event, gone: threading.Event) -> None:
-        """Have the icon brought up to date whenever the view changed, for as long as it lives."""
+    def _paint(self, refresh: Callable[[], None], ready: threading.Event, gone: threading.Event) -> None:
+        """Refresh the icon whenever the view has changed, until the icon is gone."""
         ready.wait()
         self._changed.set()
         while not gone.is_set():
             self._changed.wait()
             self._changed.clear()
-            bring_up_to_date()
+            refresh()
         self._changed.set()  # for the painter of the icon that comes after this one
 
-    def _bring_up_to_date(self, icon: Any) -> None:  # noqa: ANN401 - pystray has no types
+    def _refresh(self, icon: Any) -> None:  # noqa: ANN401 - pystray has no types
         try:
             if self._stopping.is_set():
                 icon.stop()

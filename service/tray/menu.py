@@ -1,4 +1,4 @@
-"""What the icon shows, decided from a snapshot: picture, words and menu, as data."""
+"""Decides from a snapshot what the icon shows: picture, tooltip and menu, as data."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FAR = 48 * 3600.0
 
 
 class Verb(enum.StrEnum):
-    """What a menu item does; the argument's meaning stands behind it."""
+    """What a menu item does; the comment says what its argument is."""
 
     OPEN_PAGE = "open-page"
     OPEN_FILE = "open-file"  # path
@@ -52,8 +52,8 @@ class Item:
 
     Attributes:
         label: plain text; the toolkit's own marks are not escaped yet.
-        action: None: nothing happens, the line only informs.
-        checked: None: it has no check mark.
+        action: None if the line only informs.
+        checked: None if it has no check mark.
         default: a click on the icon does this, too.
         children: a submenu, instead of an action.
     """
@@ -70,7 +70,7 @@ SEPARATOR = Item("")
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything that can be seen of the icon."""
+    """Everything that is visible of the icon."""
 
     icon: IconState
     count: int
@@ -82,10 +82,10 @@ def view(snapshot: Snapshot | None, *, now: dt.datetime, at_login: bool | None, 
     """Decide what the icon shows.
 
     Args:
-        snapshot: None while the daemon doesn't answer.
+        snapshot: None while no daemon answers.
         now: local time, with its time zone.
-        at_login: whether Dropscribe starts at login; None where that can't be changed from here.
-        can_start: whether the daemon can be started from here.
+        at_login: whether Dropscribe starts at login; None where the icon can't change that.
+        can_start: whether the icon can start the daemon.
     """
     words = _words(snapshot, now)
     state = _state(snapshot)
@@ -95,7 +95,7 @@ def view(snapshot: Snapshot | None, *, now: dt.datetime, at_login: bool | None, 
     if at_login is not None:
         change = Action(Verb.AT_LOGIN, "off" if at_login else "on")
         items += [Item("Start at login", change, checked=at_login)]
-    items += [Item("Quit this icon" if snapshot is None else "Quit this icon (Dropscribe goes on)", Action(Verb.QUIT))]
+    items += [Item("Hide icon" if snapshot is None else "Hide icon (Dropscribe keeps running)", Action(Verb.QUIT))]
     count = 0 if snapshot is None else snapshot.at_work
     return View(state, count, _short(f"Dropscribe: {words}", _TOOLTIP), tuple(items))
 
@@ -131,7 +131,7 @@ def _words(snapshot: Snapshot | None, now: dt.datetime) -> str:
     if snapshot.state == "working":
         return _working(snapshot)
     folders = len(snapshot.folders)
-    return f"all done, watching {_many(folders, 'folder')}" if folders else "no folder is watched yet"
+    return f"all done, watching {_many(folders, 'folder')}" if folders else "no watch folder yet"
 
 
 def _attention(snapshot: Snapshot) -> str:
@@ -186,7 +186,7 @@ def _recent(snapshot: Snapshot) -> Item:
 
 
 def _folders(snapshot: Snapshot) -> Item:
-    # Two folders of the same name are told apart by where they are.
+    # Folders of the same name are shown with their paths.
     names = [Path(folder.path).name for folder in snapshot.folders]
     items = []
     for folder, name in list(zip(snapshot.folders, names, strict=True))[:_FOLDERS]:
@@ -209,13 +209,13 @@ def _many(count: int, noun: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """One line, without what could reorder or hide text: file names may hold anything."""
+    """Return one line without characters that reorder or hide text, which file names may contain."""
     kept = (c if unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Zl", "Zp"} else " " for c in text)
     return " ".join("".join(kept).split()).rstrip(".")
 
 
 def _short(text: str, limit: int) -> str:
-    """Cut the middle out of a long text: a file name's end says as much as its beginning."""
+    """Shorten a long text in the middle: the end of a file name matters as much as its start."""
     text = _plain(text)
     if len(text) <= limit:
         return text or "?"

@@ -18,7 +18,7 @@ from tests.support.sounds import silence, write_wav
 from tests.support.waiting import PATIENCE
 from watcher.clock import SystemClock
 from watcher.config import Config, FolderConfig
-from watcher.control import Control, shown
+from watcher.control import Control
 from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch
 from watcher.folders.fingerprint import fingerprint
@@ -30,6 +30,7 @@ from watcher.paths import StatePaths
 from watcher.scheduler import Account, Requests
 from watcher.settings import Settings
 from watcher.transcripts import TranscriptStore, TranscriptWriter, render
+from watcher.wording import display_path
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
@@ -218,7 +219,7 @@ class Plant:
 
     def announce(self, entry: Entry) -> None:
         """Tell the listeners that an entry moved."""
-        data = {"uid": entry.uid, "state": entry.state.value, "name": entry.path.name, "path": shown(entry.path)}
+        data = {"uid": entry.uid, "state": entry.state.value, "name": entry.path.name, "path": display_path(entry.path)}
         self.bus.publish(Event("entry", self.clock.now(), {**data, "reason": entry.reason, "fix": entry.fix}))
 
 

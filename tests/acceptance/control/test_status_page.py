@@ -56,7 +56,7 @@ def test_the_whole_story_of_a_recording_without_a_reload(page, running, plant):
     expect(row(page, "meeting.wav").locator(".state")).to_have_text("Done")
     expect(active).to_have_count(0)
     expect(page.locator("#state")).to_have_text("Idle")
-    expect(page.get_by_role("status").filter(has_text="meeting.wav: the transcript is there.")).to_be_attached()
+    expect(page.get_by_role("status").filter(has_text="meeting.wav: the transcript is ready.")).to_be_attached()
 
     row(page, "meeting.wav").get_by_role("link").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("meeting.wav")
@@ -72,7 +72,7 @@ def test_a_recordings_page_is_live_too(page, running, plant, client):
     entry = running.do(plant.found("talk.wav", seconds=12))
     page.goto(client.open_code(entry.uid))
     expect(page.locator("#state")).to_have_text("Waiting")
-    expect(page.locator("#next")).to_have_text(re.compile("What happens next: It is submitted as soon"))
+    expect(page.locator("#next")).to_have_text(re.compile("Next: It is next in line"))
     expect(page.locator("#words")).to_have_text("There is no transcript yet.")
     running.do(plant.done(running.do(plant.submitted(running.do(plant.submitting()))), HELLO))
     expect(page.locator("#words .phrase")).to_have_count(3)
@@ -124,7 +124,7 @@ def test_what_is_dismissed_elsewhere_disappears_here(page, running, plant, clien
     expect(dismiss).to_be_visible()
     client.dismiss_all()
     expect(dismiss).to_have_count(0)
-    expect(page.locator("#dismissed")).to_contain_text("You dismissed it")
+    expect(page.locator("#dismissed")).to_contain_text("Dismissed ")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator("#state")).to_have_text("Waiting")
     expect(page.locator("#dismissed")).to_be_hidden()
@@ -154,9 +154,9 @@ def test_a_held_recording_is_approved_or_given_up(page, running, plant, client):
         running.do(plant.held(running.do(plant.submitting()), "Did the service take it?"))
     page.locator("#holds").get_by_role("button", name="Show them").click()
     expect(page.locator("#entries li")).to_have_count(2)
-    page.get_by_role("button", name="Transcribe it: one.wav").click()
+    page.get_by_role("button", name="Transcribe again: one.wav").click()
     expect(row(page, "one.wav")).to_have_count(0)
-    page.get_by_role("button", name="Give it up: two.wav").click()
+    page.get_by_role("button", name="Cancel: two.wav").click()
     expect(page.locator("#entries li")).to_have_count(0)
     assert {e["name"]: e["state"] for e in client.entries()[0]} == {"one.wav": "WAITING", "two.wav": "CANCELLED"}
 
@@ -178,7 +178,7 @@ def test_search_finds_by_name_and_state_and_survives_a_reload(page, running, pla
     expect(page.locator("#entries li")).to_have_count(3)
     page.get_by_label("Search by name").fill("budget")
     expect(page.locator("#entries li")).to_have_count(2)
-    expect(page.get_by_role("status").filter(has_text="2 in all.")).to_be_attached()
+    expect(page.get_by_role("status").filter(has_text="2 recordings.")).to_be_attached()
     running.do(plant.found("another lecture.wav"))
     running.do(plant.found("the budget again.wav"))
     expect(page.locator("#entries li")).to_have_count(3)
@@ -371,10 +371,10 @@ def test_a_burst_is_read_as_a_whole_and_nothing_is_missing(page, running, plant,
     expect(page.locator("#now-text")).to_have_text("120 recordings waiting.")
     assert len(trouble.asked) < 120
     deadline = time.monotonic() + 60
-    while page.locator("#count").text_content() != "120 in all." and time.monotonic() < deadline:
+    while page.locator("#count").text_content() != "120 recordings." and time.monotonic() < deadline:
         page.keyboard.press("End")
         page.wait_for_timeout(50)
-    expect(page.locator("#count")).to_have_text("120 in all.")
+    expect(page.locator("#count")).to_have_text("120 recordings.")
     names = page.locator("#entries .name").all_text_contents()
     assert sorted(names) == sorted(f"{number}.wav" for number in range(120))
 

@@ -67,7 +67,7 @@ def test_an_entry_tells_its_history_and_its_formats(running, client):
     told = client.entry(entry.uid)
     assert [move["to"] for move in told["history"]] == ["WAITING", "SUBMITTING", "SUBMITTED", "TRANSCRIBED", "DONE"]
     assert told["available"] == ["txt", "json-v2", "vtt", "md"]
-    assert told["next"] == "Nothing: its transcript is there."
+    assert told["next"] == "Nothing left to do."
     assert client.transcript(entry.uid) == TRANSCRIPT[OutputFormat.TXT]
     assert client.transcript(entry.uid, "vtt").startswith(b"WEBVTT")
     with pytest.raises(ControlError, match="was not asked for srt") as refused:
@@ -216,7 +216,7 @@ def test_outputs_are_real_paths_where_a_name_is_not_utf_8(running, client):
 def test_what_comes_next_names_the_hold_and_what_goes_on_has_its_figures(running, client):
     plant = running.plant
     waiting = running.do(plant.found("waits.wav", seconds=60))
-    assert "as soon as it is its turn" in client.entry(waiting.uid)["next"]
+    assert "next in line to be submitted" in client.entry(waiting.uid)["next"]
     running.do(plant.control.pause())
     assert client.entry(waiting.uid)["next"].endswith("You paused it. dropscribe resume")
     running.do(plant.control.resume())
@@ -229,5 +229,5 @@ def test_what_comes_next_names_the_hold_and_what_goes_on_has_its_figures(running
     running.do(plant.submitted(running.do(plant.submitting())))
     told = {entry["name"]: entry for entry in client.status()["active"]}
     assert (told["waits.wav"]["ahead"], told["second.wav"]["ahead"]) == (0, 1)
-    assert told["waits.wav"]["doing"].startswith("transcribing 1:00 of sound, 0:")
-    assert told["second.wav"]["doing"] == "submitted, 1 ahead of it"
+    assert told["waits.wav"]["doing"].startswith("transcribing 1:00 of audio, submitted 0:")
+    assert told["second.wav"]["doing"] == "queued, 1 ahead of it"

@@ -48,7 +48,7 @@ async def test_what_is_asked_for_again_waits_for_the_job_that_it_had(bench):
         async with it.running() as control:
             await cancel(it, control, "running.wav", "done.wav", "copied.wav")
             told = await control.explain(it.inbox / "running.wav")
-            assert "deleted at the service as soon as that is possible" in told["next"]
+            assert "at the service is deleted as soon as possible" in told["next"]
             job_of(it, "done.wav").forced_status = "done"
             await control.retry(it.entry("running.wav").uid)
             await control.retry(it.entry("done.wav").uid)

@@ -52,9 +52,9 @@ async def test_what_is_done_its_copy_and_its_outputs(bench):
                 first, copy = copy, first
             told = await control.explain(copy.path)
             assert told["reason"] == f"Same content as {first.path.name}."
-            assert (told["state"], told["next"]) == ("DONE", "Nothing: its transcript is there.")
+            assert (told["state"], told["next"]) == ("DONE", "Nothing left to do.")
             output = await control.explain(it.inbox / "a.txt")
-            assert "not submitted itself" in told["billing"]
+            assert "Not submitted: it uses" in told["billing"]
             assert (output["kind"], output["entry"]) == ("output", it.entry("a.wav").uid)
             assert "a.wav" in output["reason"]
             assert told["outputs"][0] == {
@@ -65,7 +65,7 @@ async def test_what_is_done_its_copy_and_its_outputs(bench):
             (it.inbox / f"{copy.path.stem}.txt").unlink()
             told = await control.explain(copy.path)
             assert told["outputs"][0]["there"] is False
-            assert told["next"].startswith(f"Nothing: {copy.path.stem}.txt was removed since.")
+            assert told["next"].startswith(f"Nothing left to do, but {copy.path.stem}.txt was removed.")
             (it.inbox / "a.wav").unlink()
             gone = await control.explain(it.inbox / "a.wav")
             assert (gone["state"], gone["there"]) == ("DONE", False)
@@ -82,7 +82,7 @@ async def test_what_failed_says_why_and_what_to_do(bench):
             told = await control.explain(it.inbox / "rejected.wav")
             assert "There is no speech in it" in told["reason"]
             assert "dropscribe retry" in told["fix"]
-            assert told["next"] == "Nothing, unless you ask: dropscribe retry FILE"
+            assert told["next"] == "Nothing. To try again: dropscribe retry FILE"
             assert [move["to"] for move in told["history"]] == ["WAITING", "SUBMITTING", "SUBMITTED", "FAILED"]
             assert (await control.explain(it.inbox / "broken.wav"))["reason"]
 
@@ -98,7 +98,7 @@ async def test_what_is_held_says_why_and_what_a_person_can_decide(bench):
             told = await control.explain(it.inbox / "a.wav")
             assert "Expired" in told["reason"]
             assert "dropscribe retry FILE" in told["fix"]
-            assert told["next"] == "Nothing, until you decide."
+            assert told["next"] == "Nothing until you decide."
 
 
 async def test_what_waits_names_each_hold(bench, tmp_path):
@@ -121,7 +121,7 @@ async def test_what_waits_names_each_hold(bench, tmp_path):
             assert "dropscribe login" in first
             assert "folder is paused" not in first
             second = (await control.explain(other / "b.wav"))["next"]
-            assert f"Its folder is paused. dropscribe folders resume '{other}'" in second
+            assert f"Its folder is paused. To resume it: dropscribe folders resume '{other}'" in second
 
 
 async def test_what_waits_for_its_twin_its_turn_or_a_busy_service(bench):
@@ -145,7 +145,7 @@ async def test_what_waits_for_a_copy_in_flight_names_it(bench):
             it.record("twin.wav", seed="same")
             await until(lambda: it.state_of("twin.wav") is S.WAITING)
             told = await control.explain(it.inbox / "twin.wav")
-            assert told["next"] == "It waits for a.wav, which has the same content, so that it is paid once."
+            assert told["next"] == "It waits for a.wav, which has the same content, so that it is billed only once."
 
 
 async def test_what_waits_for_a_service_that_is_away_says_so(bench):

@@ -116,7 +116,7 @@ def test_the_menu_is_drawn_and_does_what_it_says(panel, gtk, tmp_path):
             until(lambda: (tmp_path / "opened").read_text() == str(transcript), "another file was opened")
             until(closed, "the menu stays open")
             menu.open()
-            menu.press("Up", "Return")  # Quit this icon
+            menu.press("Up", "Return")  # Hide icon
             assert menu.process.wait(timeout=60) == 0, menu.log.read_text()
         finally:
             menu.end()

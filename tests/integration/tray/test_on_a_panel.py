@@ -135,7 +135,7 @@ def test_there_is_only_one(panel, start):
     until(panel.icon, "no icon")
     second = start()
     assert second.process.wait(timeout=60) == 1
-    assert "The tray icon is there already. Look for it" in " ".join(second.log.read_text().split())
+    assert "The tray icon is already running. Look for it" in " ".join(second.log.read_text().split())
 
 
 def test_a_panel_that_comes_late_is_waited_for_and_none_is_told(panel, start):

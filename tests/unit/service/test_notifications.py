@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.desktop_notifications import DesktopSender, Grouper, Message, Notifications, in_the_way
+from service.desktop_notifications import DesktopSender, Grouper, Message, Notifications, current_problems
 from tests.support.control_server import snapshot
 from watcher.config import NotificationsConfig
 from watcher.events import Event, EventBus
@@ -95,7 +95,7 @@ def test_what_is_in_the_way_leaves_out_the_pause_that_was_asked_for():
         {"path": "/ok", "state": "watching", "reason": "", "fix": ""},
         {"path": "/mnt/nas", "state": "unavailable", "reason": "It is gone.", "fix": "Mount it."},
     ]
-    found = in_the_way(snapshot(holds=holds, folders=folders, config_problem="line 3"))
+    found = current_problems(snapshot(holds=holds, folders=folders, config_problem="line 3"))
     assert [(p["name"], p["reason"]) for p in found] == [
         ("config", "line 3"), ("account:x", "r"), ("/mnt/nas", "/mnt/nas: It is gone."),
     ]  # fmt: skip
@@ -107,7 +107,7 @@ async def test_what_needed_attention_before_the_start_is_reported_once():
 
     async def problems():
         calls.append(1)
-        return in_the_way(status, first=len(calls) == 1)
+        return current_problems(status, first=len(calls) == 1)
 
     task = asyncio.create_task(Notifications(NotificationsConfig(), sender=desktop, clock=Clock()).run(bus, problems))
     async with asyncio.timeout(60):

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from service.cli.status import _status_lines
-from service.desktop_notifications import Grouper, in_the_way
+from service.desktop_notifications import Grouper, current_problems
 from service.os_service.sd_notify import status_line
 from service.tray.icons import IconState
 from service.tray.menu import view
@@ -67,7 +67,7 @@ def test_every_surface_agrees_on_what_needs_attention(state, dismissed, hold, fo
 
     icon = view(msgspec.convert(found, Snapshot), now=dt.datetime.now().astimezone(), at_login=None, can_start=False)
     printed = _status_lines(found)
-    messages = Grouper().problems(in_the_way(found, first=True), 0.0)
+    messages = Grouper().problems(current_problems(found, first=True), 0.0)
 
     assert (found["state"] == "attention") is expected, "the page"
     assert (icon.icon is IconState.ATTENTION) is expected, "the tray icon"

@@ -19,8 +19,8 @@ SURFACE = {
     "watcher.control": {"Control"},
     "watcher.daemon": {"Daemon"},
     "watcher.wording": {
-        "about_it", "describe_done", "describe_entry", "describe_hold", "describe_output", "hindrances", "minutes",
-        "next_step", "shown", "so_far",
+        "blockers", "describe_done", "describe_entry", "describe_hold", "describe_output", "display_path",
+        "format_duration", "next_step_text", "progress_text", "strip_path",
     },
     "watcher.errors": {
         "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "LedgerDamaged", "LedgerError",
@@ -37,7 +37,9 @@ SURFACE = {
     "watcher.ledger.transitions": {"IllegalMove"},
     "watcher.logs": {"get_logger"},
     "watcher.media": {"Prober"},
-    "watcher.models": {"Engine", "Entry", "EntryState", "Existing", "OutputFormat", "PAUSE", "WatchFolder"},
+    "watcher.models": {
+        "Engine", "Entry", "EntryKind", "EntryState", "Existing", "OutputFormat", "PAUSE", "WatchFolder",
+    },
     "watcher.nofollow": {"IsALink", "open_below", "path_of_descriptor"},
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
     "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},

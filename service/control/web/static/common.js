@@ -1,4 +1,4 @@
-// What both pages need. Text from outside becomes text nodes only: nothing here, or that uses it, parses HTML.
+// Shared by both pages. External text only ever becomes text nodes; no code here or in its users parses HTML.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -42,7 +42,7 @@ export function show(node, text) {
   node.hidden = !text;
 }
 
-/** Ask the API; with a body it is an order. Throws Problem. */
+/** Send a request to the API: POST with a body, else GET. Throws Problem. */
 export async function ask(path, body) {
   const order = body === undefined ? {} : {
     method: "POST",
@@ -60,12 +60,12 @@ export async function ask(path, body) {
   return told;
 }
 
-/** Show a problem until something works again; without a connection, the page says so already. */
+/** Show a problem until a request succeeds. Without a connection, the page already says so. */
 export function trouble(problem) {
   if (!document.body.dataset.connection) show($("problem"), problem.message);
 }
 
-/** Carry out an order that a button stands for; it can't be given twice at once. */
+/** Send the request of a button, which is disabled meanwhile. */
 export async function order(button, path, body, then) {
   button.disabled = true;
   try {
@@ -79,7 +79,7 @@ export async function order(button, path, body, then) {
   }
 }
 
-/** Bring a list's elements in line with the items by key: what stays is moved and updated, never made anew. */
+/** Update a list to match the items by key: existing elements are moved and updated, not replaced. */
 export function reconcile(list, items, key, make, update) {
   const old = new Map([...list.children].map((child) => [child.dataset.key, child]));
   let at = list.firstElementChild;
@@ -98,14 +98,14 @@ export function reconcile(list, items, key, make, update) {
   for (const gone of old.values()) gone.remove();
 }
 
-/** Move an element without taking the focus from what is in it. */
+/** Move an element without losing the focus inside it. */
 export function put(list, node, before) {
   const focused = node.contains(document.activeElement) ? document.activeElement : null;
   list.insertBefore(node, before);
   focused?.focus({ preventScroll: true });
 }
 
-/** A moment in words of the person's own language; the date only when it is not today. */
+/** Format a time in the user's language; with the date unless it is today. */
 export function whenText(at, timeStyle = "short") {
   const date = new Date(at * 1000);
   const today = date.toDateString() === new Date().toDateString();
@@ -136,7 +136,7 @@ export function size(bytes) {
 }
 
 let saying;
-/** Tell a screen reader; what comes in one moment is told together. */
+/** Announce to screen readers; texts that come close together are announced together. */
 export function say(text) {
   const now = saying ? `${$("said").dataset.next} ${text}` : text;
   $("said").dataset.next = now;
@@ -147,7 +147,7 @@ export function say(text) {
   }, 150);
 }
 
-/** Call `work` soon, once for all calls until it begins, and not more often than every `pause` milliseconds. */
+/** Run `work` soon: once for all calls until it starts, and at most every `pause` milliseconds. */
 export function seldom(work, pause) {
   let planned = false;
   let running = Promise.resolve();
@@ -158,7 +158,7 @@ export function seldom(work, pause) {
     running = running.then(() => new Promise((wake) => {
       setTimeout(wake, Math.max(0, last + pause - performance.now()));
     })).then(() => {
-      planned = false; // what is asked for from here on may come too late for this time
+      planned = false; // a call from here on may come too late for this run
       last = performance.now();
       return work();
     }).catch(trouble);

@@ -1,10 +1,10 @@
-// The connection to the daemon: its events while the page is in view, and what the page says while there is none.
+// The connection to the daemon: its events while the page is visible, and messages while there is no connection.
 
 import { $, show, whenText } from "./common.js";
 
 const KINDS = ["entry", "progress", "transcript", "hold", "folder", "config", "attention"];
-const PULSE = 15_000; // ms between two checks while all is well: a daemon that hangs closes no stream
-const ANSWER = 10_000; // ms that an answer may take
+const PULSE = 15_000; // ms between two checks of a working connection: a daemon that hangs closes no stream
+const ANSWER = 10_000; // ms until a request times out
 const AGAIN = { gone: 2_000, silent: 2_000, locked: 5_000 }; // ms until the next try
 
 const WORDS = { gone: "Not running", silent: "Not answering", locked: "Not connected" };
@@ -22,10 +22,10 @@ const ADVICE = {
 
 let lastKnown = Date.now();
 
-/** Whether there is a connection; without one, the page shows what it knew last. */
+/** Whether there is a connection; without one, the page shows the last known state. */
 export const isConnected = () => !document.body.dataset.connection;
 
-/** Check that the daemon answers; returns what is wrong, or an empty string. */
+/** Check the connection; returns the kind of failure, or an empty string. */
 async function trouble() {
   try {
     const answer = await fetch("/api/folders", { credentials: "same-origin", signal: AbortSignal.timeout(ANSWER) });
@@ -52,22 +52,22 @@ function disconnected(why, onLost) {
 }
 
 /**
- * Listen to the daemon while the page is in view. A page out of view closes its stream, as a browser opens only six
- * connections to a host, for all of its tabs.
+ * Receive the daemon's events while the page is visible. A hidden page closes its stream, because browsers open at most
+ * six connections to a host for all tabs.
  *
- * `heard` gets each event, `anew` is called when some were missed, `onLost` gets the word for a lost connection.
+ * `onEvent` gets each event, `onMissed` is called when some were missed, `onLost` gets the word for a lost connection.
  */
-export function listen(heard, anew, onLost = () => {}) {
+export function listen(onEvent, onMissed, onLost = () => {}) {
   let source = null;
-  let missed = true; // also what happened between the page's first question and the stream's beginning
+  let missed = true; // includes what happened between the first request and the start of the stream
   let version;
   let check; // the timer of the next check
-  let checks = 0; // numbers the checks: one that was overtaken is dropped
+  let checks = 0; // numbers the checks, so that outdated results are dropped
 
   function open() {
     source = new EventSource("/api/events");
-    for (const kind of KINDS) source.addEventListener(kind, ({ data }) => heard(JSON.parse(data)));
-    source.addEventListener("resync", anew);
+    for (const kind of KINDS) source.addEventListener(kind, ({ data }) => onEvent(JSON.parse(data)));
+    source.addEventListener("resync", onMissed);
     source.addEventListener("hello", greeted);
     source.addEventListener("error", lost);
   }
@@ -80,15 +80,15 @@ export function listen(heard, anew, onLost = () => {}) {
 
   function greeted(message) {
     const now = JSON.parse(message.data).data.version;
-    if (version && version !== now) location.reload(); // the program was updated: so is the page
+    if (version && version !== now) location.reload(); // the program was updated, so load the new page
     version = now;
     connected();
-    if (missed) anew();
+    if (missed) onMissed();
     missed = false;
   }
 
   function lost() {
-    close(); // browsers differ in whether they try again
+    close(); // browsers differ in whether they reconnect
     look();
   }
 

@@ -1,5 +1,5 @@
-// What is on its way: uploads by their bytes; transcriptions by the seconds of sound that are done where the engine
-// tells, else by the time they take.
+// Recordings in progress: uploads in bytes; transcriptions in seconds of audio where the engine reports them, else by
+// the time since the submission.
 
 import { $, STATES, duration, el, nameOf, reconcile, show, size } from "./common.js";
 import { isConnected } from "./connection.js";
@@ -11,7 +11,7 @@ export function showActive(entries) {
   reconcile($("active"), entries, (entry) => entry.uid, make, update);
 }
 
-/** Show the progress of an upload or a transcription; whether the recording is on show. */
+/** Show the progress of an upload or a transcription; returns whether the recording is shown. */
 export function progressed({ uid, stage, ...known }) {
   const node = $("active").querySelector(`[data-key="${CSS.escape(uid)}"]`);
   const entry = active.find((each) => each.uid === uid);
@@ -47,7 +47,7 @@ function update(node, entry) {
 function note(entry) {
   if (entry.state === "SUBMITTING" && entry.total) return `${size(entry.sent)} of ${size(entry.total)}`;
   if (entry.state !== "SUBMITTED") return "";
-  if (entry.ahead) return entry.ahead === 1 ? "One recording is before it." : `${entry.ahead} recordings are before it.`;
+  if (entry.ahead) return entry.ahead === 1 ? "1 recording ahead of it." : `${entry.ahead} recordings ahead of it.`;
   const length = entry.duration ? `${doneOf(entry)}${duration(entry.duration)} long · ` : "";
   return `${length}submitted ${duration(Math.max(0, Date.now() / 1000 - entry.changed_at))} ago`;
 }

@@ -1,4 +1,4 @@
-// The overview: what Dropscribe is doing, what needs a person, every recording, the folders.
+// The overview: what Dropscribe is doing, what needs the user, all recordings, and the watch folders.
 
 import {
   $, STATES, ask, duration, el, nameOf, order, put, reconcile, say, seldom, show, trouble, whenText,
@@ -7,11 +7,11 @@ import { showActive, progressed } from "./in_progress.js";
 import { isConnected, listen } from "./connection.js";
 
 const PAGE = 50;
-const MANY = 20; // entries that change at once, from which on the list is read anew
+const MANY = 20; // with more changes at once than this, the whole list is loaded again
 
 const WORDS = { idle: "Idle", working: "Working", paused: "Paused", attention: "Needs your attention" };
 
-// The whole picture
+// Status
 
 async function readStatus() {
   showStatus(await ask("/api/status"));
@@ -20,7 +20,7 @@ async function readStatus() {
 const statusSoon = seldom(readStatus, 500);
 
 function showStatus(status) {
-  if (!isConnected()) return; // an answer from before the connection was lost
+  if (!isConnected()) return; // a response from before the connection was lost
   const waiting = status.counts.WAITING;
   const { paused } = status;
   const also = paused && status.state !== "paused" ? ", paused" : "";
@@ -40,17 +40,17 @@ function showState(state, words) {
   document.title = state === "idle" ? "Dropscribe" : `${words} – Dropscribe`;
 }
 
-/** Without a connection nothing here is known to be true any more, and no order can be given. */
+/** Without a connection, nothing on the page is certain and no request can be sent. */
 function showLost(words) {
   showState("down", words);
   $("resume").hidden = true;
   $("pause").hidden = true;
 }
 
-// What the page says in place of the terminal's commands
+// Shown instead of the terminal commands
 const ADVICE = {
-  held: "Transcribing may cost again; giving up doesn't.",
-  failed: "Try again, or dismiss what you don't need: it stays in the list.",
+  held: "Transcribing again may be billed again; cancelling is free.",
+  failed: "Try again, or dismiss what you don't need. It stays in the list.",
 };
 
 function showAttention({ attention }) {
@@ -93,7 +93,7 @@ function dismissAll(node) {
 function lift(button, name) {
   return order(button, `/api/holds/${encodeURIComponent(name)}/lift`, {}, (status) => {
     showStatus(status);
-    say("Dropscribe goes on.");
+    say("Resumed.");
     $("recordings").focus({ preventScroll: true });
   });
 }
@@ -102,7 +102,7 @@ function showNow(status, waiting) {
   const queue = waiting === 1 ? "1 recording waiting." : `${waiting} recordings waiting.`;
   const nothing = status.folders.length
     ? "Drop a recording into a watch folder."
-    : "No folder is watched yet. Add one in a terminal: dropscribe folders add ~/Recordings";
+    : "No watch folder yet. Add one in a terminal: dropscribe folders add ~/Recordings";
   show($("now-text"), waiting ? queue : status.active.length ? "" : `Nothing to do. ${nothing}`);
   showActive(status.active);
   const retries = status.accounts.filter(({ paused_until: until }) => until);
@@ -116,10 +116,10 @@ function showFolders(folders) {
   const make = () => el("li", {}, ...parts.map((className) => el("span", { className })));
   reconcile($("folders"), folders, (folder) => folder.path, make, (node, folder) => {
     show(node.querySelector(".name"), folder.path);
-    const coming = folder.pending ? `${folder.pending} not whole yet` : "";
+    const coming = folder.pending ? `${folder.pending} still being written` : "";
     const facts = [folder.engine, coming, folder.reason, folder.fix];
     show(node.querySelector(".note"), facts.filter(Boolean).join(" · "));
-    const how = { events: "Watched", polling: "Watched by looking", starting: "Being read", unavailable: "Not there" };
+    const how = { events: "Watched", polling: "Checked every few seconds", starting: "Starting", unavailable: "Missing" };
     show(node.querySelector(".side"), folder.paused ? "Paused" : how[folder.state] ?? folder.state);
   });
 }
@@ -127,7 +127,7 @@ function showFolders(folders) {
 // The list
 
 let next = null; // the cursor of the following page
-let asked = 0; // numbers the searches: an answer that was overtaken is dropped
+let asked = 0; // numbers the searches, so that responses to outdated ones are dropped
 const changed = new Set();
 
 function query(before) {
@@ -166,9 +166,9 @@ function showCount() {
   const number = $("entries").childElementCount;
   const filtered = $("q").value || $("choice").value;
   const nothing = filtered ? "No recordings match." : "No recordings yet.";
-  show($("count"), next ? `The latest ${number}; more below.` : number ? `${number} in all.` : nothing);
+  show($("count"), next ? `The latest ${number}; more below.` : number ? `${number} recording${number === 1 ? "" : "s"}.` : nothing);
   $("more").hidden = !next;
-  below.unobserve($("more")); // it may be in view still, or anew: then there is room for the next page
+  below.unobserve($("more")); // it may still be in view; then there is room for the next page
   if (next) below.observe($("more"));
 }
 
@@ -220,11 +220,11 @@ function buttons(entry) {
 
 function ordersOf(entry) {
   const failed = entry.needs_attention ? { retry: "Try again", dismiss: "Dismiss" } : { retry: "Try again" };
-  const held = { retry: "Transcribe it", cancel: "Give it up" };
+  const held = { retry: "Transcribe again", cancel: "Cancel" };
   return { HELD: held, FAILED: failed, WAITING: { cancel: "Cancel" } }[entry.state] ?? {};
 }
 
-/** Show one entry that changed, in its place: on top, if it belongs into what is shown. */
+/** Show a changed entry at the top of the list, if it matches the filter. */
 function changedNow(entry) {
   const text = $("q").value.toLowerCase();
   const choice = $("choice").value;
@@ -247,9 +247,9 @@ const readChanged = seldom(async () => {
   return found.filter(Boolean).sort((a, b) => a.changed_at - b.changed_at).forEach(changedNow);
 }, 100);
 
-// What happens
+// Events
 
-function heard({ kind, data }) {
+function onEvent({ kind, data }) {
   if (kind === "progress") {
     if (!progressed(data)) statusSoon();
     return;
@@ -259,7 +259,7 @@ function heard({ kind, data }) {
     readChanged();
   }
   if (kind === "attention" && !data.uid) readAll(); // all were dismissed at once
-  if (kind === "transcript") say(`${data.name}: the transcript is there.`);
+  if (kind === "transcript") say(`${data.name}: the transcript is ready.`);
   if (kind === "entry" && ["FAILED", "HELD"].includes(data.state)) {
     say(`${data.name}: ${STATES[data.state]}. ${data.reason}`);
   }
@@ -270,7 +270,7 @@ async function readAll() {
   await Promise.all([readStatus(), readEntries()]).catch(trouble);
 }
 
-// What a person does
+// User actions
 
 let typing;
 function searched() {
@@ -322,6 +322,6 @@ $("more").addEventListener("click", () => readMore().catch(trouble));
 const given = new URLSearchParams(location.search);
 $("q").value = given.get("q") ?? "";
 $("choice").value = given.get("state") ?? "";
-if ($("choice").selectedIndex < 0) $("choice").value = ""; // an address that was typed
-listen(heard, readAll, showLost);
+if ($("choice").selectedIndex < 0) $("choice").value = ""; // the address was typed by hand
+listen(onEvent, readAll, showLost);
 await readAll();

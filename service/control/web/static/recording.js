@@ -1,4 +1,4 @@
-// One recording: its transcript, which follows the audio, and everything that happened to it.
+// One recording: its transcript, which follows the audio, and its history.
 
 import { $, STATES, ask, duration, el, order, reconcile, say, seldom, show, size, trouble, when, whenText } from "./common.js";
 import { listen } from "./connection.js";
@@ -6,19 +6,19 @@ import { listen } from "./connection.js";
 const uid = decodeURIComponent(location.pathname.split("/")[2]);
 const api = `/api/entries/${encodeURIComponent(uid)}`;
 const FORMATS = { txt: "Text", "json-v2": "JSON", srt: "SRT subtitles", vtt: "WebVTT subtitles", md: "Markdown" };
-const FIRST = 60; // phrases that fill any screen
-const MOST = 480; // more at once would be felt by a person who scrolls
+const FIRST = 60; // phrases, enough to fill any screen
+const MOST = 480; // rendering more at once makes scrolling stutter
 const SUFFIX = { "json-v2": "json" };
 const ORDERS = {
-  HELD: { retry: "Transcribe it", cancel: "Give it up" },
+  HELD: { retry: "Transcribe again", cancel: "Cancel" },
   FAILED: { retry: "Try again", dismiss: "Dismiss" },
-  SKIPPED: { retry: "Transcribe it all the same" },
-  CANCELLED: { retry: "Transcribe it after all" },
+  SKIPPED: { retry: "Transcribe anyway" },
+  CANCELLED: { retry: "Transcribe anyway" },
   WAITING: { cancel: "Cancel" },
   SUBMITTED: { cancel: "Cancel" },
 };
 
-// What is known about it
+// State and facts
 
 let shownState = null;
 
@@ -32,9 +32,9 @@ function showEntry(entry) {
   $("state").dataset.state = entry.state;
   show($("state"), STATES[entry.state]);
   show($("reason"), entry.reason);
-  show($("dismissed"), entry.dismissed_at ? `You dismissed it: ${whenText(entry.dismissed_at)}.` : "");
+  show($("dismissed"), entry.dismissed_at ? `Dismissed ${whenText(entry.dismissed_at)}.` : "");
   show($("fix"), entry.fix);
-  show($("next"), entry.state === "DONE" ? "" : `What happens next: ${entry.next}`);
+  show($("next"), entry.state === "DONE" ? "" : `Next: ${entry.next}`);
   showFacts(entry);
   $("history").replaceChildren(...entry.history.map((move) => el("li", {},
     when(move.at, "medium"), ` ${STATES[move.to]}`, move.reason ? ` – ${move.reason}` : "")));
@@ -98,16 +98,16 @@ function showPlayer() {
 }
 
 /**
- * Show the phrases: the first at once, the rest of a long transcript in growing parts, as each costs a layout. Each has
- * a direction of its own: one for all (`dir="auto"`) is looked for anew with every phrase, for seconds in the end.
+ * Show the phrases: the first at once, the rest of a long transcript in growing parts, because each part costs a
+ * layout. Each phrase has its own `dir="auto"`: one for all would be computed again with every phrase, for seconds.
  */
 async function showPhrases(transcript) {
-  const mine = []; // what is shown anew meanwhile has other words
+  const mine = []; // a later call replaces `words`, and this one stops
   words = mine;
   current = -1;
   show($("summary"), transcript.summary);
   $("words").replaceChildren();
-  if (!transcript.phrases.length) $("words").append(el("p", { className: "quiet" }, "Nothing is said in it."));
+  if (!transcript.phrases.length) $("words").append(el("p", { className: "quiet" }, "No speech was found."));
   const chapters = [...transcript.chapters].sort((a, b) => a.start - b.start);
   let voice = null;
   let shown = 0;
@@ -123,7 +123,7 @@ async function showPhrases(transcript) {
       voice = phrase.voice;
     }
     $("words").append(made);
-    words.sort((a, b) => a[0] - b[0]); // two channels speak at the same time
+    words.sort((a, b) => a[0] - b[0]); // two channels may overlap
     await new Promise((done) => setTimeout(done));
   }
 }
@@ -149,10 +149,10 @@ function jump(target) {
   if (start === undefined || !getSelection().isCollapsed) return;
   $("audio").currentTime = Number(start);
   follow();
-  $("audio").play().catch(() => {}); // a browser may refuse to play; the place is found all the same
+  $("audio").play().catch(() => {}); // a browser may refuse to play; the position is set anyway
 }
 
-/** Find the last word that begins at or before this time. */
+/** Find the last word that starts at or before this time. */
 function wordAt(time) {
   let low = 0;
   let high = words.length;
@@ -186,7 +186,7 @@ function everyFrame() {
 $("words").addEventListener("click", ({ target }) => jump(target));
 $("audio").addEventListener("play", everyFrame);
 $("audio").addEventListener("seeked", follow);
-$("audio").addEventListener("timeupdate", follow); // a page out of view gets no frames
+$("audio").addEventListener("timeupdate", follow); // a hidden page gets no animation frames
 $("audio").addEventListener("error", async () => {
   const answer = await fetch(`${api}/audio`, { headers: { Range: "bytes=0-0" } }).catch(() => null);
   const told = answer && !answer.ok ? await answer.json().catch(() => null) : null;
@@ -195,12 +195,12 @@ $("audio").addEventListener("error", async () => {
 
 const readSoon = seldom(read, 300);
 listen(({ kind, data }) => {
-  if (data.uid === uid || (kind === "attention" && !data.uid)) readSoon(); // without an id, all were dismissed
+  if (data.uid === uid || (kind === "attention" && !data.uid)) readSoon(); // no uid: all were dismissed
 }, readSoon);
 await read().catch((problem) => {
   trouble(problem);
   if (problem.status !== 404) return;
-  show($("name"), "No such recording");
+  show($("name"), "Recording not found");
   show($("state"), "");
   document.querySelector("main").hidden = true;
 });

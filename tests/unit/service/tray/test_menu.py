@@ -37,7 +37,7 @@ def test_idle_says_what_is_watched():
     found = shown()
     assert (found.icon, found.count) == (IconState.IDLE, 0)
     assert found.tooltip == "Dropscribe: all done, watching 1 folder"
-    assert shown(folders=[]).tooltip == "Dropscribe: no folder is watched yet"
+    assert shown(folders=[]).tooltip == "Dropscribe: no watch folder yet"
 
 
 def test_working_counts_and_shows_progress_of_a_single_one():
