@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from watcher.folders.model import Explanation, Phase, Sighting, Watching
@@ -40,7 +39,7 @@ async def explain(
     if blocked := root.blocked.get(path):
         return Explanation(path, Phase.BLOCKED, blocked[1], since=blocked[0], folder=folder)
     try:
-        found = await root.run(os.lstat, path)
+        found = await root.run(root.files.lstat, path)
     except OSError as error:
         reason = "It isn't there." if isinstance(error, FileNotFoundError) else f"{error.strerror}."
         return Explanation(path, Phase.MISSING, reason, folder=folder)

@@ -6,11 +6,10 @@ import asyncio
 import dataclasses
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from watcher.folders.baseline import Baseline
-from watcher.folders.filesystems import filesystem_of, is_remote, mounts_below
+from watcher.folders.filesystems import is_remote
 from watcher.folders.model import FolderStatus, Watching, kind_of
 from watcher.folders.rules.filters import Filter, Verdict
 from watcher.folders.rules.overrides import OverrideFiles
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.clock import Clock
+    from watcher.folders.disk import Identity
+    from watcher.folders.system import FolderSystem
     from watcher.models import WatchFolder
     from watcher.timings import FolderTimings
 
@@ -29,7 +30,6 @@ __all__ = ["Root"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-Identity = tuple[int, int, tuple[str, ...]]
 
 _MOST_SUBTREES = 200
 _SHARE_CLOCKS_DIFFER = 600.0
@@ -50,6 +50,7 @@ class Root:
         clock: Clock,
         policy: StabilityPolicy,
         timings: FolderTimings,
+        system: FolderSystem,
         is_new: bool = False,
     ) -> None:
         self.clock = clock
@@ -74,7 +75,8 @@ class Root:
         self.prefix = os.fspath(folder.path).rstrip(os.sep) + os.sep
         self.blocked: dict[Path, tuple[float, str]] = {}
         self.unreadable: dict[Path, str] = {}
-        self._threads = ThreadPoolExecutor(max_workers=1, thread_name_prefix="folder")
+        self.files = system.files
+        self._executor = system.new_executor()
         self.configure(folder)
 
     @property
@@ -86,7 +88,7 @@ class Root:
         """Apply new settings; candidates are kept."""
         self.folder = folder
         self.rules = Filter(folder)
-        self.overrides = OverrideFiles(folder)
+        self.overrides = OverrideFiles(folder, self.files)
         settled = getattr(self, "queue", None)
         given = self._policy
         longest = {name: max(getattr(given, name), folder.settle) for name in ("incomplete", "abandoned")}
@@ -99,7 +101,7 @@ class Root:
     async def run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Do blocking work on this folder's own thread, so that an unresponsive share blocks no other folder."""
         loop = asyncio.get_running_loop()
-        future = loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+        future = loop.run_in_executor(self._executor, lambda: work(*args, **kwargs))
         done, _ = await asyncio.wait({future}, timeout=self._timings.answers_within)
         if not done:
             before = self.watching, self.why, self.fix
@@ -114,7 +116,7 @@ class Root:
 
     def close(self) -> None:
         """End the thread, without waiting for work that hangs on an unresponsive share."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._executor.shutdown(wait=False, cancel_futures=True)
 
     def set_watching(self, watching: Watching, why: str = "", fix: str = "") -> None:
         """Record how the folder is watched from now on."""
@@ -180,17 +182,13 @@ class Root:
         Raises:
             OSError: it doesn't exist, is not a folder, or can't be listed.
         """
-        found = self.path.stat()
-        if not stat.S_ISDIR(found.st_mode):
-            raise NotADirectoryError(20, "it is not a folder", str(self.path))
-        with os.scandir(self.path):
-            return found.st_dev, found.st_ino, mounts_below(self.path)
+        return self.files.identify(self.path)
 
     def detect_polling(self) -> tuple[bool, str]:
         """Return whether to poll instead of using OS events, and why. Blocking."""
         if self.folder.polling == "always":
             return True, 'The config says polling = "always".'
-        kind = filesystem_of(self.path)
+        kind = self.files.filesystem_of(self.path)
         remote = is_remote(kind)
         if remote:
             # File times come from another machine's clock.

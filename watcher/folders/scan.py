@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from watcher.folders.disk import DISK, Files
 from watcher.folders.model import Sighting
 from watcher.folders.rules.filters import IGNORE_FILE, OVERRIDES_FILE
 
@@ -36,6 +37,7 @@ class Scan:
     root: Path
     rules: Filter
     is_elsewhere: Callable[[Path], bool]
+    files: Files = DISK
     seen: int = 0
     problems: list[str] = field(default_factory=list)
     overridden: list[Path] = field(default_factory=list)
@@ -73,8 +75,7 @@ class Scan:
 
     def _folder(self, folder: str, pending: list[tuple[str, bool]]) -> Iterator[Sighting]:
         """List one folder completely, and add its subfolders to `pending`."""
-        with os.scandir(folder) as listing:
-            entries = list(listing)
+        entries = self.files.list_folder(folder)
         if any(entry.name == IGNORE_FILE for entry in entries):
             return
         if any(entry.name == OVERRIDES_FILE for entry in entries):

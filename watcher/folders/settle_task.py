@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from watcher.errors import ConfigError
 from watcher.folders.model import Settled, Sighting
 from watcher.folders.stability.decide import Candidate, Outcome
-from watcher.folders.stability.observe import observe_all
 from watcher.loop import repeat
 
 if TYPE_CHECKING:
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
     from watcher.folders.outbox import Outbox
     from watcher.folders.root import Root
-    from watcher.folders.rules.overrides import OverrideFiles
     from watcher.folders.stability.decide import Observation
 
 __all__ = ["SettleTask"]
@@ -59,7 +57,7 @@ class SettleTask:
     async def _check(self, due: list[Candidate]) -> None:
         root = self._root
         began = root.clock.monotonic()
-        seen = await root.run(_observe, root.overrides, [candidate.path for candidate in due])
+        seen = await root.run(_observe, root, [candidate.path for candidate in due])
         now, wall = root.clock.monotonic(), root.clock.now()
         whole: list[tuple[Candidate, Sighting, Outcome]] = []
         for candidate, observation in zip(due, seen, strict=True):
@@ -101,8 +99,8 @@ class SettleTask:
         await self._outbox.put_settled(settled)
 
 
-def _observe(overrides: OverrideFiles, paths: list[Path]) -> list[Observation]:
+def _observe(root: Root, paths: list[Path]) -> list[Observation]:
     """Do all I/O needed to decide about candidates. Blocks, possibly for long on an unresponsive share."""
-    seen = observe_all(paths)
-    overrides.check({path.parent for path in paths})
+    seen = [root.files.observe(path) for path in paths]
+    root.overrides.check({path.parent for path in paths})
     return seen

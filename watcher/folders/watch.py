@@ -12,13 +12,13 @@ import os
 from typing import TYPE_CHECKING
 
 from watcher.folders.events.dispatch import Dispatcher
-from watcher.folders.events.observer import EventObserver
 from watcher.folders.explain import explain
 from watcher.folders.model import Explanation, FolderStatus, Moved, Phase, Settled, Sighting, Watching
 from watcher.folders.outbox import Outbox
 from watcher.folders.root import Root
 from watcher.folders.settle_task import SettleTask
 from watcher.folders.stability.decide import StabilityPolicy
+from watcher.folders.system import SYSTEM
 from watcher.folders.watch_task import WatchTask
 from watcher.timings import DEFAULT
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from watcher.clock import Clock
     from watcher.folders.stability.decide import Candidate
+    from watcher.folders.system import FolderSystem
     from watcher.models import WatchFolder
     from watcher.timings import FolderTimings
 
@@ -49,6 +50,7 @@ class FolderWatch:
         is_new_root: returns whether a folder has never been watched before.
         policy: how long files must be quiet; each folder's own `settle` takes precedence.
         most_candidates: with this many candidates, a scan pauses while the queue is full, to limit memory.
+        system: files, threads and OS events.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class FolderWatch:
         policy: StabilityPolicy | None = None,
         most_candidates: int = 2000,
         timings: FolderTimings = DEFAULT.folders,
+        system: FolderSystem = SYSTEM,
     ) -> None:
         self._clock = clock
         self._rescan = rescan
@@ -71,6 +74,7 @@ class FolderWatch:
         self._is_new_root = is_new_root
         self._most_candidates = most_candidates
         self._timings = timings
+        self._system = system
         self._policy = policy or StabilityPolicy()
         self._wanted = {folder.path: folder for folder in folders}
         self._roots: dict[Path, Root] = {}
@@ -78,7 +82,7 @@ class FolderWatch:
         self._outbox = Outbox(clock=clock, known=known, on_candidate=on_candidate, timings=timings)
         self._failure: asyncio.Future[None] | None = None
         self._dispatcher = Dispatcher(self._roots, self._outbox, owner=self._owner, clock=clock)
-        self._observer = EventObserver(self._dispatcher.put)
+        self._observer = system.new_observer(self._dispatcher.put)
         self._closed = False
 
     # The public interface.
@@ -187,7 +191,9 @@ class FolderWatch:
 
     def _add(self, folder: WatchFolder) -> None:
         is_new = self._is_new_root is not None and self._is_new_root(folder.path)
-        root = Root(folder, clock=self._clock, policy=self._policy, timings=self._timings, is_new=is_new)
+        root = Root(
+            folder, clock=self._clock, policy=self._policy, timings=self._timings, system=self._system, is_new=is_new
+        )
         self._roots[folder.path] = root
         watch_task = WatchTask(
             root,
@@ -207,7 +213,7 @@ class FolderWatch:
     async def _remove(self, path: Path) -> None:
         root = self._roots.pop(path)
         await _cancel(self._tasks.pop(path))
-        await asyncio.to_thread(self._observer.unwatch, path)
+        await self._system.in_thread(self._observer.unwatch, path)
         root.close()
         self._outbox.forget_below(path)
 
@@ -226,7 +232,7 @@ class FolderWatch:
     async def _stop(self, listener: asyncio.Task[None]) -> None:
         self._closed = True
         await _cancel([listener, *(task for tasks in self._tasks.values() for task in tasks)])
-        await asyncio.to_thread(self._observer.stop)
+        await self._system.in_thread(self._observer.stop)
         for root in self._roots.values():
             root.close()
         self._outbox.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from watcher.folders.events.observer import EventObserver, WatchLimit
+from watcher.folders.events.observer import WatchLimit
 from watcher.folders.model import Watching
 from watcher.folders.scan import Scan
 from watcher.logs import get_logger
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from watcher.folders.model import Sighting
     from watcher.folders.outbox import Outbox
     from watcher.folders.root import Root
+    from watcher.folders.system import Observer
     from watcher.timings import FolderTimings
 
 __all__ = ["WatchTask"]
@@ -41,7 +42,7 @@ class WatchTask:
     def __init__(
         self,
         root: Root,
-        observer: EventObserver,
+        observer: Observer,
         outbox: Outbox,
         *,
         owner: Callable[[Path], Root | None],
@@ -184,7 +185,7 @@ class WatchTask:
 
     def _new_scan(self) -> Scan:
         root = self._root
-        return Scan(root.path, root.rules, lambda path: self._owner(path) is not root)
+        return Scan(root.path, root.rules, lambda path: self._owner(path) is not root, root.files)
 
     async def _reconcile(self, scan: Scan, part: Path | None) -> int:
         """Add what a scan finds to the candidates; return how many files no OS event had reported."""

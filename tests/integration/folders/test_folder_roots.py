@@ -8,7 +8,8 @@ import pytest
 
 from tests.integration.folders.conftest import wav
 from watcher.folders import Phase, Watching
-from watcher.folders.stability.observe import observe_all
+from watcher.folders.disk import Disk
+from watcher.folders.system import FolderSystem
 from watcher.models import WatchFolder
 from watcher.timings import FolderTimings
 
@@ -134,10 +135,16 @@ async def test_a_periodic_scan_finds_what_events_missed_and_watches_anew(desk, r
         await d.until_settled(root / "b.wav")
 
 
+class NetworkShare(Disk):
+    def filesystem_of(self, folder):
+        return "nfs4"
+
+
 @pytest.mark.parametrize(("polling", "how"), [("auto", "polling"), ("never", "events")])
-async def test_a_network_file_system_is_polled_unless_that_is_forbidden(polling, how, desk, root, monkeypatch):
-    monkeypatch.setattr("watcher.folders.root.filesystem_of", lambda _: "nfs4")
-    async with desk(WatchFolder(root, polling=polling, settle=0.2), timings=FolderTimings(poll=0.05), how=how) as d:
+async def test_a_network_file_system_is_polled_unless_that_is_forbidden(polling, how, desk, root):
+    folder = WatchFolder(root, polling=polling, settle=0.2)
+    system = FolderSystem(files=NetworkShare())
+    async with desk(folder, timings=FolderTimings(poll=0.05), system=system, how=how) as d:
         assert ("nfs4" in d.watch.status()[0].why) is (how == "polling")
         (root / "a.wav").write_bytes(wav())
         await d.until_settled(root / "a.wav")
@@ -161,15 +168,18 @@ async def test_a_share_that_dies_while_a_file_settles_holds_up_only_itself(desk,
         monkeypatch.setattr(os, name, slow(getattr(os, name)))
     monkeypatch.setattr(os.path, "lexists", slow(os.path.lexists))
 
-    def inspect_and_die(paths):
-        seen = observe_all(paths)
-        if root / "a.wav" in paths and not back.is_set():
-            dead.set()
-        return seen
+    class DyingShare(Disk):
+        def observe(self, path):
+            seen = super().observe(path)
+            if path == root / "a.wav" and not back.is_set():
+                dead.set()
+            return seen
 
-    monkeypatch.setattr("watcher.folders.settle_task.observe_all", inspect_and_die)
+    system = FolderSystem(files=DyingShare())
     share = WatchFolder(root, polling="always", settle=0.0)
-    async with desk(share, WatchFolder(other, settle=0.1), how=None, timings=FolderTimings(poll=0.1)) as d:
+    async with desk(
+        share, WatchFolder(other, settle=0.1), how=None, system=system, timings=FolderTimings(poll=0.1)
+    ) as d:
         await d.until(lambda: len(d.watch.status()) == 2 and all(status.last_scan for status in d.watch.status()))
         d.watch._roots[root].overrides.clear()
         (root / "a.wav").write_bytes(wav())

@@ -18,7 +18,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import os
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +25,7 @@ import msgspec
 
 from watcher.config_file import decode_config
 from watcher.errors import ConfigError
+from watcher.folders.disk import DISK, Files
 from watcher.folders.rules.filters import IGNORE_FILE, OVERRIDES_FILE
 from watcher.models import OutputFormat  # noqa: TC001 - msgspec needs it at run time
 from watcher.toml import TableReader
@@ -134,8 +134,9 @@ class OverrideFiles:
     Thread-safe: what one thread reads while another clears is dropped with the old cache.
     """
 
-    def __init__(self, folder: WatchFolder) -> None:
+    def __init__(self, folder: WatchFolder, files: Files = DISK) -> None:
         self._folder = folder
+        self._files = files
         self._found = _Found()
         self._read_files: dict[Path, tuple[tuple[int, ...], Overrides | ConfigError]] = {}
 
@@ -151,7 +152,7 @@ class OverrideFiles:
             if folder != self._folder.path and self._folder.path in folder.parents:
                 above = self.ignored_by(folder.parent)
             ignore_file = folder / IGNORE_FILE
-            found[folder] = above or (ignore_file if os.path.lexists(ignore_file) else None)
+            found[folder] = above or (ignore_file if self._files.exists(ignore_file) else None)
         return found[folder]
 
     def settings(self, folder: Path) -> WatchFolder:
@@ -170,7 +171,7 @@ class OverrideFiles:
 
     def check(self, folders: Iterable[Path]) -> None:
         """Read the settings of these folders, so that the other methods need no I/O for them. Blocking."""
-        for file in [file for file in self._read_files if not os.path.lexists(file)]:
+        for file in [file for file in self._read_files if not self._files.exists(file)]:
             self._read_files.pop(file, None)
         for folder in folders:
             self.ignored_by(folder)
@@ -195,22 +196,22 @@ class OverrideFiles:
 
     def _read(self, file: Path) -> Overrides | None:
         try:
-            found = file.lstat()
+            found = self._files.lstat(file)
         except OSError:
             self._read_files.pop(file, None)
             return None
         version = found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
         known = self._read_files.get(file)
         if known is None or known[0] != version:
-            known = self._read_files[file] = version, _load(file)
+            known = self._read_files[file] = version, _load(file, self._files)
         if isinstance(known[1], ConfigError):
             raise known[1]
         return known[1]
 
 
-def _load(file: Path) -> Overrides | ConfigError:
+def _load(file: Path, files: Files) -> Overrides | ConfigError:
     try:
-        return parse_overrides(read_overrides(file), file=file)
+        return parse_overrides(read_overrides(file, files), file=file)
     except ConfigError as error:
         error.fix = f"{error.fix} {_WAIT}".strip()
         return error
@@ -220,20 +221,18 @@ def _load(file: Path) -> Overrides | ConfigError:
         return ConfigError(f"can't be used: {type(error).__name__}: {str(error)[:200]}.", file=file, fix=_WAIT)
 
 
-def read_overrides(file: Path) -> str:
+def read_overrides(file: Path, files: Files = DISK) -> str:
     """Read a small regular file; never a link, which could lead anywhere, nor a pipe, which could block forever.
 
     Raises:
         ConfigError: it is not a small regular file, or not UTF-8.
         OSError: it can't be read.
     """
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    if not stat.S_ISREG(file.lstat().st_mode):
+    if not stat.S_ISREG(files.lstat(file).st_mode):
         raise ConfigError("it is not a file of settings, but a folder, a link or a device.", file=file)
-    with open(os.open(file, flags), "rb") as opened:  # noqa: PTH123 - a descriptor
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise ConfigError("it is not a regular file.", file=file)
-        content = opened.read(LARGEST + 1)
+    content = files.read_start(file, LARGEST + 1)
+    if content is None:
+        raise ConfigError("it is not a regular file.", file=file)
     if len(content) > LARGEST:
         raise ConfigError(f"it is larger than {LARGEST >> 20} MiB.", file=file)
     return decode_config(content, file)

@@ -14,15 +14,9 @@ from watcher.folders.stability.decide import Observation
 from watcher.folders.stability.open_files import open_for_writing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["observe", "observe_all"]
-
-
-def observe_all(paths: Sequence[Path]) -> list[Observation]:
-    """Observe several files, in order."""
-    return [observe(path) for path in paths]
+__all__ = ["observe"]
 
 
 def observe(path: Path) -> Observation:
