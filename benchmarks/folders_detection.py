@@ -28,6 +28,7 @@ from watcher.folders.scan import Scan
 from watcher.ledger import Ledger, LedgerWorker, open_ledger
 from watcher.media import Prober
 from watcher.models import WatchFolder
+from watcher.runtime import Runtime
 from watcher.scheduler.intake import Intake
 from watcher.transcripts import TranscriptWriter
 
@@ -122,15 +123,16 @@ async def _latency(folder: Path) -> float:
 
 async def _ten_thousand(folder: Path, state: Path) -> tuple[float, float, int]:
     """Seconds for dropping, seconds from the last drop to the last entry in the ledger, and entries."""
-    ledger = LedgerWorker(open_ledger(state / "ledger.sqlite3", backups=state / "backups"), on_moved=lambda _: None)
+    added = asyncio.Event()
+    opened = open_ledger(state / "ledger.sqlite3", backups=state / "backups")
+    ledger = LedgerWorker(opened, on_moved=lambda _: added.set())
 
     async def known(sightings: Sequence[Sighting]) -> Sequence[bool]:
         return await ledger(Ledger.known, [(seen.path, seen.size, seen.mtime_ns) for seen in sightings])
 
     watch = FolderWatch([WatchFolder(folder)], clock=SystemClock(), known=known, rescan=300.0)
     async with Prober() as prober:
-        added = asyncio.Event()
-        intake = Intake(ledger, prober, TranscriptWriter(), clock=SystemClock(), on_new=added.set)
+        intake = Intake(ledger, prober, TranscriptWriter(), Runtime())
         await ledger(Ledger.watch_root, folder, now=time.time())
         tasks = [asyncio.create_task(watch.run()), asyncio.create_task(intake.run(watch))]
         began = time.monotonic()

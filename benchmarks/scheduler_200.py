@@ -25,6 +25,7 @@ from watcher import logs
 from watcher.config import Config, FolderConfig, SpeechmaticsConfig
 from watcher.daemon import Daemon
 from watcher.models import Engine
+from watcher.runtime import Runtime
 from watcher.scheduler import Account, RateLimits
 from watcher.speechmatics import AsyncClient
 
@@ -46,7 +47,7 @@ async def transcribe(url: str, root: Path) -> None:
         folder = FolderConfig(path=str(root / "inbox"))
         config = Config(engine=Engine.SPEECHMATICS, state_dir=str(root / "state"), folders=(folder,))
         account = Account(Engine.SPEECHMATICS, "benchmark", Connector(client), settle_listing=SETTLE)
-        await Daemon(config, [account], rng=random.Random(1)).run(once=True)
+        await Daemon(config, [account], runtime=Runtime(rng=random.Random(1))).run(once=True)
 
 
 def measure(root: Path, faults: list[dict[str, object]]) -> tuple[str, str, str, str]:

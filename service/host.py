@@ -20,6 +20,7 @@ from watcher.clock import SystemClock
 from watcher.daemon import Daemon
 from watcher.errors import AlreadyRunning
 from watcher.paths import StatePaths
+from watcher.runtime import Runtime
 from watcher.timings import DEFAULT
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Host:
             stack.push_async_callback(server.close)
             stack.push_async_callback(cloud.close)
             accounts = [local_account(server), cloud_account(config, cloud)]
-            daemon = Daemon(config, accounts, clock=self._clock, timings=self._timings)
+            daemon = Daemon(config, accounts, runtime=Runtime(clock=self._clock, timings=self._timings))
             main = asyncio.create_task(daemon.run(once=self._once), name="daemon")
             beside = [
                 asyncio.create_task(server.watch_idle(), name="idle local server"),

@@ -5,7 +5,6 @@ Answers are plain JSON-ready data, so that every surface tells the same story.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -33,11 +32,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.folders import FolderStatus, FolderWatch
     from watcher.ledger import LedgerWorker
     from watcher.models import Entry, JobProgress, OutputFormat, WatchFolder
+    from watcher.runtime import Runtime
     from watcher.scheduler import Account, Request, Requests, Scheduler
     from watcher.settings import Settings
     from watcher.transcripts import TranscriptStore
@@ -61,8 +60,8 @@ class Control:
         *,
         requests: Requests,
         accounts: Sequence[Account],
-        clock: Clock,
         bus: EventBus,
+        runtime: Runtime,
     ) -> None:
         self._ledger = ledger
         self._watch = watch
@@ -71,8 +70,8 @@ class Control:
         self._settings = settings
         self._requests = requests
         self._accounts = accounts
-        self._clock = clock
-        self._started_at = clock.now()
+        self._runtime = runtime
+        self._started_at = runtime.now()
         self.config_problem = ""
         self.bus = bus
 
@@ -80,7 +79,7 @@ class Control:
 
     async def snapshot(self) -> dict[str, Any]:
         """The whole picture: state, counts, holds, folders, what is going on, what was done last."""
-        now = self._clock.now()
+        now = self._runtime.now()
         counts = await self._ledger(Ledger.counts)
         holds = [describe_hold(hold) for hold in await self._ledger(Ledger.holds, now)]
         folders = [self._describe_folder(status) for status in self._watch.status()]
@@ -126,7 +125,7 @@ class Control:
         entry = await self._find(uid)
         owner = await self._ledger(Ledger.entry, entry.copy_of) if entry.copy_of else entry
         try:
-            found = await asyncio.to_thread(self._store.get, owner.uid)
+            found = await self._runtime.in_thread(self._store.get, owner.uid)
         except FileNotFoundError:
             return {}
         return {form.value: data for form, data in found.items()}
@@ -135,7 +134,7 @@ class Control:
         """One answer for any path: what happened to it, what happens next, and why."""
         entry = await self._ledger(Ledger.latest_at_path, path)
         if entry is not None:
-            there = await asyncio.to_thread(exists, path)
+            there = await self._runtime.in_thread(exists, path)
             return {**await self._tell(entry), "kind": "entry", "there": there}
         source = await self._ledger(Ledger.of_output, path)
         if source is not None:
@@ -165,7 +164,7 @@ class Control:
         """Stop submission, until a unix time or until `resume`."""
         reason = "You paused it."
         fix = "dropscribe resume"
-        await self._ledger(Ledger.put_hold, PAUSE, now=self._clock.now(), reason=reason, fix=fix, until=until)
+        await self._ledger(Ledger.put_hold, PAUSE, now=self._runtime.now(), reason=reason, fix=fix, until=until)
         await self._holds_changed()
 
     async def resume(self) -> None:
@@ -188,18 +187,17 @@ class Control:
             return await self._look_again(entry)
         again = await self._settings_now(entry)
         resume = await self._can_ask_for_job(entry)
-        now = self._clock.now()
+        now = self._runtime.now()
         if again and config_key(again[0], again[1]) != entry.config_key and entry.state is not EntryState.DONE:
-            await asyncio.to_thread(self._store.remove, entry.uid)  # it was made with other settings
+            await self._runtime.in_thread(self._store.remove, entry.uid)  # it was made with other settings
         reason = "You asked for it."
         entry = await self._ledger(Ledger.retry, entry, now=now, reason=reason, again=again, resume=resume)
-        self._scheduler.wake()
         return await self._tell(entry)
 
     async def _look_again(self, entry: Entry) -> dict[str, Any]:
         """It could not be read or looked into: a scan finds it again, and then it has an entry of its own."""
         reason = "You asked for it: a new scan looks at it again."
-        entry = await self._ledger(Ledger.look_again, entry, now=self._clock.now(), reason=reason)
+        entry = await self._ledger(Ledger.look_again, entry, now=self._runtime.now(), reason=reason)
         self._watch.redeliver(entry.path)
         return await self._tell(entry)
 
@@ -221,9 +219,8 @@ class Control:
         entry = await self._find(uid)
         if entry.state.is_settled and entry.state is not EntryState.FAILED:
             raise UsageError(f"{display_name(entry.path)} is {entry.state} already.")
-        now = self._clock.now()
+        now = self._runtime.now()
         ended = await self._ledger(Ledger.cancel, entry, now=now, reason="You cancelled it.")
-        self._scheduler.wake()
         return await self._tell(ended)
 
     async def dismiss(self, uid: str | None = None) -> list[dict[str, Any]]:
@@ -234,16 +231,16 @@ class Control:
             IllegalMove: it has not failed.
         """
         entry = None if uid is None else await self._find(uid)
-        changed = await self._ledger(Ledger.dismiss, entry, now=self._clock.now())
+        changed = await self._ledger(Ledger.dismiss, entry, now=self._runtime.now())
         if changed:
             data = {} if uid is None else {"uid": uid}
-            self.bus.publish(Event("attention", self._clock.now(), data))
+            self.bus.publish(Event("attention", self._runtime.now(), data))
         return [describe_entry(each) for each in changed]
 
     async def watch_folders(self, folders: Sequence[WatchFolder]) -> None:
         """Remember folders that the config names now."""
         for folder in folders:
-            await self._ledger(Ledger.watch_root, folder.path, now=self._clock.now())
+            await self._ledger(Ledger.watch_root, folder.path, now=self._runtime.now())
 
     # Inside
 
@@ -262,7 +259,7 @@ class Control:
             fix = f"Watch it again: dropscribe folders add {display_path(entry.root)}"
             raise UsageError(f"The folder {display_path(entry.root)} is not watched any more.", fix=fix)
         try:
-            settings = await asyncio.to_thread(OverrideFiles(folder).settings, entry.path.parent)
+            settings = await self._runtime.in_thread(OverrideFiles(folder).settings, entry.path.parent)
         except ConfigError as error:
             raise UsageError(error.message, fix=error.fix) from None
         return settings.engine, settings.transcription, settings.formats
@@ -284,7 +281,7 @@ class Control:
     async def _tell(self, entry: Entry) -> dict[str, Any]:
         outputs = await self._ledger(Ledger.outputs, entry.id)
         history = await self._ledger(Ledger.history, entry.id)
-        now = self._clock.now()
+        now = self._runtime.now()
         twin, stopped = None, []
         if entry.state is EntryState.WAITING:
             twin = await self._ledger(Ledger.twin_in_flight, entry)
@@ -293,7 +290,7 @@ class Control:
             stopped += [reason for a in self._accounts if a.engine is entry.engine and (reason := await self._busy(a))]
         told = describe_entry(entry, outputs, history)
         cleanups = await self._ledger(Ledger.cleanups, entry.id)
-        missing = await asyncio.to_thread(lambda: [output.path for output in outputs if not exists(output.path)])
+        missing = await self._runtime.in_thread(lambda: [output.path for output in outputs if not exists(output.path)])
         for output, place in zip(told["outputs"], outputs, strict=True):
             output["there"] = place.path not in missing
         told["next"] = next_step_text(
@@ -311,7 +308,7 @@ class Control:
         """Say why an account takes no recording at the moment; empty if it does."""
         if reason := self._scheduler.stops_all(account):
             return reason
-        if account.breaker.is_open(self._clock.now()):
+        if account.breaker.is_open(self._runtime.now()):
             return account.breaker.reason
         if await self._ledger(Ledger.count_in_flight, account.engine) >= account.max_running:
             return f"As many recordings as it takes at a time ({account.max_running}) are at work."
@@ -368,7 +365,5 @@ class Control:
 
     async def _holds_changed(self, *, user_request: bool = False) -> None:
         if user_request:
-            for account in self._accounts:
-                account.ask_again()
-            self._scheduler.holds.ask_now()
+            self._scheduler.ask_now()
         await self._scheduler.refresh_holds()

@@ -9,11 +9,9 @@ Control       answers questions and takes orders, for the page, the tray and the
 from __future__ import annotations
 
 import asyncio
-import random
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
-from watcher.clock import Clock, SystemClock
 from watcher.control import Control
 from watcher.events import Event, EventBus
 from watcher.folders import FolderWatch, Sighting, StabilityPolicy
@@ -22,9 +20,9 @@ from watcher.logs import get_logger
 from watcher.media import WORKER, Prober
 from watcher.models import EntryState
 from watcher.paths import StatePaths
-from watcher.scheduler import Deliverer, Intake, Preparer, Requests, Scheduler, keep_going
+from watcher.runtime import Runtime
+from watcher.scheduler import Intake, Loop, Preparer, Requests, Scheduler
 from watcher.settings import Settings
-from watcher.timings import DEFAULT
 from watcher.transcripts import TranscriptStore, TranscriptWriter
 from watcher.wording import display_path, strip_path
 
@@ -36,13 +34,10 @@ if TYPE_CHECKING:
     from watcher.folders import Explanation
     from watcher.models import Entry
     from watcher.scheduler import Account
-    from watcher.timings import Timings
 
 __all__ = ["Daemon"]
 
 _log = get_logger("daemon")
-_READY = frozenset({EntryState.WAITING, EntryState.TRANSCRIBED})
-"""States in which an entry waits for the scheduler."""
 _PASSING = {EntryState.SUBMITTING, EntryState.SUBMITTED, EntryState.TRANSCRIBED, EntryState.DONE}
 """Moves that the log has no need of: the ledger keeps them, and a transcript that was written has a line of its own."""
 
@@ -53,10 +48,8 @@ class Daemon:
     Args:
         config: validated.
         accounts: one per engine that the config uses.
-        clock: for tests.
-        rng: spreads delays.
+        runtime: time, randomness, identifiers and threads; and all pauses.
         checkpoint: called with a name around each commit of the ledger; tests stop the process there.
-        timings: all pauses.
         media_worker: the program that opens media in child processes.
 
     Raises (from `run`):
@@ -68,90 +61,49 @@ class Daemon:
         config: Config,
         accounts: Sequence[Account],
         *,
-        clock: Clock | None = None,
-        rng: random.Random | None = None,
+        runtime: Runtime | None = None,
         checkpoint: Callable[[str], None] | None = None,
-        timings: Timings = DEFAULT,
         media_worker: Path = WORKER,
     ) -> None:
         self.settings = Settings(config)
-        self._accounts = list(accounts)
-        self._clock = clock or SystemClock()
-        self._rng = rng or random.Random()  # noqa: S311 - spreads delays
-        self._checkpoint = checkpoint
-        self._timings = timings
-        self._media_worker = media_worker
-        self._ready = asyncio.Event()
         self.paths = StatePaths(config.state_path)
         self.bus = EventBus()
+        self.control: Control
+        self._accounts = list(accounts)
+        self._runtime = runtime or Runtime()
+        self._timings = self._runtime.timings
+        self._checkpoint = checkpoint
+        self._media_worker = media_worker
+        self._ready = asyncio.Event()
         self._new_roots: set[Path] = set()
         """Watch folders whose first scan is not in the ledger yet: what is in them was there before."""
         self._ledger: LedgerWorker | None = None
         self._watch: FolderWatch | None = None
         self._scheduler: Scheduler | None = None
-        self.control: Control
 
     async def run(self, *, once: bool = False) -> Sequence[Explanation]:
-        """Work until cancelled; with `once`, until everything that is there has come to its end.
+        """Work until cancelled; with `once`, until nothing is left that can go on by itself.
 
         Returns:
             With `once`, the recordings that had to wait and folders that can't be read, each with the reason.
         """
         async with AsyncExitStack() as stack:
-            self.paths.create()
-            opened = open_ledger(self.paths.ledger, backups=self.paths.backups, checkpoint=self._checkpoint)
-            ledger = LedgerWorker(opened, on_moved=self._announce)
-            stack.push_async_callback(ledger.close)
-            self._ledger = ledger
-            stack.callback(self.bus.close)
-            for folder in self.settings.folders:
-                await ledger(Ledger.watch_root, folder.path, now=self._clock.now())
-            self._new_roots |= {f.path for f in self.settings.folders if await ledger(Ledger.is_new_root, f.path)}
-
-            store = TranscriptStore(self.paths.transcripts)
-            writer = TranscriptWriter()
+            ledger = self._ledger = await self._open_ledger(stack)
             prober = await stack.enter_async_context(Prober(script=self._media_worker))
-            preparer = Preparer(self.paths.prepared, script=self._media_worker)
+            preparer = Preparer(self.paths.prepared, script=self._media_worker, runtime=self._runtime)
+            store, writer = TranscriptStore(self.paths.transcripts), TranscriptWriter()
 
-            watch = FolderWatch(
-                self.settings.folders,
-                clock=self._clock,
-                known=lambda sightings: self._known(ledger, sightings),
-                is_own_output=lambda path: ledger(Ledger.is_output, path),
-                is_new_root=self._new_roots.__contains__,
-                on_candidate=self._warm_up,
-                rescan=self.settings.config.rescan,
-                timings=self._timings.folders,
-                policy=StabilityPolicy(incomplete=self._timings.once_incomplete) if once else None,
-            )
-            deliverer = Deliverer(
-                ledger,
-                store,
-                writer,
-                settings=self.settings,
-                clock=self._clock,
-                delays=self._timings.retry,
-            )
-            scheduler = Scheduler(
+            watch = self._watch = self._folder_watch(ledger, once=once)
+            intake = Intake(ledger, prober, writer, self._runtime)
+            scheduler = self._scheduler = Scheduler(
                 ledger,
                 self._accounts,
                 self.settings,
                 store=store,
                 writer=writer,
                 preparer=preparer,
-                deliverer=deliverer,
-                clock=self._clock,
-                rng=self._rng,
                 bus=self.bus,
-                timings=self._timings,
-            )
-            intake = Intake(
-                ledger,
-                prober,
-                writer,
-                clock=self._clock,
-                on_new=scheduler.wake,
-                delays=self._timings.retry,
+                runtime=self._runtime,
             )
             self.control = Control(
                 ledger,
@@ -159,25 +111,51 @@ class Daemon:
                 scheduler,
                 store,
                 self.settings,
-                requests=Requests(ledger, prober, writer, clock=self._clock, on_new=scheduler.request),
+                requests=Requests(ledger, prober, writer, self._runtime, on_new=scheduler.request),
                 accounts=self._accounts,
-                clock=self._clock,
                 bus=self.bus,
+                runtime=self._runtime,
             )
-            self._watch, self._scheduler = watch, scheduler
+            baselines = Loop("baselines", lambda: self._finish_baselines(ledger, watch, intake))
+
             self._ready.set()
             work = [
                 asyncio.create_task(watch.run(), name="watch"),
                 asyncio.create_task(intake.run(watch), name="intake"),
                 asyncio.create_task(scheduler.run(), name="scheduler"),
-                asyncio.create_task(keep_going("baselines", lambda: self._finish_baselines(ledger, watch, intake))),
+                asyncio.create_task(baselines.run(), name="baselines"),
             ]
             try:
                 left = await self._until_done(work, watch, intake, scheduler, once=once)
-                await self._note_baselines(ledger, watch, intake)
+                await self._finish_baselines(ledger, watch, intake)
                 return left
             finally:
                 await self._stop(work, scheduler)
+
+    async def _open_ledger(self, stack: AsyncExitStack) -> LedgerWorker:
+        """Open the ledger, to be closed with the stack, and write down the watch folders."""
+        self.paths.create()
+        opened = open_ledger(self.paths.ledger, backups=self.paths.backups, checkpoint=self._checkpoint)
+        ledger = LedgerWorker(opened, on_moved=self._announce)
+        stack.push_async_callback(ledger.close)
+        stack.callback(self.bus.close)
+        for folder in self.settings.folders:
+            await ledger(Ledger.watch_root, folder.path, now=self._runtime.now())
+        await self._find_new_roots(ledger)
+        return ledger
+
+    def _folder_watch(self, ledger: LedgerWorker, *, once: bool) -> FolderWatch:
+        return FolderWatch(
+            self.settings.folders,
+            clock=self._runtime.clock,
+            known=lambda sightings: self._known(ledger, sightings),
+            is_own_output=lambda path: ledger(Ledger.is_output, path),
+            is_new_root=self._new_roots.__contains__,
+            on_candidate=self._warm_up,
+            rescan=self.settings.config.rescan,
+            timings=self._timings.folders,
+            policy=StabilityPolicy(incomplete=self._timings.once_incomplete) if once else None,
+        )
 
     async def ready(self) -> Control:
         """Wait until the daemon answers questions."""
@@ -190,10 +168,10 @@ class Daemon:
         if self._ledger and self._watch and self._scheduler:
             self._scheduler.wake()  # first of all, no more is sent of what may not leave any more
             await self.control.watch_folders(self.settings.folders)
-            self._new_roots |= {f.path for f in self.settings.folders if await self._ledger(Ledger.is_new_root, f.path)}
+            await self._find_new_roots(self._ledger)
             await self._watch.set_folders(self.settings.folders)
             await self._scheduler.reconfigured()
-        self.bus.publish(Event("config", self._clock.now(), {"folders": len(self.settings.folders)}))
+        self.bus.publish(Event("config", self._runtime.now(), {"folders": len(self.settings.folders)}))
 
     async def _until_done(
         self,
@@ -230,17 +208,16 @@ class Daemon:
             await asyncio.sleep(self._timings.once_quiet)
         return left
 
-    async def _finish_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
-        """Once all that was in a folder is in the ledger, what comes later is new. Folders may come later too."""
-        while True:
-            await asyncio.sleep(self._timings.baseline)
-            await self._note_baselines(ledger, watch, intake)
+    async def _find_new_roots(self, ledger: LedgerWorker) -> None:
+        self._new_roots |= {f.path for f in self.settings.folders if await ledger(Ledger.is_new_root, f.path)}
 
-    async def _note_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> None:
+    async def _finish_baselines(self, ledger: LedgerWorker, watch: FolderWatch, intake: Intake) -> float:
+        """Once all that was in a folder is in the ledger, what comes later is new. Folders may come later too."""
         for root in self._new_roots & watch.baselines():
             await intake.drained()
             await ledger(Ledger.finish_baseline, root)
             self._new_roots.discard(root)
+        return self._timings.baseline
 
     async def _stop(self, work: list[asyncio.Task[None]], scheduler: Scheduler) -> None:
         """Let uploads finish for a few seconds, then cancel; nothing that is cut off is lost or paid."""
@@ -275,8 +252,6 @@ class Daemon:
             log(entry.state.value.lower(), file=display_path(entry.path), **({"why": reason} if reason else {}))
             data = {"uid": entry.uid, "state": entry.state.value, "name": display_name(entry.path)}
             data |= {"path": display_path(entry.path), "reason": reason, "fix": entry.fix}
-            self.bus.publish(Event("entry", self._clock.now(), data))
+            self.bus.publish(Event("entry", self._runtime.now(), data))
         if self._scheduler:
             self._scheduler.moved(moved)
-        if self._scheduler and any(not entry.state.is_active or entry.state in _READY for entry in moved):
-            self._scheduler.wake()

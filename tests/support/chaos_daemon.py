@@ -77,7 +77,7 @@ async def run(root, url, steps, seed, wishes):
     account = {"settle_listing": 0.4, "max_uploads": 2, "delete_after_download": wishes["delete_after_download"]}
     bench = Bench(root, None, account=account, after=wishes["after"])
     async with quick_client(url) as client, asyncio.timeout(LONGEST_RUN):
-        daemon = bench.daemon(client, checkpoint=steps, rng=random.Random(seed))
+        daemon = bench.daemon(client, checkpoint=steps, runtime={"rng": random.Random(seed)})
         await daemon.run(once=True)
 
 

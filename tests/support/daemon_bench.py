@@ -13,6 +13,7 @@ from watcher.config import Config, FolderConfig
 from watcher.daemon import Daemon
 from watcher.ledger import LedgerReader, connect_readonly
 from watcher.models import Engine, EntryState
+from watcher.runtime import Runtime
 from watcher.scheduler import Account
 from watcher.speechmatics import AsyncClient, RetryPolicy, Timeouts
 from watcher.timings import RetryDelays, SchedulerTimings, Timings
@@ -77,9 +78,10 @@ class Bench:
         folders = folders or (FolderConfig(path=str(self.inbox), **self.folder),)
         return Config(engine=Engine.SPEECHMATICS, state_dir=str(self.state), folders=folders, **self.config_settings)
 
-    def daemon(self, client, *, config=None, **more):
+    def daemon(self, client, *, config=None, runtime=None, **more):
         self.account = Account(Engine.SPEECHMATICS, "speechmatics", Connector(client), **self.account_settings)
-        return Daemon(config or self.config(), [self.account], **{"rng": random.Random(1), "timings": FAST, **more})
+        runtime = Runtime(**{"rng": random.Random(1), "timings": FAST, **(runtime or {})})
+        return Daemon(config or self.config(), [self.account], runtime=runtime, **more)
 
     async def run(self, *, timeout=100.0, **more):  # noqa: ASYNC109 - a test's deadline
         """Run a daemon until all that is there has come to its end."""

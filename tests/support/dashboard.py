@@ -27,6 +27,7 @@ from watcher.ledger.rows import NewEntry
 from watcher.media import Prober
 from watcher.models import Engine, Entry, EntryState, Fingerprint, MediaInfo, Output, OutputFormat
 from watcher.paths import StatePaths
+from watcher.runtime import Runtime
 from watcher.scheduler import Account, Requests
 from watcher.settings import Settings
 from watcher.transcripts import TranscriptStore, TranscriptWriter, render
@@ -39,28 +40,23 @@ if TYPE_CHECKING:
 FORMATS = (OutputFormat.TXT, OutputFormat.JSON_V2)
 
 
-class QuietHolds:
-    """Takes the order to ask stopped accounts again at once; there is nothing to ask."""
-
-    def ask_now(self) -> None:
-        """A person asked."""
-
-
 @dataclass
 class QuietScheduler:
     """Takes the orders that Control gives to the scheduler, and remembers them."""
 
     bus: EventBus
-    woken: int = 0
-    holds: QuietHolds = field(default_factory=QuietHolds)
+    moves: list[str] = field(default_factory=list)
+
+    def moved(self, entries: list[Entry]) -> None:
+        """Entries moved in the ledger."""
+        self.moves += [entry.state.value for entry in entries]
+
+    def ask_now(self) -> None:
+        """A person wants to go on; there is nothing to ask."""
 
     async def refresh_holds(self) -> None:
         """Holds may have changed."""
         self.bus.publish(Event("hold", 0.0))
-
-    def wake(self) -> None:
-        """Work may go on."""
-        self.woken += 1
 
     def stops_all(self, _account: Account) -> str:
         """The config forbids no account."""
@@ -100,7 +96,9 @@ class Plant:
 
     async def start(self, stack: AsyncExitStack) -> Control:
         """Open the ledger and make the facade."""
-        self.ledger = LedgerWorker(open_ledger(self.paths.ledger, backups=self.paths.backups))
+        self.ledger = LedgerWorker(
+            open_ledger(self.paths.ledger, backups=self.paths.backups), on_moved=self.scheduler.moved
+        )
         stack.push_async_callback(self.ledger.close)
         stack.callback(self.bus.close)
 
@@ -110,6 +108,7 @@ class Plant:
         watch = FolderWatch(self.config.watch_folders(), clock=self.clock, known=known, rescan=300.0)
         looking = asyncio.create_task(watch.run(), name="watch")
         stack.push_async_callback(_cancel, looking)
+        runtime = Runtime(clock=self.clock)
         self.control = Control(
             self.ledger,
             watch,
@@ -117,11 +116,11 @@ class Plant:
             self.store,
             Settings(self.config),
             requests=Requests(
-                self.ledger, Prober(), TranscriptWriter(), clock=self.clock, on_new=lambda _entry: self.scheduler.wake()
+                self.ledger, Prober(), TranscriptWriter(), runtime, on_new=lambda _entry: self.scheduler.ask_now()
             ),
             accounts=[self.account],
-            clock=self.clock,
             bus=self.bus,
+            runtime=runtime,
         )
         return self.control
 

@@ -1,17 +1,19 @@
 """What happens with an entry of the ledger, in the order in which it meets these modules.
 
-`intake` puts it in, or `requests` does; `scheduler` claims it; `former` looks for a job that does for it already;
-`submit` uploads it and commits before the tail is sent; `reconcile` settles lost answers; `track` waits for the
-job, and `job_progress` asks how far it is; `deliver` writes the transcript; `cleanup` deletes the job and puts the
-recording away, where that was asked for. `retry` decides about failures, `holds` about what stops submission,
-`recovery` takes up what was left in the middle, and `loops` goes on whatever happens.
+`intake` puts it in, using `classify`, or `requests` does. `scheduler` has one `worker` per account, which claims it
+and owns all state of the account. `adopt` looks for an orphaned job that does for it; `submit` uploads it (from
+`upload_source`, while `consent` and `uploads` watch) and commits before the tail is sent; `reconcile` settles lost
+answers. `track` waits for the job, and `job_progress` asks how far it is. `deliver` fetches and writes the transcript,
+when `publisher` says so. `cleanup` deletes the job and disposes of the recording (`dispose`), where that was asked for.
+
+`retry` decides about failures; `breaker`, `holds` and `visibility` say whether an account can be used, and with which
+key; `realign` follows the config; and `loop` is the shape of everything that repeats.
 """
 
 from watcher.scheduler.account import Account, Connector, RateLimits
-from watcher.scheduler.deliver import Deliverer
 from watcher.scheduler.intake import Intake
 from watcher.scheduler.job_progress import read_progress
-from watcher.scheduler.loop import keep_going
+from watcher.scheduler.loop import Loop
 from watcher.scheduler.requests import Request, Requests
 from watcher.scheduler.scheduler import Scheduler
 from watcher.scheduler.upload_source import Preparer
@@ -19,13 +21,12 @@ from watcher.scheduler.upload_source import Preparer
 __all__ = [
     "Account",
     "Connector",
-    "Deliverer",
     "Intake",
+    "Loop",
     "Preparer",
     "RateLimits",
     "Request",
     "Requests",
     "Scheduler",
-    "keep_going",
     "read_progress",
 ]

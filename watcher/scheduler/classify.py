@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -27,31 +26,32 @@ if TYPE_CHECKING:
 
     from watcher.folders import Settled
     from watcher.media import Prober
+    from watcher.runtime import RunInThread
 
-__all__ = ["examine"]
+__all__ = ["classify"]
 
 _log = get_logger("intake")
 
 
-async def examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | None]:
+async def classify(batch: Sequence[Settled], prober: Prober, in_thread: RunInThread) -> list[NewEntry | None]:
     """Probe and fingerprint settled files; an error that nobody thought of concerns only its own file.
 
     Returns:
         For each the entry to add; None if it is gone again, or not whole yet.
     """
     try:
-        return await _examine(batch, prober)
+        return await _classify(batch, prober, in_thread)
     except Exception as error:  # noqa: BLE001 - one poisonous file must not stop the others
         if len(batch) > 1:
-            return [one for settled in batch for one in await examine([settled], prober)]
+            return [one for settled in batch for one in await classify([settled], prober, in_thread)]
         _log.exception("Dropscribe itself failed", file=str(batch[0].path))
         what = f"Dropscribe itself failed on {batch[0].path}: {type(error).__name__}: {error}."
         return [_held(batch[0], InternalError(what))]
 
 
-async def _examine(batch: Sequence[Settled], prober: Prober) -> list[NewEntry | None]:
+async def _classify(batch: Sequence[Settled], prober: Prober, in_thread: RunInThread) -> list[NewEntry | None]:
     probed = await prober.probe_all([settled.path for settled in batch])
-    digests = await asyncio.to_thread(lambda: [_identify(settled) for settled in batch])
+    digests = await in_thread(lambda: [_identify(settled) for settled in batch])
     found: list[NewEntry | None] = []
     for settled, media, digest in zip(batch, probed, digests, strict=True):
         if digest is None:

@@ -7,7 +7,6 @@ it.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import send2trash
@@ -19,21 +18,20 @@ from watcher.logs import get_logger
 from watcher.models import Engine
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.dispose import put_away, restore
-from watcher.scheduler.loop import wait_for
+from watcher.scheduler.loop import Loop
 from watcher.scheduler.retry import retry_delay
 from watcher.transcripts.files import Files
 
 if TYPE_CHECKING:
-    import random
+    import asyncio
     from collections.abc import Sequence
     from typing import Literal
 
-    from watcher.clock import Clock
     from watcher.ledger import Cleanup, LedgerWorker
     from watcher.models import Entry
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
     from watcher.settings import Settings
-    from watcher.timings import Timings
 
 __all__ = ["Cleaner"]
 
@@ -54,9 +52,7 @@ class Cleaner:
         accounts: all of them.
         deleting: held while a job is deleted: none is taken up meanwhile.
         settings: the config in force.
-        clock: the time.
-        rng: spreads delays.
-        timings: the pauses.
+        runtime: the clock, the pauses and their jitter.
     """
 
     def __init__(
@@ -66,37 +62,37 @@ class Cleaner:
         *,
         deleting: asyncio.Lock,
         settings: Settings,
-        clock: Clock,
-        rng: random.Random,
-        timings: Timings,
+        runtime: Runtime,
     ) -> None:
         self._ledger = ledger
         self._accounts = {account.name: account for account in accounts}
         self._deleting = deleting
         self._settings = settings
-        self._clock = clock
-        self._rng = rng
-        self._timings = timings
+        self._runtime = runtime
         self._files = Files()
-        self._wakes = {"job": asyncio.Event(), "source": asyncio.Event()}
+        self.loops = (
+            Loop("deleting jobs", lambda: self.look("job")),
+            Loop("disposing of recordings", lambda: self.look("source")),
+        )
 
     def wake(self) -> None:
         """There may be something to do."""
-        for event in self._wakes.values():
-            event.set()
+        for loop in self.loops:
+            loop.wake()
 
-    async def look(self, kind: Literal["job", "source"]) -> None:
-        """Carry out what is due of one kind; then wait until something is."""
-        self._wakes[kind].clear()
-        now = self._clock.now()
+    async def look(self, kind: Literal["job", "source"]) -> float:
+        """Carry out what is due of one kind; return the seconds until something may be due again."""
+        now = self._runtime.now()
         if kind == "job":
-            async with self._deleting:  # it may be taken up until then
+            async with self._deleting:  # it may be adopted until then
                 due = await self._carry_out_all(await self._ledger(Ledger.due_cleanups, now, kind=kind, limit=1))
         else:
             due = await self._carry_out_all(await self._ledger(Ledger.due_cleanups, now, kind=kind))
-        if not due:
-            later = await self._ledger(Ledger.next_cleanup_at, now) or now + self._timings.scheduler.idle
-            await wait_for(self._wakes[kind], max(0.05, min(self._timings.scheduler.idle, later - now)))
+        if due:
+            return 0.0
+        idle = self._runtime.timings.scheduler.idle
+        later = await self._ledger(Ledger.next_cleanup_at, now) or now + idle
+        return max(0.05, min(idle, later - now))
 
     async def _carry_out_all(self, due: Sequence[Cleanup]) -> bool:
         for cleanup in due:
@@ -108,13 +104,13 @@ class Cleaner:
         try:
             said = await (self._delete_job(cleanup) if cleanup.kind == "job" else self._put_away(cleanup, entry))
         except Later as error:
-            now = self._clock.now()
+            now = self._runtime.now()
             _log.info("left for later", file=str(entry.path), why=error.message)
-            due_at = now + retry_delay(cleanup.tries + 1, self._rng.random(), self._timings.retry)
+            due_at = now + retry_delay(cleanup.tries + 1, self._runtime.jitter(), self._runtime.timings.retry)
             await self._ledger(Ledger.reschedule, cleanup, now=now, due_at=due_at, reason=error.message)
             return
         _log.debug("cleaned up", file=str(entry.path), what=said)
-        await self._ledger(Ledger.finish_cleanup, cleanup, now=self._clock.now(), outcome=said)
+        await self._ledger(Ledger.finish_cleanup, cleanup, now=self._runtime.now(), outcome=said)
 
     async def _put_away(self, cleanup: Cleanup, entry: Entry) -> str:
         """Do what `after` says; returns what became of the recording."""
@@ -122,8 +118,8 @@ class Cleaner:
         outputs = await self._ledger(Ledger.outputs, entry.id)
         try:
             if folder is not None and folder.after == cleanup.what and entry.path == cleanup.path:
-                return await asyncio.to_thread(put_away, entry, cleanup.what, folder, outputs, files=self._files)
-            note = await asyncio.to_thread(restore, cleanup.path or entry.path, files=self._files)
+                return await self._runtime.in_thread(put_away, entry, cleanup.what, folder, outputs, files=self._files)
+            note = await self._runtime.in_thread(restore, cleanup.path or entry.path, files=self._files)
             why = f"its folder's `after` is not {cleanup.what} any more."
             if folder is not None and folder.after == cleanup.what:
                 why = "it was moved meanwhile."
@@ -141,7 +137,7 @@ class Cleaner:
         try:
             return await self._delete_now(cleanup)
         except Later as error:
-            if self._clock.now() - cleanup.since > _KEPT_FOR:
+            if self._runtime.now() - cleanup.since > _KEPT_FOR:
                 return f"{error.message} It is given up: the service removes jobs by itself after 7 days."
             raise
 
@@ -159,7 +155,7 @@ class Cleaner:
                 raise Later(f"Its job could not be deleted at the service: {error}") from error
             if not visible:
                 raise Later(f"Its job can't be deleted with the present API key. {KEY_BACK}.") from error
-            if self._clock.now() - cleanup.since < account.settle_listing:
+            if self._runtime.now() - cleanup.since < account.settle_listing:
                 raise Later("The service does not show its job at the moment.") from error
         except sm.Gone:
             pass

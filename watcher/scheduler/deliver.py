@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import stat
 from typing import TYPE_CHECKING
 
@@ -23,13 +22,12 @@ from watcher.transcripts import DamagedTranscript, needed_originals, render, tra
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from watcher.clock import Clock
     from watcher.ledger import LedgerWorker
     from watcher.models import Entry, Output
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
     from watcher.settings import Settings
     from watcher.speechmatics import AsyncClient
-    from watcher.timings import RetryDelays
     from watcher.transcripts import TranscriptStore, TranscriptWriter
 
 __all__ = ["Deliverer", "heard_too_little"]
@@ -55,18 +53,14 @@ class Deliverer:
         ledger: LedgerWorker,
         store: TranscriptStore,
         writer: TranscriptWriter,
-        *,
         settings: Settings,
-        clock: Clock,
-        delays: RetryDelays,
+        runtime: Runtime,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._writer = writer
         self._settings = settings
-        self._clock = clock
-        self._delays = delays
-        self._publishing: set[int] = set()
+        self._runtime = runtime
 
     async def fetch(self, account: Account, client: AsyncClient, entry: Entry) -> Entry:
         """Fetch a finished job's transcript and keep it safe: SUBMITTED → TRANSCRIBED.
@@ -86,12 +80,12 @@ class Deliverer:
             reason = f"The service heard {heard:.0f} s of a recording that is {probed:.0f} s long."
             fix = "Check the recording; then `dropscribe retry FILE` submits it again, which may cost."
             job = JobOutcome.NO_TRANSCRIPT
-            return await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=reason, fix=fix, job=job)
+            return await self._ledger(Ledger.hold, entry, now=self._runtime.now(), reason=reason, fix=fix, job=job)
         try:
-            await asyncio.to_thread(self._store.put, entry.uid, originals)
+            await self._runtime.in_thread(self._store.put, entry.uid, originals)
         except OSError as error:
             raise describe_os_error(error, doing=f"keep the transcript of {entry.path}") from error
-        now, delete_job = self._clock.now(), account.delete_after_download
+        now, delete_job = self._runtime.now(), account.delete_after_download
         return await self._ledger(Ledger.transcribed, entry, now=now, delete_job=delete_job)
 
     async def publish(self, entry: Entry) -> Entry:
@@ -102,38 +96,35 @@ class Deliverer:
         """
         owner = await self._ledger(Ledger.entry, entry.copy_of) if entry.copy_of else entry
         try:
-            originals = await asyncio.to_thread(self._store.get, owner.uid)
+            originals = await self._runtime.in_thread(self._store.get, owner.uid)
         except FileNotFoundError:
             return await self._fetch_again(entry, owner, "Its stored transcript is gone.")
         except DamagedTranscript as error:
             return await self._fetch_again(entry, owner, error.message)
         if not set(needed_originals(entry.formats)) <= set(originals):
             return await self._fetch_again(entry, owner, "Not every format was stored.")
-        if not entry.current or await asyncio.to_thread(self._was_replaced, entry):
+        if not entry.current or await self._runtime.in_thread(self._was_replaced, entry):
             reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
-            return await self._ledger(Ledger.discard, entry, now=self._clock.now(), reason=reason)
+            return await self._ledger(Ledger.discard, entry, now=self._runtime.now(), reason=reason)
         if entry.copy_of and await self._never_came_to_be(entry):
             reason = "The recording was removed before its transcript was written; nothing was paid for it."
-            return await self._ledger(Ledger.withdraw, entry, now=self._clock.now(), reason=reason)
+            return await self._ledger(Ledger.withdraw, entry, now=self._runtime.now(), reason=reason)
         claimed = await self._ledger(
             Ledger.claimed_outputs, entry.id, self._settings.target_of(entry).folder, entry.path.stem
         )
-        outputs = await asyncio.to_thread(self._write, entry, originals, claimed)
+        outputs = await self._runtime.in_thread(self._write, entry, originals, claimed)
         folder = self._settings.folder_of(entry)
         after = folder.after if folder else "keep"
-        done = await self._ledger(Ledger.done, entry, outputs, now=self._clock.now(), after=after)
+        done = await self._ledger(Ledger.done, entry, outputs, now=self._runtime.now(), after=after)
         _log.info("done", file=str(entry.path), wrote=[str(output.path) for output in outputs])
         return done
 
-    async def publish_or_say_why(self, entry: Entry) -> None:
+    async def try_publish(self, entry: Entry) -> None:
         """Publish; where that can't be done now, say why in the ledger and leave it for later.
 
         Raises:
             OutputError: the ledger can't be written.
         """
-        if entry.id in self._publishing:
-            return
-        self._publishing.add(entry.id)
         try:
             entry = await self._ledger(Ledger.entry, entry.id)
             if entry.state is EntryState.TRANSCRIBED:
@@ -144,24 +135,22 @@ class Deliverer:
             _log.info("left as it is", file=str(entry.path), why=error.message)
         except DamagedTranscript as error:  # the service's own bytes make no such output
             fix = "dropscribe retry FILE fetches it again."
-            await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=error.message, fix=fix)
+            await self._ledger(Ledger.hold, entry, now=self._runtime.now(), reason=error.message, fix=fix)
         except (OutputError, RecordingError) as error:
             _log.warning("not written yet", file=str(entry.path), why=error.message)
-            await self._later(entry, error.message, error.fix, self._delays.output)
+            await self._later(entry, error.message, error.fix, self._runtime.timings.retry.output)
         except Exception as error:  # noqa: BLE001 - one entry must not stop the rest
             _log.exception("not written yet", file=str(entry.path))
             why = f"An unexpected error: {type(error).__name__}: {error}"
-            await self._later(entry, why, "Please report it.", self._delays.longest)
-        finally:
-            self._publishing.discard(entry.id)
+            await self._later(entry, why, "Please report it.", self._runtime.timings.retry.longest)
 
     async def _later(self, entry: Entry, reason: str, fix: str, delay: float) -> None:
-        at = self._clock.now() + delay
+        at = self._runtime.now() + delay
         await self._ledger(Ledger.annotate, entry, reason=reason, fix=fix, next_attempt_at=at)
 
     async def _fetch_again(self, entry: Entry, owner: Entry, why: str) -> Entry:
         """What is stored doesn't do: fetch it from the job that it came from, which costs nothing."""
-        now = self._clock.now()
+        now = self._runtime.now()
         if owner.job_id and owner.account:
             return await self._ledger(Ledger.fetch_again, entry, owner, now=now, reason=why)
         fix = "To transcribe it again (this may cost): dropscribe retry FILE"
@@ -171,7 +160,7 @@ class Deliverer:
         """Whether a copy was removed before it ever had outputs. What was paid for is written all the same."""
         if await self._ledger(Ledger.outputs, entry.id):
             return False
-        return await asyncio.to_thread(has_left, entry)
+        return await self._runtime.in_thread(has_left, entry)
 
     def _was_replaced(self, entry: Entry) -> bool:
         """Whether other content is at the path now. A file that is gone was not replaced."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from watcher import speechmatics as sm
@@ -11,20 +10,18 @@ from watcher.events import Event
 from watcher.ledger import Ledger
 from watcher.models import PAUSE
 from watcher.scheduler.account import HOLD_PREFIX
-from watcher.scheduler.loop import wait_for
+from watcher.scheduler.loop import Loop
 from watcher.scheduler.retry import retry_delay
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Callable, Sequence
 
-    from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.ledger import Hold, LedgerWorker
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
-    from watcher.timings import Timings
 
-__all__ = ["Holds"]
+__all__ = ["AccountCheck", "Holds"]
 
 
 class Holds:
@@ -33,37 +30,30 @@ class Holds:
     Args:
         ledger: has them.
         accounts: all of them.
-        clock: the time.
-        rng: spreads delays.
         bus: told of each change.
         on_change: called after each change.
-        timings: the pauses.
+        runtime: the clock.
     """
 
     def __init__(
         self,
         ledger: LedgerWorker,
         accounts: Sequence[Account],
-        *,
-        clock: Clock,
-        rng: random.Random,
         bus: EventBus,
+        runtime: Runtime,
+        *,
         on_change: Callable[[], None],
-        timings: Timings,
     ) -> None:
         self._ledger = ledger
         self._accounts = accounts
-        self._clock = clock
-        self._rng = rng
-        self._timings = timings
+        self._runtime = runtime
         self._bus = bus
         self._on_change = on_change
         self._holds: dict[str, Hold] = {}
-        self._ask_now = {account.name: asyncio.Event() for account in accounts}
 
     async def refresh(self) -> None:
         """Read the holds again after one was set or lifted."""
-        now = self._clock.now()
+        now = self._runtime.now()
         holds = {hold.name: hold for hold in await self._ledger(Ledger.holds, now)}
         if holds != self._holds:
             self._holds = holds
@@ -80,7 +70,7 @@ class Holds:
 
     def is_held(self, account: Account) -> bool:
         """Whether nothing may be submitted to this account now."""
-        now = self._clock.now()
+        now = self._runtime.now()
         holds = (self._holds.get(name) for name in (PAUSE, account.hold_name))
         return any(hold is not None and (hold.until is None or hold.until > now) for hold in holds)
 
@@ -97,30 +87,54 @@ class Holds:
         if self.is_stopped(account):
             return  # told once, with the first reason
         account.breaker.refusals += 1
-        await self._ledger(Ledger.put_hold, account.hold_name, now=self._clock.now(), reason=reason, fix=fix)
+        await self._ledger(Ledger.put_hold, account.hold_name, now=self._runtime.now(), reason=reason, fix=fix)
         await self.refresh()
-        self._ask_now[account.name].set()
+
+
+class AccountCheck:
+    """Asks now and then, free of charge, whether an account that is stopped works again.
+
+    Args:
+        account: the one.
+        ledger: has its hold.
+        holds: say whether it is stopped.
+        runtime: the clock, the pauses and their jitter.
+    """
+
+    def __init__(self, account: Account, ledger: LedgerWorker, holds: Holds, runtime: Runtime) -> None:
+        self._account = account
+        self._ledger = ledger
+        self._holds = holds
+        self._runtime = runtime
+        self._ask_at: float | None = None
+        """Monotonic time of the next question; None while the account works."""
+        self.loop = Loop(f"checking {account.name}", self._look)
 
     def ask_now(self) -> None:
-        """Something changed that may let a stopped account work again: a new key, a new config."""
-        for account in self._accounts:
-            account.breaker.refusals = min(account.breaker.refusals, 1)
-            self._ask_now[account.name].set()
+        """Something changed that may let the account work again, such as a new key or config."""
+        self._account.breaker.refusals = min(self._account.breaker.refusals, 1)
+        self._ask_at = self._runtime.monotonic()
+        self.loop.wake()
 
-    async def look(self, account: Account) -> None:
-        """While the account is stopped, ask now and then (free of charge) whether it works again."""
-        ask_now = self._ask_now[account.name]
-        ask_now.clear()
-        if not self.is_stopped(account):
-            await wait_for(ask_now, self._timings.scheduler.idle)
-            return
-        # A key that may list jobs but not submit them is refused again and again: ask ever more rarely.
-        pause = retry_delay(max(account.breaker.refusals, 1), self._rng.random(), self._timings.retry)
-        await wait_for(ask_now, min(pause, 60.0))
+    async def _look(self) -> float:
+        if not self._holds.is_stopped(self._account):
+            self._ask_at = None
+            return self._runtime.timings.scheduler.idle
+        if self._ask_at is None:
+            self._ask_at = self._runtime.monotonic() + self._pause()
+        if (left := self._ask_at - self._runtime.monotonic()) > 0:
+            return left
+        self._ask_at = None
         try:
-            client = await account.connector.connect()
+            client = await self._account.connector.connect()
             await client.list_jobs(limit=1)
         except (sm.SpeechmaticsError, EngineUnavailable):
-            return
-        await self._ledger(Ledger.lift_hold, account.hold_name)
-        await self.refresh()
+            return 0.0
+        await self._ledger(Ledger.lift_hold, self._account.hold_name)
+        await self._holds.refresh()
+        return 0.0
+
+    def _pause(self) -> float:
+        # A key that may list jobs but not submit them is refused again and again: ask ever more rarely.
+        failures = max(self._account.breaker.refusals, 1)
+        return min(retry_delay(failures, self._runtime.jitter(), self._runtime.timings.retry), 60.0)

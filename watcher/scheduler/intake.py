@@ -16,20 +16,19 @@ from watcher.folders import Moved
 from watcher.ledger import IllegalMove, Ledger, NewEntry, config_key
 from watcher.logs import get_logger
 from watcher.models import EntryState
-from watcher.scheduler.classify import examine
-from watcher.scheduler.loop import keep_going
+from watcher.scheduler.classify import classify
+from watcher.scheduler.loop import Loop
 from watcher.scheduler.retry import fault_delay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from watcher.clock import Clock
     from watcher.folders import Settled
     from watcher.ledger import LedgerWorker
     from watcher.media import Prober
     from watcher.models import Entry, Fingerprint, Output, WatchFolder
-    from watcher.timings import RetryDelays
+    from watcher.runtime import Runtime
     from watcher.transcripts import TranscriptWriter
 
 __all__ = ["Intake"]
@@ -57,17 +56,12 @@ class Intake:
         ledger: LedgerWorker,
         prober: Prober,
         writer: TranscriptWriter,
-        *,
-        clock: Clock,
-        on_new: Callable[[], None],
-        delays: RetryDelays,
+        runtime: Runtime,
     ) -> None:
         self._ledger = ledger
         self._prober = prober
         self._writer = writer
-        self._clock = clock
-        self._delays = delays
-        self._on_new = on_new
+        self._runtime = runtime
         self._ready: asyncio.Queue[_Ready] = asyncio.Queue(_BATCH)
         self._pending = 0
         self._faults: dict[Path, tuple[int, float]] = {}
@@ -79,9 +73,9 @@ class Intake:
         """Take in what settles, for ever; cancel to stop."""
         work: asyncio.Queue[Settled] = asyncio.Queue(_WORKERS * _LOOKED_AT_ONCE)
         async with asyncio.TaskGroup() as group:
-            group.create_task(keep_going("intake", self._write))
+            group.create_task(Loop("writing to the ledger", self._write).run())
             for _ in range(_WORKERS):
-                group.create_task(keep_going("intake", lambda: self._look_at_next(work)))
+                group.create_task(Loop("classifying", lambda: self._classify_next(work)).run())
             async for item in found:
                 if isinstance(item, Moved):
                     await self._follow_move(item)
@@ -94,7 +88,7 @@ class Intake:
         """Wait until everything taken in so far is in the ledger."""
         await self._drained.wait()
 
-    async def _look_at_next(self, work: asyncio.Queue[Settled]) -> None:
+    async def _classify_next(self, work: asyncio.Queue[Settled]) -> float:
         """Take what has come together, up to a bound, and pass on what becomes of it."""
         batch = [await work.get()]
         size = batch[0].size
@@ -103,16 +97,17 @@ class Intake:
             size += batch[-1].size
         due = [settled for settled in batch if await self._is_due(settled.path)]
         self._finish(len(batch) - len(due))
-        for settled, new in zip(due, await examine(due, self._prober), strict=True):
+        for settled, new in zip(due, await classify(due, self._prober, self._runtime.in_thread), strict=True):
             self._note_fault(settled.path, failed=new is not None and new.state is EntryState.HELD)
             if new is None:
                 self._finish(1)
             else:
                 await self._ready.put(_Ready(settled, new))
+        return 0.0
 
     async def _is_due(self, path: Path) -> bool:
         """Whether to look at a recording now: each scan finds again those whose reading failed."""
-        if self._clock.monotonic() >= self._faults.get(path, (0, 0.0))[1]:
+        if self._runtime.monotonic() >= self._faults.get(path, (0, 0.0))[1]:
             return True
         entry = await self._ledger(Ledger.at_path, path)
         return entry is None or entry.state is not EntryState.HELD  # a person asked for it
@@ -120,14 +115,17 @@ class Intake:
     def _note_fault(self, path: Path, *, failed: bool) -> None:
         times, _ = self._faults.pop(path, (0, 0.0))
         if failed:
-            self._faults[path] = times + 1, self._clock.monotonic() + fault_delay(times + 1, self._delays)
+            self._faults[path] = (
+                times + 1,
+                self._runtime.monotonic() + fault_delay(times + 1, self._runtime.timings.retry),
+            )
 
     def _finish(self, count: int) -> None:
         self._pending -= count
         if not self._pending:
             self._drained.set()
 
-    async def _write(self) -> None:
+    async def _write(self) -> float:
         """Add what is ready to the ledger, as many at a time as have come together."""
         batch = [await self._ready.get()]
         while len(batch) < _BATCH and not self._ready.empty():
@@ -137,16 +135,16 @@ class Intake:
         finally:
             # Should it have failed: what isn't in the ledger is handed on again by a later scan.
             self._finish(len(batch))
+        return 0.0
 
     async def _add(self, batch: list[_Ready]) -> None:
         found = [(ready.new.path, ready.new.fingerprint.sha256) for ready in batch]
         alike = await self._ledger(Ledger.same_content_elsewhere, found)
-        left = await asyncio.to_thread(_which_have_left, alike)
+        left = await self._runtime.in_thread(_which_have_left, alike)
         rest = [ready for ready, same in zip(batch, alike, strict=True) if not await self._follow(ready, same, left)]
         if not rest:
             return
         added = await self._add_when_possible(rest)
-        self._on_new()
         for entry, is_new in added:
             if not is_new and entry.state is EntryState.DONE:
                 await self._publish_again(entry)
@@ -154,7 +152,7 @@ class Intake:
     async def _add_when_possible(self, batch: list[_Ready]) -> list[tuple[Entry, bool]]:
         while True:
             try:
-                return await self._ledger(Ledger.add, [ready.new for ready in batch], now=self._clock.now())
+                return await self._ledger(Ledger.add, [ready.new for ready in batch], now=self._runtime.now())
             except OutputError as error:
                 _log.warning("waiting until the ledger can be written", why=error.message)
                 await asyncio.sleep(5)
@@ -166,7 +164,7 @@ class Intake:
             if entry is None or not _is_same_job(entry, moved.folder):
                 return
             taken = await self._ledger(Ledger.at_path, moved.new) is not None
-            if await asyncio.to_thread(went_to, entry, moved.new, taken=taken):
+            if await self._runtime.in_thread(went_to, entry, moved.new, taken=taken):
                 await self._relocate(entry, moved.folder.path, moved.new, entry.fingerprint)
         except LedgerDamaged:
             raise
@@ -201,7 +199,7 @@ class Intake:
             path=path,
             size=found.size,
             mtime_ns=found.mtime_ns,
-            now=self._clock.now(),
+            now=self._runtime.now(),
         )
         _log.info("renamed", file=str(path), was=str(entry.path))
         outputs = await self._ledger(Ledger.outputs, entry.id)
@@ -210,7 +208,7 @@ class Intake:
             return
         claimed = await self._ledger(Ledger.claimed_outputs, entry.id, path.parent, path.stem)
         try:
-            now_at: tuple[Output, ...] = await asyncio.to_thread(
+            now_at: tuple[Output, ...] = await self._runtime.in_thread(
                 self._writer.move_outputs, beside, path, path.parent, claimed=claimed, root=root
             )
         except (OutputError, RecordingError) as error:
@@ -221,12 +219,11 @@ class Intake:
     async def _publish_again(self, entry: Entry) -> None:
         """A recording was dropped again after its outputs were removed: write them again, at no cost."""
         outputs = await self._ledger(Ledger.outputs, entry.id)
-        if not outputs or await asyncio.to_thread(_any_is_there, outputs):
+        if not outputs or await self._runtime.in_thread(_any_is_there, outputs):
             return
         try:
             now_as = await self._ledger(Ledger.entry, entry.id)  # it may have another path since it was read
-            await self._ledger(Ledger.retry, now_as, now=self._clock.now(), reason="It was dropped again.")
-            self._on_new()
+            await self._ledger(Ledger.retry, now_as, now=self._runtime.now(), reason="It was dropped again.")
         except IllegalMove as error:
             _log.info("left as it is", file=str(entry.path), why=error.message)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -12,12 +11,13 @@ import msgspec
 from watcher.errors import EngineUnavailable
 from watcher.events import Event
 from watcher.models import JobProgress  # noqa: TC001 - msgspec reads the annotation of `_Answer`
+from watcher.scheduler.loop import Loop
 from watcher.speechmatics import SpeechmaticsError
 
 if TYPE_CHECKING:
-    from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.models import Entry
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
     from watcher.speechmatics import AsyncClient
 
@@ -45,32 +45,34 @@ class ProgressWatch:
     An account whose server doesn't tell is never asked.
     """
 
-    def __init__(self, account: Account, *, clock: Clock, bus: EventBus) -> None:
+    def __init__(self, account: Account, bus: EventBus, runtime: Runtime) -> None:
         self._account = account
-        self._clock = clock
+        self._runtime = runtime
         self._bus = bus
         self._entries: dict[int, Entry] = {}
-        self._wake = asyncio.Event()
+        self._ask_at = 0.0
+        self.loop = Loop(f"progress of {account.name}", self._look)
 
     def follow(self, entry: Entry) -> None:
         """Ask about the job of an entry until `forget`."""
         if self._account.tells_progress:
             self._entries[entry.id] = entry
-            self._wake.set()
+            self.loop.wake()
 
     def forget(self, entry_id: int) -> None:
         """Stop asking about an entry's job."""
         self._entries.pop(entry_id, None)
         self._account.job_progress.pop(entry_id, None)
 
-    async def run(self) -> None:
-        """Ask once a second while there are jobs; cancel to stop."""
-        while True:
-            self._wake.clear()
-            if not self._entries:
-                await self._wake.wait()
-            await self._ask()
-            await asyncio.sleep(_PAUSE)
+    async def _look(self) -> float | None:
+        """Ask once a second while there are jobs."""
+        if not self._entries:
+            return None
+        if (left := self._ask_at - self._runtime.monotonic()) > 0:
+            return left
+        await self._ask()
+        self._ask_at = self._runtime.monotonic() + _PAUSE
+        return _PAUSE
 
     async def _ask(self) -> None:
         """Ask about jobs in their order at the server, up to the first that is known to wait: the rest wait too."""
@@ -96,4 +98,4 @@ class ProgressWatch:
         self._account.job_progress[entry.id] = progress
         told = asdict(progress)
         data = {"uid": entry.uid, "stage": "transcription", "share": progress.share, **told}
-        self._bus.publish(Event("progress", self._clock.now(), data))
+        self._bus.publish(Event("progress", self._runtime.now(), data))

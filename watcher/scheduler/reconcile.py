@@ -10,57 +10,39 @@ person's word.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from watcher import speechmatics as sm
 from watcher.errors import EngineUnavailable
-from watcher.ledger import Ledger
+from watcher.ledger import IllegalMove, Ledger
 from watcher.logs import get_logger
 from watcher.models import AttemptState, EntryState
 from watcher.scheduler.account import KEY_BACK
+from watcher.scheduler.listing import Listing, read_listing
+from watcher.scheduler.loop import Loop
+from watcher.scheduler.realign import release_stalled
 from watcher.scheduler.retry import fix_of_key
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Sequence
 
-    from watcher.clock import Clock
     from watcher.ledger import LedgerWorker
-    from watcher.models import Attempt
+    from watcher.models import Attempt, Entry
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
+    from watcher.scheduler.adopt import Adopter
     from watcher.scheduler.holds import Holds
-    from watcher.speechmatics import AsyncClient, JobDetails
-    from watcher.timings import SchedulerTimings
 
-__all__ = ["FRUITLESS", "Absence", "Listing", "Reconciler", "choose", "next_look", "oldest_relevant", "verdict"]
+__all__ = ["Absence", "Reconciler", "decide_outcome", "next_look"]
 
 _log = get_logger("reconcile")
 RETENTION = 6.5 * 86400.0
 """Seconds after which a job may have been removed by the service (it keeps them for 7 days)."""
-CLOCK_SKEW = 86400.0
-"""Seconds by which our clock and the service's may differ when listings are searched."""
-_MOST_LOOKUPS = 500
 _CHECK_FIRST = "If your account shows no job for it, submit it again (this may cost): dropscribe retry FILE"
 MOST_UNCLEAR = 3
 """After so many submissions of one content whose outcome was unclear, and that left no job in the list, it is HELD."""
-FRUITLESS = frozenset({sm.JobStatus.DELETED, sm.JobStatus.EXPIRED, sm.JobStatus.REJECTED})
-"""What a job's status is when it will give no transcript."""
-
-
-@dataclass
-class Listing:
-    """What one complete listing showed.
-
-    Attributes:
-        began: monotonic seconds at its start.
-        jobs: by reference, oldest first.
-        opaque: whether jobs were listed whose reference can't be learned.
-    """
-
-    began: float
-    jobs: dict[str, list[JobDetails]] = field(default_factory=dict)
-    opaque: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,12 +53,7 @@ class Absence:
     key: str = ""
 
 
-def oldest_relevant(armed_at: float) -> datetime:
-    """How far back a listing must reach to be complete for an attempt armed at this unix time."""
-    return datetime.fromtimestamp(armed_at - CLOCK_SKEW, tz=UTC)
-
-
-def verdict(
+def decide_outcome(
     attempt: Attempt,
     listing: Listing,
     absence: Absence | None,
@@ -108,16 +85,6 @@ def verdict(
     return "absent" if same_key else "hold for the key"
 
 
-def choose(jobs: Sequence[JobDetails]) -> tuple[JobDetails, list[str]]:
-    """Choose among the jobs of one reference, oldest first.
-
-    Returns:
-        The oldest that may give a transcript; and the ids of the others that run, which cost less if they are stopped.
-    """
-    keep = next((job for job in jobs if job.status not in FRUITLESS), jobs[0])
-    return keep, [job.id for job in jobs if job is not keep and not job.status.is_final]
-
-
 def next_look(since: float, now: float, settle_listing: float) -> float:
     """Seconds until the list is worth reading again: soon at first, as it may just lag behind.
 
@@ -132,28 +99,129 @@ def next_look(since: float, now: float, settle_listing: float) -> float:
 
 
 class Reconciler:
-    """Settles the attempts of one account that are ARMED without an answer."""
+    """Settles the attempts of one account that are ARMED without an answer, and asks again for its HELD jobs.
+
+    Args:
+        account: whose jobs they are.
+        ledger: has the attempts.
+        holds: to stop the account if its list can't be read for want of a key.
+        adopter: adopts jobs that are found.
+        under_way: references of the attempts that this run works on.
+        on_settled: called after attempts were looked for.
+        runtime: the clock and the pauses.
+    """
 
     def __init__(
-        self, ledger: LedgerWorker, account: Account, holds: Holds, *, clock: Clock, timings: SchedulerTimings
+        self,
+        account: Account,
+        ledger: LedgerWorker,
+        holds: Holds,
+        adopter: Adopter,
+        *,
+        under_way: Collection[str],
+        on_settled: Callable[[], None],
+        runtime: Runtime,
     ) -> None:
-        self._ledger = ledger
         self._account = account
+        self._ledger = ledger
         self._holds = holds
-        self._clock = clock
-        self._timings = timings
+        self._adopter = adopter
+        self._under_way = under_way
+        self._on_settled = on_settled
+        self._runtime = runtime
+        self._timings = runtime.timings.scheduler
         self._absences: dict[str, Absence] = {}
+        self._list_at = 0.0
+        """Monotonic time before which the list is not read again."""
+        self._held_at: dict[str, float] = {}
+        """Monotonic times before which HELD attempts are not looked for again, by reference."""
+        self._starts_afresh = True
+        """Whether to ask for HELD jobs once more, as after each start and each change of the config."""
+        self._key_changes = 0
+        """How many changes of the key were followed by asking for HELD jobs again."""
+        self.has_looked = False
+        self.loop = Loop(f"looking for lost jobs of {account.name}", self._look)
 
-    async def look(self, attempts: Sequence[Attempt]) -> float:
-        """Look once for the jobs of these attempts and settle those that can be settled.
+    def start_afresh(self) -> None:
+        """The config has changed: look for everything once more."""
+        self._starts_afresh, self.has_looked = True, False
+        self.loop.wake()
+
+    async def _look(self) -> float:
+        try:
+            is_left = await self._look_once()
+        finally:
+            self.has_looked = True
+        return self._timings.lost_jobs if is_left else self._timings.lost_jobs_idle
+
+    async def _look_once(self) -> bool:
+        """Look once; return whether there is something left to look for."""
+        account = self._account
+        stalled = [a for a in await self._open(AttemptState.PREPARED) if a.reference not in self._under_way]
+        await release_stalled(self._ledger, stalled, self._runtime)
+        held = [e for e in await self._ledger(Ledger.with_job, EntryState.HELD) if e.account == account.name]
+        lost = [a for a in await self._open(AttemptState.ARMED) if a.reference not in self._under_way]
+        states = [(await self._ledger(Ledger.entry, attempt.entry_id)).state for attempt in lost]
+        key = await account.present_key() if held or EntryState.HELD in states else None
+        changes = account.visibility.changes
+        is_new = key is not None and changes != self._key_changes
+        if key is not None:
+            if is_new or self._starts_afresh:
+                self._starts_afresh = False
+                await self._ask_again(held, key)
+            self._key_changes = changes
+        due = self._due(lost, states, key if is_new else None)
+        if due and self._runtime.monotonic() >= self._list_at:
+            account.connector.in_use(busy=True)
+            pause = await self._settle_all(due)
+            self._list_at = self._runtime.monotonic() + pause
+            self._on_settled()
+        return bool(due)
+
+    async def _open(self, state: AttemptState) -> list[Attempt]:
+        return [a for a in await self._ledger(Ledger.open_attempts, state) if a.account == self._account.name]
+
+    async def _ask_again(self, held: Sequence[Entry], key: str) -> None:
+        """Wait again for the jobs of HELD entries that the present key sees."""
+        reason = "Its job can be asked for again."
+        try:
+            for entry in held:
+                if self._account.visibility.is_visible(entry.key_digest, key):
+                    with suppress(IllegalMove):  # a person decided meanwhile
+                        await self._ledger(Ledger.track_again, entry, now=self._runtime.now(), reason=reason)
+        except BaseException:
+            self._starts_afresh = True
+            raise
+
+    def _due(self, lost: Sequence[Attempt], states: Sequence[EntryState], new_key: str | None) -> list[Attempt]:
+        """Leave out those that are HELD and were looked for not long ago, unless a new key sees their jobs."""
+        now = self._runtime.monotonic()
+        due = []
+        for attempt, state in zip(lost, states, strict=True):
+            if state is EntryState.HELD:
+                if self._runtime.now() - (attempt.armed_at or attempt.prepared_at) > RETENTION:
+                    continue  # it may have been removed: the list proves nothing any more
+                if new_key is not None and self._account.visibility.is_visible(attempt.key_digest, new_key):
+                    # Looked for now, and once more when a second list can settle it.
+                    self._held_at[attempt.reference] = now + self._account.settle_listing + 1.0
+                    self._list_at = now
+                elif now < self._held_at.get(attempt.reference, now):
+                    continue
+                else:
+                    self._held_at[attempt.reference] = now + self._timings.held_jobs
+            due.append(attempt)
+        return due
+
+    async def _settle_all(self, attempts: Sequence[Attempt]) -> float:
+        """Read the list once and settle those attempts that can be settled.
 
         Returns:
-            Seconds until it is worth looking again, if any are left.
+            Seconds until it is worth reading the list again, if any are left.
         """
         try:
             client = await self._account.connector.connect()
             key = self._account.visibility.key_of(client)
-            listing = await self._list(client, attempts)
+            listing = await read_listing(client, attempts, began=self._runtime.monotonic())
         except sm.PagingStalled as error:
             return await self._hold_all(attempts, error)
         except sm.NotFound as error:
@@ -168,56 +236,21 @@ class Reconciler:
             return self._timings.list_error
         for attempt in attempts:
             await self._settle(attempt, listing, key)
-        now = self._clock.monotonic()
+        now = self._runtime.monotonic()
         left = [self._absences[a.reference] for a in attempts if a.reference in self._absences]
         return min((next_look(a.since, now, self._account.settle_listing) for a in left), default=0.0)
 
-    async def _list(self, client: AsyncClient, attempts: Sequence[Attempt]) -> Listing:
-        """Read the list back past the arming times; to its very end while a job is missing.
-
-        The end costs some pages more, but then a clock that was wrong at the time hides no job.
-        """
-        listing = Listing(began=self._clock.monotonic())
-        oldest = oldest_relevant(min(a.armed_at or a.prepared_at for a in attempts))
-        missing = {attempt.reference for attempt in attempts}
-        lookups = 0
-        async for job in client.iter_jobs(include_deleted=True):
-            is_old = job.created < oldest
-            if is_old and not missing:
-                break
-            reference = job.reference
-            if reference is None and job.config_data is None and not is_old:
-                lookups += 1
-                reference = await self._look_up(client, job.id) if lookups <= _MOST_LOOKUPS else None
-                listing.opaque |= reference is None
-            if reference:
-                listing.jobs.setdefault(reference, []).insert(0, job)
-                missing.discard(reference)
-        return listing
-
-    async def _look_up(self, client: AsyncClient, job_id: str) -> str | None:
-        """Ask for the reference of a job whose config the listing left out, as on-prem servers do.
-
-        Returns:
-            The reference; an empty text for a job that has none; None if it can't be learned.
-        """
-        try:
-            job = await client.get_job(job_id, wait=0)
-        except (sm.NotFound, sm.Gone):
-            return None
-        return job.reference or ("" if job.config_data is not None else None)
-
     async def _settle(self, attempt: Attempt, listing: Listing, key: str) -> None:
-        now = self._clock.now()
+        now = self._runtime.now()
         absence = self._absences.get(attempt.reference)
         if absence is not None and absence.key != key:
             del self._absences[attempt.reference]
             absence = None
         settle = self._account.settle_listing
         same = self._account.any_key or attempt.key_digest == key
-        match verdict(attempt, listing, absence, now=now, settle_listing=settle, same_key=same):
+        match decide_outcome(attempt, listing, absence, now=now, settle_listing=settle, same_key=same):
             case "adopt":
-                await self._adopt(attempt, listing.jobs[attempt.reference], key)
+                await self._adopter.adopt_lost(attempt, listing.jobs[attempt.reference], key)
             case "hold":
                 await self._hold(attempt, "It can't be known whether the service took this recording.", _CHECK_FIRST)
             case "hold for the key":
@@ -242,12 +275,6 @@ class Reconciler:
                 return
         self._absences.pop(attempt.reference, None)
 
-    async def _adopt(self, attempt: Attempt, jobs: list[JobDetails], key: str) -> None:
-        keep, twins = choose(jobs)
-        reason = "The service's answer was lost; its job was found by its reference."
-        now = self._clock.now()
-        await self._ledger(Ledger.accept, attempt, keep.id, now=now, key=key, reason=reason, twins=twins)
-
     async def _why_unclear(self, attempt: Attempt, times: int) -> str:
         entry = await self._ledger(Ledger.entry, attempt.entry_id)
         last = entry.reason or "Dropscribe was stopped before the answer came."
@@ -265,4 +292,4 @@ class Reconciler:
         entry = await self._ledger(Ledger.entry, attempt.entry_id)
         if entry.state is not EntryState.SUBMITTING:
             return
-        await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=why, fix=fix)
+        await self._ledger(Ledger.hold, entry, now=self._runtime.now(), reason=why, fix=fix)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from watcher.clock import Clock
     from watcher.ledger import LedgerWorker
     from watcher.media import Prober
     from watcher.models import Engine, Entry, OutputFormat
+    from watcher.runtime import Runtime
     from watcher.transcripts import TranscriptWriter
 
 __all__ = ["Request", "Requests"]
@@ -55,7 +54,7 @@ class Requests:
         ledger: gets them.
         prober: says whether a file is a recording.
         writer: finds out whether the outputs can be written.
-        clock: the time.
+        runtime: the clock and the threads.
         on_new: called after a request was taken in.
     """
 
@@ -64,14 +63,14 @@ class Requests:
         ledger: LedgerWorker,
         prober: Prober,
         writer: TranscriptWriter,
+        runtime: Runtime,
         *,
-        clock: Clock,
         on_new: Callable[[Entry], None],
     ) -> None:
         self._ledger = ledger
         self._prober = prober
         self._writer = writer
-        self._clock = clock
+        self._runtime = runtime
         self._on_new = on_new
 
     async def add(self, request: Request) -> tuple[Entry, bool]:
@@ -86,9 +85,9 @@ class Requests:
         """
         path, target = request.path, request.target
         media = await self._prober.probe(path)
-        digest = await asyncio.to_thread(fingerprint, path)
+        digest = await self._runtime.in_thread(fingerprint, path)
         beside = target == path.parent
-        await asyncio.to_thread(self._writer.check, target, _SPACE_FOR_TRANSCRIPTS, create=not beside)
+        await self._runtime.in_thread(self._writer.check, target, _SPACE_FOR_TRANSCRIPTS, create=not beside)
         if media.cut_short:
             # Whoever names a file wants what there is of it; its header is nothing to hold the service to.
             media = dataclasses.replace(media, duration=None)
@@ -104,6 +103,6 @@ class Requests:
             kind=EntryKind.REQUESTED,
             target=target,
         )
-        entry, was_done = await self._ledger(Ledger.request, new, now=self._clock.now())
+        entry, was_done = await self._ledger(Ledger.request, new, now=self._runtime.now())
         self._on_new(entry)
         return entry, was_done

@@ -3,7 +3,7 @@
 The order of things makes it safe to be killed at any instant:
 
 1. The attempt is in the ledger, PREPARED (`Ledger.claim` did that). A job that a cancelled recording of the same
-   content left behind does instead, where there is one: see `former`.
+   content left behind does instead, where there is one: see `adopt`.
 2. The upload runs; its last KiB and the closing boundary are withheld. A body that never completes makes no job.
 3. The gate: same content, output folder writable, consent still given. Then ARMED is committed.
 4. The tail is sent. 201: the job's id is committed. A clear refusal: no job exists. Anything else: a job may
@@ -16,7 +16,6 @@ Consent is asked for before the first byte, while the upload runs and at the gat
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -40,20 +39,17 @@ from watcher.speechmatics import (
 )
 
 if TYPE_CHECKING:
-    import random
-
-    from watcher.clock import Clock
     from watcher.events import EventBus
     from watcher.ledger import LedgerWorker
     from watcher.models import Attempt, Entry
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
-    from watcher.scheduler.adopt import FormerJobs
+    from watcher.scheduler.adopt import Adopter
     from watcher.scheduler.holds import Holds
     from watcher.scheduler.upload_source import Preparer
     from watcher.scheduler.uploads import Uploads
     from watcher.settings import Settings
     from watcher.speechmatics import UploadReceipt
-    from watcher.timings import RetryDelays
     from watcher.transcripts import TranscriptWriter
 
 __all__ = ["Gate", "Submitter"]
@@ -85,22 +81,18 @@ class Submitter:
         ledger: LedgerWorker,
         gate: Gate,
         preparer: Preparer,
-        holds: Holds,
-        former: FormerJobs,
         *,
-        clock: Clock,
-        rng: random.Random,
+        holds: Holds,
+        adopter: Adopter,
         bus: EventBus,
-        delays: RetryDelays,
+        runtime: Runtime,
     ) -> None:
         self._ledger = ledger
         self._gate = gate
         self._preparer = preparer
         self._holds = holds
-        self._former = former
-        self._clock = clock
-        self._rng = rng
-        self._delays = delays
+        self._adopter = adopter
+        self._runtime = runtime
         self._bus = bus
 
     async def submit(self, account: Account, entry: Entry, attempt: Attempt) -> Entry:
@@ -109,7 +101,7 @@ class Submitter:
         An attempt whose outcome is unknown leaves the entry SUBMITTING and the attempt ARMED.
         """
         try:
-            if (waiting := await self._former.take_up(account, entry, attempt)) is not None:
+            if (waiting := await self._adopter.adopt_orphan(account, entry, attempt)) is not None:
                 return waiting
             job_id, key = await self._upload(account, entry, attempt)
         except Exception as error:  # noqa: BLE001 - every error is decided on, by its class
@@ -117,7 +109,7 @@ class Submitter:
         finally:
             account.progress.pop(entry.id, None)
         account.breaker.record_success()
-        return await self._ledger(Ledger.accept, attempt, job_id, now=self._clock.now(), key=key)
+        return await self._ledger(Ledger.accept, attempt, job_id, now=self._runtime.now(), key=key)
 
     async def _upload(self, account: Account, entry: Entry, attempt: Attempt) -> tuple[str, str]:
         """Upload; returns the job's id, and the digest of the key that it was submitted with."""
@@ -134,10 +126,10 @@ class Submitter:
         def progress(sent: int, total: int) -> None:
             account.progress[entry.id] = (sent, total)
             data = {"uid": entry.uid, "stage": "upload", "sent": sent, "total": total}
-            self._bus.publish(Event("progress", self._clock.now(), data))
+            self._bus.publish(Event("progress", self._runtime.now(), data))
 
         async with AsyncExitStack() as stack:
-            recording = await asyncio.to_thread(stack.enter_context, verified(entry))
+            recording = await self._runtime.in_thread(stack.enter_context, verified(entry))
             upload.recording = recording
             await self._check_outputs(entry)
             wants_channels = entry.config.get("diarization") == "channel"
@@ -157,7 +149,7 @@ class Submitter:
                     raise SourceChanged(f"{entry.path} changed while it was uploaded; nothing was submitted.")
                 await self._check_outputs(entry)
                 await self._gate.uploads.check(upload)
-                await self._ledger(Ledger.arm, attempt, now=self._clock.now(), key=key)
+                await self._ledger(Ledger.arm, attempt, now=self._runtime.now(), key=key)
                 self._gate.uploads.check_config(upload)  # nothing that was withdrawn meanwhile gets its tail
                 upload.armed = True
 
@@ -174,19 +166,19 @@ class Submitter:
             except SubmissionUnknown:
                 # An answer may claim a job before the tail was sent; after it, the attempt is armed already.
                 upload.armed = True
-                await self._ledger(Ledger.arm_answered, attempt, now=self._clock.now(), key=key)
+                await self._ledger(Ledger.arm_answered, attempt, now=self._runtime.now(), key=key)
                 raise
         return job.id, key
 
     async def _check_outputs(self, entry: Entry) -> None:
         place = self._gate.settings.target_of(entry)
         beside = place.folder == entry.path.parent
-        await asyncio.to_thread(
+        await self._runtime.in_thread(
             self._gate.writer.check, place.folder, _SPACE_FOR_TRANSCRIPTS, create=not beside, root=place.root
         )
 
     async def _after(self, error: Exception, account: Account, entry: Entry, attempt: Attempt) -> Entry:
-        now = self._clock.now()
+        now = self._runtime.now()
         if isinstance(error, IllegalMove | ConsentWithdrawn):
             return await self._withdrawn(error, entry, attempt, now)
         decision = await self._decide(error, entry, attempt, now, account.breaker.throttled)
@@ -196,7 +188,7 @@ class Submitter:
             account.breaker.record_failure(
                 str(error),
                 now=now,
-                delay=lambda tried: retry.retry_delay(tried, self._rng.random(), self._delays),
+                delay=lambda tried: retry.retry_delay(tried, self._runtime.jitter(), self._runtime.timings.retry),
             )
         match decision:
             case retry.Look(reason):
@@ -235,12 +227,19 @@ class Submitter:
         if not isinstance(error, ApiError | TransportError | SubmissionUnknown) and await self._is_armed(attempt):
             return retry.Look(str(error))
         if isinstance(error, RecordingError | SourceError | OutputError | OSError):
-            found = await asyncio.to_thread(_look_at_source, entry, error, now + self._delays.output)
+            found = await self._runtime.in_thread(
+                _look_at_source, entry, error, now + self._runtime.timings.retry.output
+            )
             if found is not None:
                 return found
-        jitter = self._rng.random()
+        jitter = self._runtime.jitter()
         return retry.decide(
-            error, attempts=entry.attempts, now=now, jitter=jitter, delays=self._delays, throttled=throttled
+            error,
+            attempts=entry.attempts,
+            now=now,
+            jitter=jitter,
+            delays=self._runtime.timings.retry,
+            throttled=throttled,
         )
 
     async def _is_armed(self, attempt: Attempt) -> bool:

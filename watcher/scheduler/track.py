@@ -13,21 +13,18 @@ from watcher.ledger import IllegalMove, JobOutcome, Ledger
 from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.account import KEY_BACK
-from watcher.scheduler.loop import keep_going, wait_for
+from watcher.scheduler.loop import Loop
 from watcher.scheduler.retry import TRIED_AGAIN, fault_delay, fix_of_key, retry_delay
 
 if TYPE_CHECKING:
-    import random
-
-    from watcher.clock import Clock
     from watcher.ledger import LedgerWorker
     from watcher.models import Entry
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
     from watcher.scheduler.deliver import Deliverer
     from watcher.scheduler.holds import Holds
     from watcher.scheduler.job_progress import ProgressWatch
     from watcher.speechmatics import AsyncClient, JobDetails
-    from watcher.timings import Timings
 
 __all__ = ["LONG_POLLS", "Tracker", "is_hopeless", "poll_pause", "sweep_pause"]
 
@@ -88,69 +85,67 @@ class Tracker:
 
     def __init__(
         self,
-        ledger: LedgerWorker,
         account: Account,
+        ledger: LedgerWorker,
         deliverer: Deliverer,
+        *,
         holds: Holds,
         progress: ProgressWatch,
-        *,
-        clock: Clock,
-        rng: random.Random,
-        timings: Timings,
+        runtime: Runtime,
     ) -> None:
         self._ledger = ledger
         self._account = account
         self._deliverer = deliverer
         self._holds = holds
         self._progress = progress
-        self._clock = clock
-        self._rng = rng
-        self._timings = timings
+        self._runtime = runtime
+        self._group: asyncio.TaskGroup
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._polls: dict[int, str | None] = {}
         """The jobs that are waited for with a request each, by their entries' ids."""
-        self._last_change = clock.monotonic()
-        self._wake = asyncio.Event()
+        self._last_change = runtime.monotonic()
+        self._sweep_at = 0.0
+        """Monotonic time of the next sweep."""
+        self.loop = Loop(f"tracking {account.name}", self._look)
 
-    def wake(self) -> None:
+    def expect_changes(self) -> None:
         """A job was submitted, or one has ended: more may soon do so."""
-        self._last_change = self._clock.monotonic()
-        self._wake.set()
-
-    def look(self) -> None:
-        """Entries may have become ours to track."""
-        self._wake.set()
+        self._last_change = self._runtime.monotonic()
+        self.loop.wake()
 
     async def run(self) -> None:
         """Track for ever; cancel to stop."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._progress.run(), name=f"progress of {self._account.name}")
-            await keep_going(f"tracking {self._account.name}", lambda: self._round(group))
+        async with asyncio.TaskGroup() as self._group:
+            self._group.create_task(self._progress.loop.run(), name=self._progress.loop.name)
+            self._group.create_task(self.loop.run(), name=self.loop.name)
 
-    async def _round(self, group: asyncio.TaskGroup) -> None:
-        self._wake.clear()
+    async def _look(self) -> float:
+        # However many wake it: a sweep costs a request per hundred jobs, and its entries are read from the ledger.
+        if (left := self._sweep_at - self._runtime.monotonic()) > 0:
+            return left
         entries = await self._ledger(Ledger.submitted_to, self._account.name)
         self._account.connector.in_use(busy=bool(entries))
         jobs = {entry.id: entry.job_id for entry in entries}
         for entry_id in [entry_id for entry_id, job_id in self._polls.items() if jobs.get(entry_id) != job_id]:
-            self._tasks[entry_id].cancel()  # nobody waits for this job any more; another may be waited for
+            self._tasks[entry_id].cancel()  # its entry doesn't wait for this job any more; it may wait for another
         rest = [entry for entry in entries if entry.id not in self._tasks]
         if len(entries) <= LONG_POLLS or not rest:
             for entry in rest:
-                self._start(group, entry)
-            await wait_for(self._wake, self._timings.scheduler.idle)
-            return
-        running = await self._sweep(group, rest)
+                self._start(entry)
+            return self._runtime.timings.scheduler.idle
+        running = await self._sweep(rest)
         if len(running) + len(self._polls) <= LONG_POLLS:  # the last of many: no need to wait for another sweep
             for entry in running:
-                self._start(group, entry)
-        # However many wake it: a sweep costs a request per hundred jobs, and its entries are read anew each time.
-        await asyncio.sleep(sweep_pause(len(rest), self._clock.monotonic() - self._last_change))
+                self._start(entry)
+        now = self._runtime.monotonic()
+        pause = sweep_pause(len(rest), now - self._last_change)
+        self._sweep_at = now + pause
+        return pause
 
-    def _start(self, group: asyncio.TaskGroup, entry: Entry, job: JobDetails | None = None) -> None:
+    def _start(self, entry: Entry, job: JobDetails | None = None) -> None:
         if entry.id in self._tasks or len(self._tasks) >= _AT_A_TIME:
             return
-        task = group.create_task(self._follow(entry, job), name=f"track {entry.job_id}")
+        task = self._group.create_task(self._follow(entry, job), name=f"track {entry.job_id}")
         self._tasks[entry.id] = task
         if job is None:
             self._polls[entry.id] = entry.job_id
@@ -161,14 +156,14 @@ class Tracker:
         self._tasks.pop(entry_id, None)
         self._polls.pop(entry_id, None)
         self._progress.forget(entry_id)
-        self.wake()
+        self.expect_changes()
 
     async def _follow(self, entry: Entry, job: JobDetails | None) -> None:
         """Wait for one job and see its transcript to disk; troubles on the way only delay it."""
         job_id, polls, failures = entry.job_id, 0, 0
         seen, hidden_from = job is not None, None
         while True:
-            began = self._clock.monotonic()
+            began = self._runtime.monotonic()
             try:
                 entry = await self._ledger(Ledger.entry, entry.id)
                 if entry.state is not EntryState.SUBMITTED or entry.job_id != job_id:
@@ -185,24 +180,24 @@ class Tracker:
                 if await self._ended(client, entry, job):
                     return
                 polls, failures = polls + 1, 0
-                pause = poll_pause(polls, self._clock.monotonic() - began, self._rng.random())
+                pause = poll_pause(polls, self._runtime.monotonic() - began, self._runtime.jitter())
             except LedgerDamaged:
                 raise
             except IllegalMove:
                 return
             except Exception as error:  # noqa: BLE001 - one job's trouble must not stop the others
                 failures += 1
-                if await self._suffer(entry, error, failures, hidden_from=hidden_from):
+                if await self._record_failure(entry, error, failures, hidden_from=hidden_from):
                     return
                 pause = self._pause_after(error, failures)
             await asyncio.sleep(pause)
 
     def _pause_after(self, error: Exception, failures: int) -> float:
         retry_after = getattr(error, "retry_after", None) or 0.0
-        delay = retry_delay(failures, self._rng.random(), self._timings.retry)
+        delay = retry_delay(failures, self._runtime.jitter(), self._runtime.timings.retry)
         return max(min(retry_after, 600.0), min(delay / 5, 60.0))
 
-    async def _suffer(self, entry: Entry, error: Exception, failures: int, *, hidden_from: str | None) -> bool:
+    async def _record_failure(self, entry: Entry, error: Exception, failures: int, *, hidden_from: str | None) -> bool:
         """Write down what went wrong; returns whether to give up waiting for this job.
 
         Args:
@@ -241,9 +236,7 @@ class Tracker:
         if not job.status.is_final:
             return False
         if job.status == sm.JobStatus.DONE:
-            entry = await self._deliverer.fetch(self._account, client, entry)
-            if entry.state is EntryState.TRANSCRIBED:
-                await self._deliverer.publish_or_say_why(entry)
+            await self._deliverer.fetch(self._account, client, entry)
         elif job.status == sm.JobStatus.REJECTED:
             if not job.reasons:
                 job = await client.get_job(job.id, wait=0)
@@ -252,7 +245,7 @@ class Tracker:
                 return True
             reason = f"The service rejected it: {'; '.join(job.reasons) or 'it gave no reason'}"
             fix = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
-            now = self._clock.now()
+            now = self._runtime.now()
             no_transcript = JobOutcome.NO_TRANSCRIPT
             await self._ledger(Ledger.fail, entry, now=now, reason=reason, fix=fix, job=no_transcript)
         else:
@@ -264,11 +257,11 @@ class Tracker:
         is_over = job is JobOutcome.NO_TRANSCRIPT
         cost = "To submit it again (this may cost)" if is_over else "To ask for its transcript again"
         fix = f"{cost}: dropscribe retry FILE"
-        await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=reason, fix=fix, job=job)
+        await self._ledger(Ledger.hold, entry, now=self._runtime.now(), reason=reason, fix=fix, job=job)
 
     async def _hold_for_fault(self, entry: Entry, why: str) -> None:
         """The server itself failed. Ours costs nothing, so that the recording is submitted again by itself."""
-        now = self._clock.now()
+        now = self._runtime.now()
         is_ours = self._account.engine is Engine.LOCAL
         await self._ledger(
             Ledger.hold,
@@ -277,16 +270,16 @@ class Tracker:
             reason=why,
             fix=TRIED_AGAIN if is_ours else "When it works again: dropscribe retry FILE",
             job=JobOutcome.NO_TRANSCRIPT,
-            retry_at=now + fault_delay(entry.attempts, self._timings.retry) if is_ours else 0.0,
+            retry_at=now + fault_delay(entry.attempts, self._runtime.timings.retry) if is_ours else 0.0,
         )
 
     async def _hold_for_key(self, entry: Entry, key: str) -> None:
         why = "Its job was submitted with another API key, and the present one doesn't see it."
         fix = f"{KEY_BACK}; or submit it again (this costs): dropscribe retry FILE"
-        await self._ledger(Ledger.hold, entry, now=self._clock.now(), reason=why, fix=fix)
+        await self._ledger(Ledger.hold, entry, now=self._runtime.now(), reason=why, fix=fix)
         self._account.visibility.gave_up(key)
 
-    async def _sweep(self, group: asyncio.TaskGroup, entries: list[Entry]) -> list[Entry]:
+    async def _sweep(self, entries: list[Entry]) -> list[Entry]:
         """List jobs back to the oldest that is looked for; take up those that have ended.
 
         Returns:
@@ -296,13 +289,13 @@ class Tracker:
         wanted = {entry.job_id: entry for entry in entries}
         submitted = min(entry.submitted_at or entry.added_at for entry in entries)
         oldest = datetime.fromtimestamp(submitted, tz=UTC) - _SKEW
-        began = self._clock.now()
+        began = self._runtime.now()
         try:
             client = await self._account.connector.connect()
             async for job in client.iter_jobs(include_deleted=True):
                 entry = wanted.pop(job.id, None)
                 if entry and job.status.is_final:
-                    self._start(group, entry, job)
+                    self._start(entry, job)
                 elif entry:
                     running.append(entry)
                 if not wanted or job.created < oldest:
@@ -312,11 +305,11 @@ class Tracker:
             if isinstance(error, sm.AuthenticationError | sm.PermissionDenied | sm.ConfigurationError):
                 await self._holds.stop(self._account, str(error), fix_of_key(error))
             for entry in entries[:LONG_POLLS]:  # the list may stay broken: each can still be asked for by its id
-                self._start(group, entry)
+                self._start(entry)
             await asyncio.sleep(self._pause_after(error, 3))
             return entries
         for entry in wanted.values():  # not in a complete listing: ask for it by its id
             running.append(entry)
-            if not 0 <= began - (entry.submitted_at or 0.0) < self._timings.scheduler.listed_within:
-                self._start(group, entry)
+            if not 0 <= began - (entry.submitted_at or 0.0) < self._runtime.timings.scheduler.listed_within:
+                self._start(entry)
         return running

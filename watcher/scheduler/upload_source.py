@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from watcher.errors import TooLarge, Unreadable
 from watcher.logs import get_logger
 from watcher.media import WORKER, Limits, needs_preparation, prepare
+from watcher.runtime import Runtime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,10 +29,12 @@ class Preparer:
     Args:
         folder: where extracted sound is kept while it is uploaded; what an earlier run left there is removed.
         script: the program that extracts it in a child process.
+        runtime: gives threads, and names for files.
     """
 
-    def __init__(self, folder: Path, *, script: Path = WORKER) -> None:
+    def __init__(self, folder: Path, *, script: Path = WORKER, runtime: Runtime | None = None) -> None:
         self._folder = folder
+        self._runtime = runtime or Runtime()
         self._script = script
         for left in folder.glob("*.flac"):
             left.unlink(missing_ok=True)
@@ -65,7 +66,7 @@ class Preparer:
             Unreadable: it is gone or can't be read.
         """
         try:
-            status = await asyncio.to_thread(path.stat if descriptor is None else lambda: os.fstat(descriptor))
+            status = await self._runtime.in_thread(path.stat if descriptor is None else lambda: os.fstat(descriptor))
         except OSError as error:
             raise Unreadable(f"{path} can't be read: {error.strerror}.", fix="Dropscribe tries again.") from None
         why = needs_preparation(media, path.suffix, status.st_size, Limits(largest=limit)) if media else None
@@ -73,7 +74,7 @@ class Preparer:
             yield path
             return
         _log.debug("prepared", file=str(path), why=why)
-        target = self._folder / f"{secrets.token_hex(8)}.flac"
+        target = self._folder / f"{self._runtime.new_id()}.flac"
         try:
             prepared = await prepare(
                 path,

@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from watcher.errors import DropscribeError, EngineUnavailable
+from watcher.loop import wait_event
 from watcher.models import EntryState
 from watcher.scheduler.consent import Refusal
-from watcher.scheduler.loop import wait_for
 from watcher.speechmatics import ConfigurationError, SpeechmaticsError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
     from watcher.models import Entry
+    from watcher.runtime import Runtime
     from watcher.scheduler.account import Account
     from watcher.scheduler.consent import Consent
     from watcher.scheduler.open_recording import OpenRecording
@@ -62,10 +63,12 @@ class Uploads:
 
     Args:
         consent: says whether a recording may leave.
+        runtime: the threads that look at files.
     """
 
-    def __init__(self, consent: Consent) -> None:
+    def __init__(self, consent: Consent, runtime: Runtime) -> None:
         self._consent = consent
+        self._runtime = runtime
         self._under_way: dict[int, Upload] = {}
 
     def recheck(self) -> None:
@@ -113,10 +116,10 @@ class Uploads:
         Raises: as `guard` does.
         """
         self.check_config(upload)
-        if refusal := await asyncio.to_thread(self._consent.refusal_on_disk, upload.entry):
+        if refusal := await self._runtime.in_thread(self._consent.refusal_on_disk, upload.entry):
             raise ConsentWithdrawn(refusal)
         if upload.recording is not None:
-            await asyncio.to_thread(upload.recording.check_still_there)
+            await self._runtime.in_thread(upload.recording.check_still_there)
         if upload.key is not None and not upload.account.any_key:
             await _check_key(upload.account, upload.key)
         self.check_config(upload)  # once more: the looks above took their time
@@ -130,7 +133,7 @@ class Uploads:
         while True:
             upload.look_now.clear()
             await self.check(upload)
-            await wait_for(upload.look_now, _LOOK)
+            await wait_event(upload.look_now, _LOOK)
 
 
 async def _check_key(account: Account, key: str) -> None:

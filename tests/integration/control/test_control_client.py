@@ -119,12 +119,12 @@ def test_retry_and_cancel(running, client):
     entry = running.do(running.plant.found("held.wav"))
     running.do(running.plant.held(running.do(running.plant.submitting()), "Was it taken?"))
     assert client.retry(entry.uid)["state"] == "WAITING"
-    assert running.plant.scheduler.woken == 1
+    assert running.plant.scheduler.moves[-1] == "WAITING"
     with pytest.raises(ControlError, match="nothing to retry") as refused:
         client.retry(entry.uid)
     assert refused.value.status == 409
     assert client.cancel(entry.uid)["state"] == "CANCELLED"
-    assert running.plant.scheduler.woken == 2
+    assert running.plant.scheduler.moves[-1] == "CANCELLED"
     with pytest.raises(ControlError, match="already"):
         client.cancel(entry.uid)
 

@@ -40,7 +40,9 @@ async def test_a_lost_answer_is_not_looked_for_in_another_accounts_list(bench):
             async with it.running():
                 await until(lambda: it.state_of("b.wav") is S.DONE)
                 assert it.state_of("a.wav") is S.HELD
-        await it.run(timings=replace(FAST, once_quiet=0.0))  # doesn't end before it has looked for the lost job
+        await it.run(
+            runtime={"timings": replace(FAST, once_quiet=0.0)}
+        )  # doesn't end before it has looked for the lost job
         assert it.state_of("a.wav") is S.DONE
         assert len(it.server.jobs) == 2
 

@@ -80,7 +80,8 @@ worker.main()
 async def test_a_mistake_while_sound_is_extracted_holds_it_and_it_is_tried_again_by_itself(bench, tmp_path):
     script = tmp_path / "worker.py"
     script.write_text(_FAILS_TO_PREPARE.format(script=str(WORKER)))
-    failing = {"media_worker": script, "timings": replace(FAST, retry=replace(FAST.retry, first_fault=0.2))}
+    timings = replace(FAST, retry=replace(FAST.retry, first_fault=0.2))
+    failing = {"media_worker": script, "runtime": {"timings": timings}}
     async with bench(account={"upload_limit": 300}) as it:
         write_recording(it.inbox / "a.wav", "quiet", samples=16000)
         await it.run(**failing)

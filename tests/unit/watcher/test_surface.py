@@ -42,6 +42,7 @@ SURFACE = {
     },
     "watcher.nofollow": {"IsALink", "open_below", "path_of_descriptor"},
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
+    "watcher.runtime": {"Runtime"},
     "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},
     "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
     "watcher.toml": {"TableReader", "closest"},

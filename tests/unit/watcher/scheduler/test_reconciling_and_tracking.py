@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from watcher import errors as ours
 from watcher import speechmatics as sm
 from watcher.models import Attempt, AttemptState
+from watcher.scheduler.adopt import choose
 from watcher.scheduler.deliver import heard_too_little
-from watcher.scheduler.reconcile import RETENTION, Absence, Listing, choose, next_look, oldest_relevant, verdict
+from watcher.scheduler.listing import Listing, oldest_relevant
+from watcher.scheduler.reconcile import RETENTION, Absence, decide_outcome, next_look
 from watcher.scheduler.track import is_hopeless, poll_pause, sweep_pause
 
 NOW = 1_800_000_000.0
@@ -24,7 +26,7 @@ def listing(began=100.0, *, found=False, opaque=False):
 
 
 def decide(listing, absence=None, *, armed_ago=10.0, settle=60.0, same_key=True):
-    return verdict(attempt(armed_ago), listing, absence, now=NOW, settle_listing=settle, same_key=same_key)
+    return decide_outcome(attempt(armed_ago), listing, absence, now=NOW, settle_listing=settle, same_key=same_key)
 
 
 def test_a_job_that_is_found_is_adopted_however_old_and_opaque_the_list():
