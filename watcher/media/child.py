@@ -1,4 +1,4 @@
-"""A media worker as its parent sees it: one process that answers in order, killed when it takes too long."""
+"""Runs a media worker: a process that answers in order, and is killed if it takes too long."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LONGEST_LINE = 1 << 20
 
 
 class ChildDied(Exception):
-    """The process ended in the middle of a request.
+    """The process ended during a request.
 
     Attributes:
         status: its exit status; negative for the signal that ended it.
@@ -38,11 +38,11 @@ class ChildDied(Exception):
 
 
 class ChildNotStarted(Exception):
-    """The process can't be started, or ended before it took a request: no recording is to blame."""
+    """The process can't be started, or ended before its first request: no recording is the cause."""
 
 
 class ChildTooSlow(Exception):
-    """The process took longer than it may, and was killed."""
+    """The process exceeded its time and was killed."""
 
 
 class Child:
@@ -55,11 +55,11 @@ class Child:
 
     @classmethod
     async def start(cls, *, memory: int, inherited: Sequence[int] = (), script: Path = WORKER) -> Child:
-        """Start a worker that may take so many bytes of memory.
+        """Start a worker with limited memory.
 
         Args:
             memory: bytes of address space (POSIX).
-            inherited: open files that it gets, under the same numbers (POSIX).
+            inherited: open files that it inherits, with the same descriptors (POSIX).
             script: the program that it runs.
 
         Raises:
@@ -107,9 +107,9 @@ class Child:
         """Send a request and wait for its answer.
 
         Args:
-            request: what `worker.py` understands.
-            seconds: how long it may take without a sign of progress.
-            progress: told how far it is, 0 to 1.
+            request: as `worker.py` expects it.
+            seconds: how long it may take without progress.
+            progress: called with the fraction done, 0 to 1.
 
         Raises:
             ChildDied: the process ended.
@@ -119,7 +119,7 @@ class Child:
         return await self.answer(seconds=seconds, progress=progress)
 
     async def send(self, requests: Iterable[dict[str, Any]]) -> None:
-        """Send requests, all at once; each wants its `answer` to be waited for.
+        """Send requests, all at once; call `answer` once for each.
 
         Raises:
             ChildDied: the process ended.
@@ -142,7 +142,7 @@ class Child:
 
     @contextlib.asynccontextmanager
     async def _usable(self) -> AsyncIterator[None]:
-        """After an error the process is in the middle of something nobody waits for any more: end it."""
+        """End the process after an error: it may still be working on an abandoned request."""
         try:
             yield
         except TimeoutError:
@@ -155,7 +155,7 @@ class Child:
             raise
 
     async def kill(self) -> None:
-        """End the process, now."""
+        """Kill the process."""
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

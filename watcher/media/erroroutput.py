@@ -1,4 +1,4 @@
-"""What a child process writes to standard error: logged line by line, bounded in rate and size."""
+"""Logs what a child process writes to standard error, line by line, limited in rate and size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["ErrorOutput"]
 
 _log = get_logger("media child")
 _LINES = 100
-"""So many lines are logged per minute; the rest are counted."""
+"""Lines logged per minute; further lines are only counted."""
 _MINUTE = 60.0
 _LONGEST = 2000
 """Characters of a line that are kept."""
@@ -43,12 +43,12 @@ class ErrorOutput:
         self._reading = asyncio.create_task(self._read(stream), name=f"standard error of {pid}")
 
     async def last_line(self) -> str:
-        """Return the last line that isn't empty, once the child has closed its standard error."""
+        """Return the last non-empty line, once the child has closed its standard error."""
         await self.finish()
         return self._last
 
     async def finish(self) -> None:
-        """Wait a moment for what an ended child has written; a process that it left behind may keep the pipe open."""
+        """Wait a moment for the rest of an ended child's output; a process that it started may keep the pipe open."""
         await asyncio.wait({self._reading}, timeout=_LATE)
         self._reading.cancel()
 

@@ -1,4 +1,4 @@
-"""Does the service take a recording as it is? If not, its sound is extracted into a FLAC file.
+"""Decides whether the service accepts a recording as it is; if not, extracts its audio to a FLAC file.
 
 The formats are those that Speechmatics lists for uploads
 (https://docs.speechmatics.com/speech-to-text/batch/input: aac, amr, flac, m4a, mp3, mp4, mpeg, ogg, wav).
@@ -32,17 +32,17 @@ _CODECS_NAMES = (
 )
 _CODECS = frozenset(_CODECS_NAMES.split())
 _RELATIVES = frozenset({".mov", ".qt", ".3gp", ".3gpp", ".3g2", ".mj2", ".f4v"})
-"""FFmpeg reads these with the demuxer of mp4; the service's list, which is exhaustive, doesn't have them."""
+"""FFmpeg reads these with its mp4 demuxer, but the service's exhaustive list doesn't include them."""
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the service takes.
+    """What the service accepts.
 
     Attributes:
         largest: bytes per upload. The cloud takes 1 GB.
-        video_from: bytes from which sending only the sound of a film is worth the work.
+        video_from: size in bytes from which a video's audio is extracted before sending.
     """
 
     largest: int = 1_000_000_000
@@ -51,7 +51,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A recording's sound, ready for the service.
+    """A recording's audio, ready for the service.
 
     Attributes:
         path: the FLAC file.
@@ -69,9 +69,9 @@ def needs_preparation(info: MediaInfo, suffix: str, size: int, limits: Limits | 
 
     Args:
         info: what the probe found.
-        suffix: the ending of its name, with the dot.
-        size: bytes.
-        limits: what the service takes.
+        suffix: its extension, with the dot.
+        size: in bytes.
+        limits: what the service accepts.
 
     Returns:
         Why, in words; None when it can go as it is.
@@ -100,17 +100,17 @@ async def prepare(
     memory: int = 2 * _GIB,
     script: Path = WORKER,
 ) -> Prepared:
-    """Extract the sound of a recording into a FLAC file, in a child process, streamed.
+    """Extract the audio of a recording to a FLAC file, in a child process, streamed.
 
     Args:
         path: the recording; it isn't changed.
         descriptor: the recording, open for reading, so that nothing swapped at `path` is read; None opens `path`.
-        target: the FLAC file; it appears whole or not at all.
+        target: the FLAC file; it appears complete or not at all.
         all_channels: keep the channels (channel diarization) instead of mixing them into one.
         rate: Hz.
-        progress: told how far it is, 0 to 1.
-        stall: seconds without progress after which it is given up.
-        memory: bytes of address space that the child may take (POSIX).
+        progress: called with the fraction done, 0 to 1.
+        stall: seconds without progress after which it is aborted.
+        memory: bytes of address space for the child (POSIX).
         script: the program that the child runs.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What is in a file? Asked of a child process that is kept while there is work and let go when idle."""
+"""Probes media files in child processes, which stay while there is work and end when idle."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ERRORS: dict[str, type[RecordingError]] = {
 }
 _GIB = 1 << 30
 SLOW = "The disk or share that it is on may be slow or stuck, or this machine busy."
-"""What a person may look at where a child waited too long."""
+"""A hint for the user if a child waited too long."""
 
 
 class Prober:
@@ -46,10 +46,10 @@ class Prober:
     Use it as an async context manager: `async with Prober() as prober: info = await prober.probe(path)`.
 
     Args:
-        limit: seconds that one file may take; also its limit of CPU time.
-        memory: bytes of address space that a child may take (POSIX).
-        workers: how many children at most.
-        idle: seconds without work after which the children are let go.
+        limit: seconds per file; also the limit of CPU time.
+        memory: bytes of address space per child (POSIX).
+        workers: the most children at a time.
+        idle: seconds without work after which the children are ended.
         script: the program that a child runs.
     """
 
@@ -85,11 +85,11 @@ class Prober:
 
     @property
     def children(self) -> int:
-        """How many child processes there are now."""
+        """The number of child processes."""
         return len(self._free) + self._busy
 
     async def probe(self, path: Path) -> MediaInfo:
-        """Find out what a recording holds, and that its sound can be decoded.
+        """Return what a recording contains, and check that its audio can be decoded.
 
         Raises:
             NotARecording: there is no sound in it, or it is no media at all.
@@ -105,7 +105,7 @@ class Prober:
         return found
 
     async def probe_all(self, paths: Sequence[Path]) -> list[MediaInfo | RecordingError | InternalError]:
-        """Probe several recordings, in order, in one go: of small ones many more in the same time.
+        """Probe several recordings, in order, in one batch, which is much faster for small ones.
 
         Returns:
             For each what `probe` would return, or the error that it would raise.
@@ -116,13 +116,13 @@ class Prober:
             try:
                 await self._probe_into(found, paths)
             except ChildTooSlow:
-                # CPU time has a limit of its own: what is left is waiting, for a disk, a share or a busy machine.
+                # CPU time has its own limit, so the child was waiting for a disk, a share or a busy machine.
                 what = f"Opening {paths[len(found)]} took longer than {self._limit:g} s."
                 found.append(ReadTimeout(what, fix=SLOW))
             except ChildNotStarted as error:
                 found += [not_started(path, error) for path in paths[len(found) :]]
             except ChildDied as death:
-                # Perhaps it was ended by something else (out of memory): once more, with a fresh one.
+                # Something else may have killed it (out of memory): try once more, with a new child.
                 if died_at == len(found):
                     found.append(death_of(paths[len(found)], death))
                 else:
@@ -130,7 +130,7 @@ class Prober:
         return found
 
     async def _probe_into(self, found: list[MediaInfo | RecordingError | InternalError], paths: Sequence[Path]) -> None:
-        """Go on where `found` ends, in one child."""
+        """Continue where `found` ends, in one child."""
         left = paths[len(found) :]
         async with self._child() as child:
             await child.send({"do": "probe", "path": os.fspath(path.absolute()), "cpu": self._limit} for path in left)
@@ -152,7 +152,7 @@ class Prober:
                 child = child or await Child.start(memory=self._memory, script=self._script)
                 yield child
             except BaseException:
-                # Answers that nobody waited for would be taken for those of the next recordings.
+                # Leftover answers would be taken for those of the next recordings.
                 if child is not None:
                     await asyncio.shield(child.kill())
                 raise
@@ -175,7 +175,7 @@ class Prober:
 
 
 def death_of(path: Path, death: ChildDied) -> LimitExceeded | InternalError:
-    """Say why the worker died over a recording: it met its limit of CPU time, or the program itself failed."""
+    """Return the error for a worker that died on a recording: it reached its CPU limit, or the program failed."""
     number = -(death.status or 0)
     if number == getattr(signal, "SIGXCPU", None):
         return LimitExceeded(

@@ -1,4 +1,4 @@
-"""From what the service sends to the files beside a recording.
+"""Turns the service's results into the files beside a recording.
 
 `formats` makes the outputs' bytes, `naming` their names, `store` keeps the originals safe, `writer`
 writes the outputs.

@@ -1,4 +1,4 @@
-"""The one error of this package that the caller answers by fetching the transcript again."""
+"""The one error of this package that the caller handles by fetching the transcript again."""
 
 from __future__ import annotations
 
@@ -8,4 +8,4 @@ __all__ = ["DamagedTranscript"]
 
 
 class DamagedTranscript(DropscribeError):
-    """A transcript's bytes are not what was stored, or not what the service sends; fetch it again."""
+    """A transcript's bytes are damaged, or not in the service's format; fetch it again."""

@@ -1,4 +1,4 @@
-"""The seam to the file system: the few things that writing transcripts asks of it.
+"""The seam to the file system: the few operations that writing transcripts needs.
 
 Everything that this package does to a disk goes through `Files`, so that tests can make any step fail.
 """
@@ -32,26 +32,26 @@ _READ = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which file a name stands for: device and inode."""
+    """The identity of a file: device and inode."""
 
     device: int
     inode: int
 
     @classmethod
     def of(cls, status: os.stat_result) -> Identity:
-        """Take it from what stat said."""
+        """Make it from a stat result."""
         return cls(status.st_dev, status.st_ino)
 
 
 class Files:
-    """The real file system. Each method is one step that can fail by itself; all raise OSError."""
+    """The real file system. Each method is a single step that can fail; all raise OSError."""
 
     def create(self, path: Path, mode: int = 0o666) -> int:
-        """Make a file that didn't exist, and open it for writing; the umask applies to its mode."""
+        """Create a new file and open it for writing; the umask applies to its mode."""
         return os.open(path, _CREATE, mode)
 
     def open(self, path: Path) -> int:
-        """Open for reading. Doesn't follow a link at the path, doesn't wait for a pipe."""
+        """Open for reading, without following a link at the path or blocking on a pipe."""
         return os.open(path, _READ)
 
     def lock(self, descriptor: int) -> None:
@@ -60,7 +60,7 @@ class Files:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
 
     def is_locked(self, descriptor: int) -> bool:
-        """Whether someone else has it locked; takes the lock if not."""
+        """Return whether another process has locked the file; if not, lock it."""
         if sys.platform != "win32":
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -69,7 +69,7 @@ class Files:
         return False
 
     def write(self, descriptor: int, data: bytes) -> None:
-        """Write all of it."""
+        """Write all data."""
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
@@ -82,7 +82,7 @@ class Files:
         return b"".join(parts)
 
     def fsync(self, descriptor: int) -> None:
-        """Wait until the content is on the disk."""
+        """Sync the content to disk."""
         os.fsync(descriptor)
 
     def close(self, descriptor: int) -> None:
@@ -90,11 +90,11 @@ class Files:
         os.close(descriptor)
 
     def fstat(self, descriptor: int) -> os.stat_result:
-        """Say what an open file is."""
+        """Return the status of an open file."""
         return os.fstat(descriptor)
 
     def lstat(self, path: Path) -> os.stat_result:
-        """Say what stands at a path, without following a link."""
+        """Return the status of a path, without following a link."""
         return path.lstat()
 
     def link(self, source: Path, target: Path) -> None:
@@ -122,12 +122,12 @@ class Files:
         return os.listdir(path)  # noqa: PTH208 - plain names are wanted, tens of thousands of them
 
     def free_bytes(self, path: Path) -> int | None:
-        """Return the bytes that this user may still write there; None where the file system doesn't say."""
+        """Return the bytes that this user may still write there; None if the file system doesn't tell."""
         usage = shutil.disk_usage(path)
         return usage.free if usage.total else None
 
     def name_max(self, path: Path) -> int:
-        """Return how many bytes a name may have in this folder."""
+        """Return the maximum length of a name in this folder, in bytes."""
         if sys.platform == "win32":
             longest = 255
         else:
@@ -135,7 +135,7 @@ class Files:
         return longest
 
     def fsync_folder(self, path: Path) -> None:
-        """Wait until a folder's names are on the disk, where the system can do that."""
+        """Sync a folder's names to disk, where the system supports that."""
         if _WINDOWS:
             return
         try:
@@ -152,11 +152,11 @@ class Files:
 
 
 def read_regular(files: Files, path: Path, *, sizes: Container[int] | None = None) -> tuple[bytes, Identity] | None:
-    """Read a regular file, and say which one it was.
+    """Read a regular file, and return its identity.
 
     Args:
         files: the file system.
-        path: never followed if it is a link.
+        path: the file; a link is not followed.
         sizes: if given, files of other sizes are not read.
 
     Returns:

@@ -1,4 +1,4 @@
-"""From what the service sends to what is written: pure, bytes in, bytes out."""
+"""Converts the service's results to output formats. Pure: bytes in, bytes out."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["SERVICE_FORMATS", "needed_originals", "render", "transcript_duration"]
 
 SERVICE_FORMATS = (OutputFormat.TXT, OutputFormat.JSON_V2, OutputFormat.SRT)
-"""What the service makes itself; these bytes are written as they came."""
+"""Formats that the service delivers itself; their bytes are written unchanged."""
 
 
 def needed_originals(formats: Iterable[OutputFormat]) -> tuple[OutputFormat, ...]:
-    """Return which formats must be fetched from the service so that these can be written."""
+    """Return the formats that must be fetched from the service to write the given ones."""
     needed = {format_ if format_ in SERVICE_FORMATS else OutputFormat.JSON_V2 for format_ in formats}
     return tuple(format_ for format_ in SERVICE_FORMATS if format_ in needed)
 
@@ -33,8 +33,8 @@ def render(
     """Make one output.
 
     Args:
-        format: which.
-        originals: what the service sent, at least `needed_originals([format])`.
+        format: the output's format.
+        originals: the service's results, at least `needed_originals([format])`.
         title: for Markdown's heading; the name that the recording was submitted under by default.
 
     Raises:
@@ -50,7 +50,7 @@ def render(
 
 
 def transcript_duration(json_v2: bytes) -> float | None:
-    """Return how many seconds of the recording the service has heard; None where the transcript doesn't say.
+    """Return how many seconds of the recording the service processed; None if the transcript doesn't tell.
 
     Raises:
         DamagedTranscript: it isn't json-v2.

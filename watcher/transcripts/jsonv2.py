@@ -1,4 +1,4 @@
-"""Reading json-v2, Speechmatics' transcript format, into phrases that can be shown to people.
+"""Reads json-v2, Speechmatics' transcript format, into phrases for display.
 
 The format is `RetrieveTranscriptResponse` of the Batch API. What a document lacks is made up for, what is
 unknown in it is passed over: the API's documentation promises that new kinds of items appear unasked.
@@ -81,14 +81,14 @@ class _Document(msgspec.Struct):
 
 @dataclass(slots=True)
 class Word:
-    """A word with the punctuation that clings to it.
+    """A word with its attached punctuation.
 
     Attributes:
         text: without white space at its ends, never empty.
         start: seconds from the beginning of the recording.
         end: seconds, not before `start`.
-        delimiter: what stands between it and the word before it.
-        ends_sentence: whether a sentence is over with it.
+        delimiter: the text between it and the previous word.
+        ends_sentence: whether it ends a sentence.
     """
 
     text: str
@@ -100,10 +100,10 @@ class Word:
 
 @dataclass(slots=True)
 class Phrase:
-    """Words that one voice says without a long pause.
+    """Words spoken by one voice without a long pause.
 
     Attributes:
-        voice: the speaker, the channel, or both, in words for a person; empty if unknown.
+        voice: the speaker, the channel, or both, as text for display; empty if unknown.
         words: at least one.
     """
 
@@ -122,7 +122,7 @@ class Phrase:
 
     @property
     def text(self) -> str:
-        """The words as a person would write them."""
+        """The words as ordinary text."""
         return join(self.words)
 
 
@@ -137,14 +137,14 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What a json-v2 document says.
+    """The content of a json-v2 document.
 
     Attributes:
-        name: of the file that was submitted.
-        duration: seconds, or None where the document doesn't say.
-        phrases: by their start.
-        summary: if one was asked for.
-        chapters: if they were asked for.
+        name: the name of the submitted file.
+        duration: in seconds; None if the document doesn't tell.
+        phrases: ordered by their start.
+        summary: if requested.
+        chapters: if requested.
     """
 
     name: str
@@ -155,7 +155,7 @@ class Transcript:
 
 
 def join(words: Iterable[Word]) -> str:
-    """Put words together, each after its own delimiter."""
+    """Join words with their delimiters."""
     text = ""
     for word in words:
         text += (word.delimiter if text else "") + word.text
@@ -185,13 +185,13 @@ def read(json_v2: bytes) -> Transcript:
 
 @dataclass(slots=True)
 class _Track:
-    """The phrases of one channel, while they are put together."""
+    """Collects the phrases of one channel."""
 
     phrases: list[Phrase] = field(default_factory=list)
     glued: bool = False
-    """Whether the next item clings to the last word, without a delimiter."""
+    """Whether the next item attaches to the last word, without a delimiter."""
     provisional: bool = False
-    """Whether the last word is only punctuation so far, and takes the voice of what it clings to."""
+    """Whether the last word is only punctuation so far, and takes the voice of what it attaches to."""
 
 
 def _phrases(document: _Document) -> tuple[Phrase, ...]:
@@ -210,7 +210,7 @@ def _phrases(document: _Document) -> tuple[Phrase, ...]:
 
 
 def _best(item: _Item) -> _Alternative | None:
-    """Return what an item says, with clean text; None for what says nothing, or is of an unknown type."""
+    """Return an item with cleaned text; None if it has no text or is of an unknown type."""
     if item.type not in ("word", "punctuation", "entity"):
         return None
     for alternative in item.alternatives or ():
@@ -248,7 +248,7 @@ def _add(track: _Track, item: _Item, said: _Alternative, delimiter: str) -> None
 
 
 def _name_last_word(track: _Track, voice: str) -> None:
-    """Give a word that began with punctuation, like `¿Qué`, to the voice that says its letters."""
+    """Assign a word that starts with punctuation, like `¿Qué`, to the voice of its letters."""
     last = track.phrases[-1]
     if last.voice == voice:
         return
@@ -262,7 +262,7 @@ def _name_last_word(track: _Track, voice: str) -> None:
 
 
 def _voice(channel: str | None, speaker: str | None) -> str:
-    """Name who speaks: `S1` is shown as `Speaker 1`, `channel_2` as `Channel 2`, other labels as they are."""
+    """Return the display name of a voice: `Speaker 1` for `S1`, `Channel 2` for `channel_2`, other labels unchanged."""
     parts = []
     if channel and (label := _clean(channel)):
         parts.append(re.sub(r"\Achannel_(\d+)\Z", r"Channel \1", label))
@@ -272,7 +272,7 @@ def _voice(channel: str | None, speaker: str | None) -> str:
 
 
 def _clean(text: str | None) -> str:
-    """Make one line of a text: no breaks, no control characters."""
+    """Turn a text into one line: no line breaks, no control characters."""
     text = text or ""
     if not text.isprintable():
         text = "".join(c if c.isprintable() or c.isspace() or c in _JOINERS else "\ufffd" for c in text)
@@ -280,4 +280,4 @@ def _clean(text: str | None) -> str:
 
 
 _JOINERS = "\u200c\u200d\u200e\u200f\u00ad"
-"""Invisible, and part of how Persian, Hindi, emoji and right-to-left text are written."""
+"""Invisible characters that Persian, Hindi, emoji and right-to-left text need."""

@@ -1,4 +1,4 @@
-"""A transcript to read, as Markdown (CommonMark)."""
+"""Makes Markdown (CommonMark) transcripts for reading."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LIST_START = re.compile(r"\A(\d{1,9}(?=[.)])|(?=[-+=]))([-+=.)]?)")
 
 
 def to_markdown(transcript: Transcript, title: str) -> str:
-    """Make a Markdown document: title, summary and chapters if there are any, then who says what and when.
+    """Make a Markdown document: title, summary and chapters if any, then the paragraphs with speakers and times.
 
     Args:
-        transcript: what was said.
+        transcript: the content.
         title: shown at the top.
     """
     blocks = [f"# {_escape(title)}"]
@@ -50,7 +50,7 @@ def to_markdown(transcript: Transcript, title: str) -> str:
 
 
 def _paragraphs(transcript: Transcript) -> list[tuple[str, list[Word]]]:
-    """Gather what one voice says, until another speaks or it gets long."""
+    """Group the words of one voice into paragraphs of limited length."""
     paragraphs: list[tuple[str, list[Word]]] = []
     size = 0
     for phrase in transcript.phrases:
@@ -64,7 +64,7 @@ def _paragraphs(transcript: Transcript) -> list[tuple[str, list[Word]]]:
 
 
 def _is_over(words: list[Word], size: int, number: int) -> bool:
-    """Whether a paragraph of so many characters ends before its phrase's word of this number."""
+    """Whether a paragraph of this many characters ends before the given word of its phrase."""
     after_pause = number == 0
     return size >= _PARAGRAPH and (words[-1].ends_sentence or after_pause or size >= _LONGEST_PARAGRAPH)
 
@@ -74,7 +74,7 @@ def _escape(text: str) -> str:
 
 
 def _escape_start(text: str) -> str:
-    """Escape a paragraph, also what would make a list or a heading of it at its start."""
+    """Escape a paragraph, including a start that would turn it into a list or a heading."""
     return _LIST_START.sub(r"\1\\\2", _escape(text))
 
 

@@ -1,4 +1,4 @@
-"""Which names a recording's transcript gets: pure, the folder's listing is passed in.
+"""Decides the names of a recording's outputs. Pure: the folder's listing is passed in.
 
 `meeting.wav` gets `meeting.txt`, `meeting.json`, …; where any of these names is taken, `meeting.wav.txt`, …;
 then `meeting.wav (2).txt`, …. All formats of a recording share one stem, so listings keep them together.
@@ -37,7 +37,7 @@ _RESERVED_ON_WINDOWS = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|l
 
 
 def name_key(name: str) -> str:
-    """Map a file name to a key that is equal for names which some file system holds to be one name.
+    """Map a file name to a key that is equal for names that some file system treats as the same.
 
     It is the canonical caseless match of the Unicode standard (section 3.13, D145).
     """
@@ -50,17 +50,17 @@ class TakenNames:
     """The names in a folder, looked up by `name_key`.
 
     Args:
-        names: the folder's listing, and any other name to stay away from.
+        names: the folder's listing, and any other names to avoid.
     """
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = list(names)
-        # One key of all names together is much faster than a key of each: folders have tens of thousands.
+        # One key for all names together is much faster than one per name: folders may have tens of thousands.
         self._keys = name_key("/".join(self._names)).split("/") if self._names else []
         self._known = frozenset(self._keys)
 
     def like(self, name: str) -> frozenset[str]:
-        """Return the taken names that `name` can't stand beside; it may be among them itself."""
+        """Return the existing names that conflict with `name`, possibly including `name` itself."""
         key = name_key(name)
         if key not in self._known:
             return frozenset()
@@ -68,15 +68,15 @@ class TakenNames:
 
 
 def stems(source_name: str, *, portable: bool = False, name_max: int = NAME_MAX) -> Iterator[str]:
-    """Yield the stems to try for a recording's outputs, best first, without end and each once.
+    """Yield the stems to try for a recording's outputs, best first; endless, without repetition.
 
     Every stem leaves room for the longest suffix of any format, so that the stem doesn't depend on which
     formats are asked for.
 
     Args:
         source_name: the recording's name, without its folder.
-        portable: whether to keep to names that every file system can hold.
-        name_max: bytes that a name may have.
+        portable: whether to use only names that every file system supports.
+        name_max: maximum length of a name, in bytes.
     """
     name = portable_name(source_name) if portable else source_name
     stem, dot, extension = name.rpartition(".")
@@ -103,11 +103,11 @@ def first_free_stem(
     portable: bool = False,
     name_max: int = NAME_MAX,
 ) -> str:
-    """Return the best stem whose names are all free.
+    """Return the best stem whose names are all available.
 
     Args:
-        source_name: the recording's name; itself always taken.
-        formats: the outputs.
+        source_name: the recording's name, which is always taken.
+        formats: the formats of the outputs.
         listing: the names in the folder.
         portable: as for `stems`.
         name_max: as for `stems`.
@@ -122,7 +122,7 @@ def first_free_stem(
 
 
 def portable_name(name: str) -> str:
-    """Turn a name into one that Linux, macOS and Windows can hold: what they can't becomes `_`."""
+    """Turn a name into one that Linux, macOS and Windows support; replaces other characters by `_`."""
     cleaned = _NOT_ON_WINDOWS.sub("_", name)
     kept = cleaned.rstrip(". ")
     return _not_reserved(kept + "_" * (len(cleaned) - len(kept)))
@@ -133,8 +133,8 @@ class Place:
     """Where outputs go.
 
     Attributes:
-        folder: the folder.
-        root: it, or one above it: the last on the way to it that may be reached through symbolic links.
+        folder: the folder for the outputs.
+        root: the folder or one above it; symbolic links below this one are not followed.
     """
 
     folder: Path
@@ -142,7 +142,7 @@ class Place:
 
 
 def target_folder(folder: WatchFolder, source: Path) -> Path:
-    """Return the folder that a recording's outputs go to.
+    """Return the folder for a recording's outputs.
 
     Args:
         folder: the watch folder.
@@ -160,13 +160,13 @@ def target_folder(folder: WatchFolder, source: Path) -> Path:
 
 
 def _not_reserved(name: str) -> str:
-    """Keep a name off Windows' devices: `con`, `con.txt` and `con.anything.txt` are all the console."""
+    """Avoid the names of Windows' devices: `con`, `con.txt` and `con.anything.txt` are all the console."""
     head, dot, rest = name.partition(".")
     return f"{head}_{dot}{rest}" if _RESERVED_ON_WINDOWS.match(head.rstrip(" ")) else name
 
 
 def _shorten(text: str, room: int, *, portable: bool) -> str:
-    """Cut a text to so many bytes, between characters as people see them."""
+    """Truncate a text to a number of bytes, at a boundary between visible characters."""
     if _size(text) <= room:
         return text
     end = size = 0

@@ -1,4 +1,4 @@
-"""Giving a finished temp file its real name, never at the cost of a file that is there already.
+"""Gives a finished temp file its final name, without ever replacing an existing file.
 
 Three ways, the best that the file system has:
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["RESERVED", "publish", "release_reserved", "withdraw"]
 
 RESERVED = b"Dropscribe is about to write this transcript. (Left by a crash: the next run goes on from here.)\n"
-"""What a reserved name holds until the transcript takes its place."""
+"""The content of a reserved file until the transcript replaces it."""
 
 # link(2): EPERM where the file system has no links, EXDEV and EMLINK where this file can't have another;
 # network file systems and Android also say the others.
@@ -47,7 +47,7 @@ _NO_RENAME = frozenset({errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTS
 
 
 def publish(files: Files, temp: TempFile, target: Path) -> None:
-    """Let the temp file's content stand at the target.
+    """Publish the temp file's content at the target.
 
     Raises:
         FileExistsError: something stands there; it was left as it is.
@@ -73,7 +73,7 @@ def publish(files: Files, temp: TempFile, target: Path) -> None:
 
 
 def _is_done(files: Files, temp: TempFile, target: Path) -> bool:
-    """Whether a link that failed was made: network file systems repeat requests, and fail the second one."""
+    """Whether a failed link exists all the same: network file systems repeat requests, and the second one fails."""
     try:
         return Identity.of(files.lstat(target)) == temp.identity
     except OSError:
@@ -81,7 +81,7 @@ def _is_done(files: Files, temp: TempFile, target: Path) -> bool:
 
 
 def withdraw(files: Files, target: Path, identity: Identity, content: bytes) -> None:
-    """Take back what `publish` put there in this very call, if it is still exactly that."""
+    """Remove the file that `publish` has just put there, if it is unchanged."""
     with suppress(OSError):  # what can't be withdrawn holds our bytes, and counts as published next time
         found = read_regular(files, target, sizes=(len(content),))
         if found == (content, identity):
@@ -140,7 +140,7 @@ def _reserve(files: Files, target: Path) -> Identity:
 
 
 def _take_note_back(files: Files, target: Path, identity: Identity | None) -> None:
-    """Remove our note from a reserved name; when writing it failed, it is cut short or empty."""
+    """Remove our note from a reserved name; if writing it failed, the note is truncated or empty."""
     with suppress(OSError):
         found = read_regular(files, target, sizes=range(len(RESERVED) + 1))
         if found is not None and RESERVED.startswith(found[0]) and identity in (None, found[1]):

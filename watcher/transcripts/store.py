@@ -1,4 +1,4 @@
-"""What the service sent, kept as it came: a transcript is safe here before anything is published."""
+"""Stores the service's results unchanged, before any output is published."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _VERSION = 1
 
 
 class TranscriptStore:
-    """The service's own bytes of every transcript, one file per entry.
+    """The service's original bytes of every transcript, one file per entry.
 
     A file is replaced as a whole and is on the disk when `put` returns. Each format carries its SHA-256,
     which is checked on reading.
@@ -59,11 +59,11 @@ class TranscriptStore:
         self._files = files or Files()
 
     def put(self, uid: str, originals: Mapping[OutputFormat, bytes]) -> None:
-        """Keep a transcript. Formats that were kept before stay, unless they are given anew.
+        """Store a transcript. Formats stored earlier are kept unless they are given again.
 
         Args:
-            uid: the entry's.
-            originals: what the service sent.
+            uid: the entry's id.
+            originals: the service's results, by format.
 
         Raises:
             NoSpace: the disk is full; what was kept before is still there.
@@ -85,7 +85,7 @@ class TranscriptStore:
             raise describe_os_error(error, doing=f"keep a transcript in {path}") from error
 
     def get(self, uid: str) -> dict[OutputFormat, bytes]:
-        """Return what was kept.
+        """Return what is stored for an entry.
 
         Raises:
             FileNotFoundError: nothing was.
@@ -106,7 +106,7 @@ class TranscriptStore:
         return originals
 
     def remove(self, uid: str) -> None:
-        """Forget a transcript, if there is one.
+        """Remove a transcript, if there is one.
 
         Raises:
             NotWritable: it can't be removed.
@@ -120,7 +120,7 @@ class TranscriptStore:
             raise describe_os_error(error, doing=f"remove {path}") from error
 
     def _path(self, uid: str) -> Path:
-        """Say where an entry's file is: spread over folders, as some file systems crawl on 100,000 names."""
+        """Return an entry's file. Files are spread over folders: some file systems are slow with 100,000 names."""
         if not _UID.match(uid):
             raise ValueError(f"not an entry's uid: {uid!r}")
         shard = hashlib.sha256(uid.encode()).hexdigest()[:2]
@@ -142,7 +142,7 @@ def _encode(originals: Mapping[OutputFormat, bytes]) -> bytes:
 
 
 def _decode(data: bytes) -> dict[OutputFormat, bytes] | None:
-    """Return the originals; None if anything is not as it was written."""
+    """Return the originals; None if the file is damaged."""
     try:
         record = msgspec.msgpack.decode(gzip.decompress(data), type=_Record)
         originals = {OutputFormat(name): original.content for name, original in record.originals.items()}

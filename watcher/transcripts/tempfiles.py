@@ -1,4 +1,4 @@
-"""Temp files of ours: made, locked, filled and got rid of, also those that a killed process left."""
+"""Creates, locks, fills and removes our temp files, including those left by a killed process."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ _WINDOWS = sys.platform == "win32"
 
 
 class TempFile:
-    """A file of ours under a hidden name, whole and on the disk, locked while this process needs it.
+    """A file with a hidden name, complete and synced to disk, and locked while this process needs it.
 
     Used as a context: on leaving, its temporary name is gone.
 
     Args:
         files: the file system.
-        folder: where; the folder that the content is meant for, so that it can get its name there at once.
-        data: its content, whole or in pieces.
+        folder: the folder of the final file, so that a rename suffices to publish it.
+        data: its content, as one piece or several.
         mode: permission bits, to which the umask applies.
-        durable: whether to wait for the disk.
+        durable: whether to sync to disk.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class TempFile:
         self._discard()
 
     def _create(self) -> None:
-        """Make and lock it. Between the two, another process may take it for abandoned: then make another."""
+        """Create and lock it. If another process takes it for abandoned in between, create another one."""
         while True:
             path = self._folder / temp_name(secrets.token_hex(8))
             self._descriptor = self._files.create(path, self._mode)
@@ -123,7 +123,7 @@ def temp_name(token: str) -> str:
 
 
 def clean_stale(files: Files, folder: Path, listing: list[str]) -> None:
-    """Remove temp files that a killed process left; those that a live process has locked stay.
+    """Remove temp files left by killed processes; those locked by a running process stay.
 
     Where the file system has no locks, all stay: they are small and hidden.
     """
@@ -134,14 +134,14 @@ def clean_stale(files: Files, folder: Path, listing: list[str]) -> None:
 
 
 def is_abandoned(files: Files, path: Path, *, remove: bool = False) -> bool | None:
-    """Whether a temp file is there that no live process has locked; None if nothing is there.
+    """Whether a temp file exists that no running process has locked; None if it doesn't exist.
 
     Where the file system has no locks, none counts as abandoned.
 
     Args:
         files: the file system.
-        path: of the temp file.
-        remove: whether to remove it then.
+        path: the temp file.
+        remove: whether to remove it in that case.
 
     Raises:
         OSError: it can't be opened, or can't be removed.

@@ -1,4 +1,4 @@
-"""Captions as WebVTT (https://www.w3.org/TR/webvtt1/), with voices."""
+"""Makes WebVTT captions (https://www.w3.org/TR/webvtt1/), with voices."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Cue", "cues", "to_webvtt"]
 
-# What captions keep to so that they can be read: Netflix' Timed Text Style Guide, general requirements.
+# Limits for readable captions, from Netflix' Timed Text Style Guide, general requirements.
 LINE_COLUMNS = 42
 CUE_LINES = 2
 CUE_SECONDS = 7.0
@@ -25,7 +25,7 @@ _MILLISECOND = 0.001
 
 @dataclass(slots=True)
 class Cue:
-    """One caption on the screen; `start` and `end` in seconds, `end` is later."""
+    """One caption on the screen; `start` and `end` in seconds, `end` is after `start`."""
 
     start: float
     end: float
@@ -44,7 +44,7 @@ def to_webvtt(transcript: Transcript) -> str:
 
 
 def cues(transcript: Transcript) -> list[Cue]:
-    """Divide a transcript into captions, by their start."""
+    """Split a transcript into captions, ordered by their start."""
     found = [cue for phrase in transcript.phrases for cue in _phrase_cues(phrase)]
     found.sort(key=lambda cue: cue.start)
     _time(found)
@@ -61,7 +61,7 @@ def _phrase_cues(phrase: Phrase) -> list[Cue]:
 
 
 def _is_full(words: Sequence[Word], word: Word) -> bool:
-    """Whether a word must go to the next caption: at a sentence's end, or where lines or time run out."""
+    """Whether a word starts a new caption: after a sentence, or if the lines or the time are used up."""
     if word.end - words[0].start > CUE_SECONDS or len(_wrap([*words, word], LINE_COLUMNS)) > CUE_LINES:
         return True
     return words[-1].ends_sentence and _columns(join(words)) >= LINE_COLUMNS // 2
@@ -96,7 +96,7 @@ def _columns(text: str) -> int:
 
 
 def _time(found: Sequence[Cue]) -> None:
-    """Leave short captions on the screen for longer, but not into the same voice's next one."""
+    """Extend short captions, but not into the next one of the same voice."""
     following: dict[str, float] = {}
     for cue in reversed(found):
         limit = following.get(cue.voice, float("inf"))

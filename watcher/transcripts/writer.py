@@ -1,4 +1,4 @@
-"""Writing a recording's outputs: all of them or none, and never over a file that is there."""
+"""Writes a recording's outputs: all of them or none, and never over an existing file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PROBE_BYTES = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One output to be: its name, and whether it stands there already."""
+    """A planned output: its name, and whether it exists already."""
 
     path: Path
     format: OutputFormat
@@ -42,7 +42,7 @@ class TranscriptWriter:
 
     Args:
         files: the file system.
-        reserve: bytes that are left free on the disk for everyone else.
+        reserve: bytes to leave free on the disk.
     """
 
     def __init__(self, *, files: Files | None = None, reserve: int = 16 << 20) -> None:
@@ -50,11 +50,11 @@ class TranscriptWriter:
         self._reserve = reserve
 
     def check(self, folder: Path, expected_bytes: int, *, create: bool = True, root: Path | None = None) -> None:
-        """Find out before paying whether outputs can be written, by really writing a little.
+        """Check before paying whether outputs can be written, by writing a small file.
 
         Args:
-            folder: where the outputs will go.
-            expected_bytes: how much they will take, roughly.
+            folder: the folder for the outputs.
+            expected_bytes: their approximate size.
             create: whether to make a missing folder. Not for a folder that holds recordings: when that is
                 missing, its disk is gone, and making it anew would hide that.
             root: as for `publish`.
@@ -91,7 +91,7 @@ class TranscriptWriter:
         bytes count as written, and the missing ones are added.
 
         Args:
-            source: the recording, which the outputs are named after.
+            source: the recording; the outputs are named after it.
             target_folder: where they go. If it isn't the recording's own folder, it is made when missing, and
                 names are kept to what every file system can hold.
             contents: the bytes of each format.
@@ -114,7 +114,7 @@ class TranscriptWriter:
             raise describe_os_error(error, doing=doing) from error
 
     def is_still_ours(self, output: Output) -> bool:
-        """Whether an output stands where it was written, and nobody has changed it."""
+        """Whether an output still exists where it was written, unchanged."""
         try:
             found = read_regular(self._files, output.path)
         except OSError:
@@ -130,15 +130,15 @@ class TranscriptWriter:
         claimed: Collection[Path] = (),
         root: Path | None = None,
     ) -> tuple[Output, ...]:
-        """Let outputs follow a recording that was renamed or moved.
+        """Move outputs along with a recording that was renamed or moved.
 
         Outputs that a person edited or removed stay as they are. Outputs that already went along with their
         folder are recognised. May be called again after a crash at any point.
 
         Args:
             outputs: as they were written.
-            source: the recording where it is now.
-            target_folder: where its outputs belong now.
+            source: the recording's new path.
+            target_folder: the folder for its outputs now.
             claimed: the outputs of other recordings.
             root: as for `publish`.
 
@@ -191,7 +191,7 @@ class TranscriptWriter:
     def _targets(
         self, stem: Path, contents: Mapping[OutputFormat, bytes], taken: TakenNames, avoid: TakenNames
     ) -> list[_Target] | None:
-        """Look at the names of a stem; None if it can't be used."""
+        """Plan the outputs for a stem; None if it can't be used."""
         targets = []
         for format_, content in contents.items():
             path = stem.with_name(stem.name + format_.suffix)
@@ -205,7 +205,7 @@ class TranscriptWriter:
         return targets
 
     def _stands(self, path: Path, content: bytes) -> bool | None:
-        """Whether exactly our bytes stand at a path; None if something else does."""
+        """Whether the file at a path has exactly our bytes; None if something else is there."""
         try:
             self._files.lstat(path)
         except FileNotFoundError:
@@ -236,7 +236,7 @@ class TranscriptWriter:
                 raise
 
     def _followed(self, output: Output, source: Path, folder: Path, claimed: Collection[Path]) -> Output:
-        """Find an output that went along when its folder was renamed, or that an earlier call has moved."""
+        """Find an output that moved with its renamed folder, or that an earlier call moved."""
         if self._exists(output.path):
             return output
         usual = (stem + output.format.suffix for stem in islice(self._stems(source, folder), _USUAL_STEMS))
@@ -254,7 +254,7 @@ class TranscriptWriter:
         return stems(source.name, portable=folder != source.parent, name_max=name_max)
 
     def _is_same(self, path: Path, listed: Path) -> bool:
-        """Whether a name in the listing is just how this file system spells ours."""
+        """Whether a name in the listing is only this file system's spelling of ours."""
         try:
             return Identity.of(self._files.lstat(path)) == Identity.of(self._files.lstat(listed))
         except FileNotFoundError:
@@ -275,7 +275,7 @@ class TranscriptWriter:
         return found[0] if found is not None and _digest(found[0]) == output.sha256 else None
 
     def _remove(self, output: Output) -> None:
-        """Remove an output that stands at its new place too."""
+        """Remove an output that also exists at its new path."""
         if not self.is_still_ours(output):
             return
         try:
@@ -292,7 +292,7 @@ class TranscriptWriter:
 
     @contextmanager
     def _opened(self, folder: Path, root: Path | None, *, create: bool) -> Iterator[Path]:
-        """Give the path by which a folder is to be used, and make the folder first if that is wanted."""
+        """Return the path to use for a folder, and create the folder first if requested."""
         if create:
             self._make_folder(root or folder)
         if root is None:
@@ -313,7 +313,7 @@ class TranscriptWriter:
         self._files.fsync_folder(folder.parent)
 
     def _make_folder(self, folder: Path) -> None:
-        """Make a folder and those above it, each safely on the disk."""
+        """Create a folder and its parents, each synced to disk."""
         missing = []
         for place in (folder, *folder.parents):
             if self._exists(place):
