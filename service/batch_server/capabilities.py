@@ -1,7 +1,7 @@
-"""What this server makes of each part of a job's config: honour it, refuse it, or say that it had no effect. Pure.
+"""Decides for each part of a job's config: honour it, refuse it, or note that it has no effect. Pure.
 
-Refused is what would give a result that isn't what was asked for. What merely isn't added (a translation, a
-summary) is reported where the API has a place for it, in the transcript's ``metadata``, and in the job's log.
+Refused is whatever would lead to a different result than requested. Additions that this server can't make (a
+translation, a summary) are reported in the transcript's ``metadata``, as the API provides, and in the job's log.
 """
 
 from typing import Any, Final
@@ -23,17 +23,16 @@ _LOCAL: Final = "this server runs speech recognition only"
 def check(
     config: JobConfig, *, model: str, fetching: bool = False, notifying: bool = False, diarizing: bool = False
 ) -> None:
-    """Refuse what can't be honoured without giving a wrong result.
+    """Refuse a config that can't be honoured without giving a wrong result.
 
     Args:
-        config: A documented config.
-        model: Name of the Whisper model; a name ending in ``.en`` means that it knows only English.
-        fetching: Whether the server may fetch audio from addresses.
-        notifying: Whether the server may call addresses when a job has ended.
-        diarizing: Whether speakers can be told apart here.
+        model: Name of the Whisper model; names ending in ``.en`` are English only.
+        fetching: Whether the server may fetch audio.
+        notifying: Whether the server may call webhooks.
+        diarizing: Whether speaker diarization is installed.
 
     Raises:
-        BadConfig: Naming the field, and what to do instead.
+        BadConfig: The detail names the field, and what to do instead.
     """
     transcription = config.transcription_config
     _check_language(transcription.language, model)
@@ -41,18 +40,18 @@ def check(
         raise BadConfig("fetch_text belongs to alignment jobs, which this server does not do")
     if config.fetch_data is not None and not fetching:
         raise BadConfig(
-            "fetch_data: this server fetches no addresses unless it is started with --allow-fetch; "
+            "fetch_data: this server fetches audio only if it is started with --allow-fetch; "
             "send the audio as data_file"
         )
     if len(config.notification_config) > MAX_NOTIFICATIONS:
         raise BadConfig(
-            f"notification_config: at most {MAX_NOTIFICATIONS} notifications are possible, "
+            f"notification_config: at most {MAX_NOTIFICATIONS} notifications are allowed, "
             f"got {len(config.notification_config)}"
         )
     if config.notification_config and not notifying:
         raise BadConfig(
-            "notification_config: this server calls no addresses unless it is started with --allow-notify; "
-            "ask for the job's status instead, GET /jobs/{jobid}?wait=60 answers when it has ended"
+            "notification_config: this server calls webhooks only if it is started with --allow-notify; "
+            "poll the job instead: GET /jobs/{jobid}?wait=60 answers as soon as it has ended"
         )
     if config.language_identification_config is not None:
         _check_identification(config.language_identification_config, model)
@@ -63,22 +62,22 @@ def check(
     for replacement in filtering.replacements if filtering is not None else ():
         if len(replacement.from_) > 1 and replacement.from_.startswith("/") and replacement.from_.endswith("/"):
             raise BadConfig(
-                "transcription_config.transcript_filtering_config.replacements: this server replaces words and "
-                f"phrases, not regular expressions such as {replacement.from_!r}"
+                "transcription_config.transcript_filtering_config.replacements: only words and phrases are supported, "
+                f"not regular expressions such as {replacement.from_!r}"
             )
 
 
 def _check_speakers(options: SpeakerDiarization | None, *, diarizing: bool) -> None:
     if not diarizing:
         raise BadConfig(
-            "transcription_config.diarization: this server can't tell speakers apart; add what it needs with: "
+            "transcription_config.diarization: speaker diarization isn't installed on this server; install it with: "
             "pip install 'dropscribe[diarization]', or use 'none' or 'channel'",
             error="Requested product not available",
         )
     if options is not None and options.speakers:
         raise BadConfig(
-            "transcription_config.speaker_diarization_config.speakers: this server tells the speakers of a recording "
-            "apart, but does not know them again from another; leave it out, they are named S1, S2, …"
+            "transcription_config.speaker_diarization_config.speakers: this server can't recognise speakers from other "
+            "recordings; leave the field out, and speakers are named S1, S2, …"
         )
 
 
@@ -105,29 +104,29 @@ def _check_language(language: str, model: str) -> None:
 def _check_known(language: str, model: str, *, field: str) -> None:
     if language not in languages.NAMES:
         raise BadConfig(
-            f"{field}: {language!r} is not a language that Whisper models know; "
+            f"{field}: {language!r} is not supported by Whisper models; "
             "give an ISO code such as 'en' or 'de', or 'auto' for transcription_config.language"
         )
     if model.endswith(".en") and language != "en":
         raise BadConfig(
-            f"{field}: this server's model {model!r} only knows English, "
-            f"and {language!r} was asked for; name a multilingual one, as 'base' (--model, or [local] in the config)"
+            f"{field}: this server's model {model!r} only supports English, not {language!r}; "
+            "choose a multilingual model such as 'base' (--model, or [local] in the config)"
         )
 
 
 def _check_identification(wanted: LanguageIdentification, model: str) -> None:
     field = "language_identification_config"
     if wanted.low_confidence_action == "use_default_language" and wanted.default_language is None:
-        raise BadConfig(f"{field}.default_language is missing; low_confidence_action asks for it")
+        raise BadConfig(f"{field}.default_language is missing; low_confidence_action requires it")
     for number, language in enumerate(wanted.expected_languages):
         if language not in languages.NAMES:
-            raise BadConfig(f"{field}.expected_languages[{number}]: {language!r} is not a language that Whisper knows")
+            raise BadConfig(f"{field}.expected_languages[{number}]: {language!r} is not supported by Whisper")
     if wanted.default_language is not None:
         _check_known(wanted.default_language, model, field=f"{field}.default_language")
 
 
 def missing_products(config: JobConfig) -> dict[str, list[dict[str, str]]]:
-    """List the results that were asked for and are not there, as ``RecognitionMetadata`` reports them."""
+    """List the requested results that this server can't deliver, as ``RecognitionMetadata`` reports them."""
     errors: dict[str, list[dict[str, str]]] = {}
 
     def add(asked: Any, field: str, kind: str, what: str) -> None:  # noqa: ANN401 - any part of the config
@@ -154,7 +153,7 @@ def notes(config: JobConfig) -> list[str]:
     if config.audio_events_config is not None:
         found.append(f"audio_events_config: no audio events; {_LOCAL}.")
     if config.language_identification_config is not None and config.transcription_config.language != languages.AUTO:
-        found.append("language_identification_config: no effect; the language is given.")
+        found.append("language_identification_config: no effect; the language is fixed.")
     return found
 
 
@@ -170,23 +169,23 @@ def _without_effect(wanted: TranscriptionConfig) -> list[tuple[str, str]]:
     add(wanted.operating_point, "operating_point", one_model)
     add(wanted.domain, "domain", one_model)
     add(wanted.output_locale, "output_locale", "no effect; the spelling is the model's")
-    add(wanted.enable_entities, "enable_entities", "no entity items; numbers and dates are written as the model does")
+    add(wanted.enable_entities, "enable_entities", "no entity items; the model formats numbers and dates itself")
     add(wanted.max_delay_mode, "max_delay_mode", "no effect on recordings")
     add(
         any(entry.sounds_like for entry in wanted.additional_vocab),
         "additional_vocab.sounds_like",
-        "no effect; the model is told the words, not how they sound",
+        "no effect; only the words are suggested to the model",
     )
     add(
         any(not entry.content.strip() for entry in wanted.additional_vocab),
         "additional_vocab",
-        "no effect of entries whose content is empty",
+        "entries with empty content have no effect",
     )
     filtering = wanted.transcript_filtering_config
     add(
         filtering is not None and any(not pair.from_.strip() for pair in filtering.replacements),
         "transcript_filtering_config.replacements",
-        "no effect of entries whose 'from' is empty",
+        "entries with an empty 'from' have no effect",
     )
     punctuation = wanted.punctuation_overrides
     add(
@@ -208,6 +207,6 @@ def _without_effect(wanted: TranscriptionConfig) -> list[tuple[str, str]]:
     add(
         wanted.diarization == "speaker" and speakers is not None and speakers.get_speakers,
         "speaker_diarization_config.get_speakers",
-        "no identifiers; voices are compared within a recording only",
+        "no identifiers; voices are only compared within a recording",
     )
     return found

@@ -21,9 +21,9 @@ class JobError(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         timestamp: When, RFC 3339.
         message: What happened, and what can be done about it.
-        type: A word for programs, beyond what the API documents: ``audio``, ``language``, ``model``, ``fetch``,
+        type: The kind of error, for programs; not documented by the API: ``audio``, ``language``, ``model``, ``fetch``,
             ``notification``; ``worker`` if the recognition process was killed, most likely for lack of memory;
-            ``internal`` if the program itself failed. With the last two the recording is not to blame.
+            ``internal`` if the program itself failed. The last two are not the recording's fault.
     """
 
     timestamp: str
@@ -37,12 +37,12 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         id: Ten lower-case letters and digits, as Speechmatics' own.
         owner: Whose key submitted it.
-        created: Microseconds since 1970; no two jobs are of the same millisecond.
+        created: Microseconds since 1970; no two jobs have the same millisecond.
         data_name: The file name that came with the audio.
         config: The ``JobConfig`` as received, JSON.
-        status: As the API names it; ``running`` includes waiting for a worker.
+        status: The API's name; ``running`` includes jobs in the queue.
         duration: Seconds of audio; ``None`` until it was decoded.
-        crashes: How many workers died over this job.
+        crashes: How often a worker process died while it worked on this job.
         errors: What went wrong.
         finished: Microseconds since 1970 at which the job ended.
     """
@@ -65,25 +65,25 @@ def new_id() -> str:
 
 
 def now_micros() -> int:
-    """Return the present as microseconds since 1970."""
+    """Return the current time in microseconds since 1970."""
     return (dt.datetime.now(dt.UTC) - _EPOCH) // _MICROSECOND
 
 
 def creation_time(now: int, last: int) -> int:
     """Return a new job's time of creation.
 
-    Each job has a millisecond of its own, because the cursor of ``GET /jobs`` is cut to the millisecond: with two jobs
-    in one, whoever goes back from the second would never see the first.
+    Each job has a millisecond of its own, because the cursor of ``GET /jobs`` is cut to the millisecond: if two jobs
+    shared one, a client that pages back from the second would never see the first.
 
     Args:
         now: Microseconds since 1970.
-        last: When the last job was created; the clock may have been set back since.
+        last: When the last job was created; later than ``now`` if the clock was set back.
     """
     return max(now, (last // _MILLISECOND + 1) * _MILLISECOND)
 
 
 def timestamp(micros: int) -> str:
-    """Render microseconds since 1970 as the API does: ``2018-01-09T12:29:01.853047Z``."""
+    """Format microseconds since 1970 as the API does: ``2018-01-09T12:29:01.853047Z``."""
     return (_EPOCH + micros * _MICROSECOND).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
@@ -104,11 +104,10 @@ def job_details(job: Job) -> dict[str, Any]:
 
 
 def job_info(job: Job, *, duration: float, tracking: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
-    """Build the API's ``JobInfo``, which stands in a transcript.
+    """Build the API's ``JobInfo``, which is part of a transcript.
 
     Args:
-        job: The job.
-        duration: Length of its audio in seconds.
+        duration: Length of the audio in seconds.
         tracking: The config's ``tracking``, or ``None``.
     """
     info: dict[str, Any] = {

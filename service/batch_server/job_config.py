@@ -1,9 +1,8 @@
 """The ``JobConfig`` of the API, as strict as it is documented.
 
-The structs follow the definitions of the published Batch API specification. Unknown fields are refused, with
-their place in the document, because a mistyped option that is silently ignored gives a transcript that
-silently isn't what was asked for. A field that is ``null`` counts as not given: many programs write out what they
-leave open.
+The structs follow the definitions of the published Batch API specification. Unknown fields are refused, and the error
+names them: if a mistyped option were ignored, the transcript would silently differ from what was requested. A field
+that is ``null`` counts as missing, because many programs write out the fields that they leave open.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -20,11 +19,11 @@ MAX_VOCABULARY: Final = 1000
 
 
 class _Documented(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """Base of everything in a config: no field but the documented ones."""
+    """Base of all parts of a config: only documented fields are accepted."""
 
 
 class Vocabulary(_Documented):
-    """A word or phrase that should be recognised, and how it may sound."""
+    """A word or phrase to recognise, and what it may sound like."""
 
     content: str
     sounds_like: tuple[str, ...] = ()
@@ -64,13 +63,13 @@ class KnownSpeaker(_Documented):
     speaker_identifiers: Annotated[tuple[str, ...], Meta(min_length=1)]
 
     def __post_init__(self) -> None:
-        """Refuse an identifier that is given twice: the specification wants them unique.
+        """Check that identifiers are unique, as the specification requires.
 
         Raises:
-            ValueError: If there is one.
+            ValueError: If they aren't.
         """
         if len(set(self.speaker_identifiers)) < len(self.speaker_identifiers):
-            raise ValueError("An identifier is given twice")
+            raise ValueError("An identifier occurs twice")
 
 
 class SpeakerDiarization(_Documented):
@@ -102,7 +101,7 @@ class TranscriptionConfig(_Documented):
 
 
 class Fetch(_Documented):
-    """Where the server should get the audio from."""
+    """Where the server fetches the audio from."""
 
     url: str
     auth_headers: tuple[str, ...] = ()
@@ -132,7 +131,7 @@ class Notification(_Documented):
 
 
 class Tracking(_Documented):
-    """What the client wants to find with the job again."""
+    """The client's own data about the job."""
 
     title: str | None = None
     reference: str | None = None
@@ -148,7 +147,7 @@ class SrtOverrides(_Documented):
 
 
 class OutputConfig(_Documented):
-    """How transcripts are rendered."""
+    """How transcripts are formatted."""
 
     srt_overrides: SrtOverrides | None = None
 
@@ -160,7 +159,7 @@ class Translation(_Documented):
 
 
 class LanguageIdentification(_Documented):
-    """What to expect, and what to do, when the language is to be found out."""
+    """Options for identifying the language."""
 
     expected_languages: tuple[str, ...] = ()
     low_confidence_action: Literal["allow", "reject", "use_default_language"] | None = None
@@ -182,7 +181,7 @@ class TopicDetection(_Documented):
 
 
 class Nothing(_Documented):
-    """A part of the config without documented fields; its presence is what counts."""
+    """A part of the config without documented fields; only its presence matters."""
 
 
 class AudioEvents(_Documented):
@@ -192,7 +191,7 @@ class AudioEvents(_Documented):
 
 
 class JobConfig(_Documented):
-    """``JobConfig``: everything a client says about a job."""
+    """``JobConfig``: everything that a client specifies about a job."""
 
     type: Literal["transcription"]
     transcription_config: TranscriptionConfig
@@ -211,18 +210,15 @@ class JobConfig(_Documented):
 
     @property
     def reference(self) -> str | None:
-        """The client's own name for the job, if it gave one."""
+        """The client's own identifier for the job, if there is one."""
         return self.tracking.reference if self.tracking is not None else None
 
 
 def parse(raw: bytes) -> JobConfig:
-    """Read a job's config.
-
-    Args:
-        raw: The ``config`` part of the request, JSON.
+    """Parse a job's config, JSON.
 
     Raises:
-        BadConfig: If it isn't JSON or not a documented config; the detail names the field.
+        BadConfig: If it isn't JSON, or isn't a documented config; the detail names the field.
     """
     try:
         return msgspec.convert(_without_nulls(msgspec.json.decode(raw)), JobConfig)
@@ -231,7 +227,7 @@ def parse(raw: bytes) -> JobConfig:
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Leave out the fields that are null, but for those of ``tracking.details``, which are the client's own."""
+    """Remove fields that are null, except in ``tracking.details``, which is the client's own."""
     if isinstance(value, dict):
         return {
             name: inner if name == "details" else _without_nulls(inner)

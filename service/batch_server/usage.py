@@ -1,4 +1,4 @@
-"""What was processed, as ``GET /usage`` reports it. Pure."""
+"""Builds the response of ``GET /usage``. Pure."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ _SECONDS_PER_HOUR = 3600.0
 
 
 class Sum(NamedTuple):
-    """What was processed of one kind.
+    """Usage of one language and operating point.
 
     Attributes:
         language: Speechmatics' code.
         operating_point: As in the config.
         jobs: Number of jobs.
-        seconds: Their audio.
+        seconds: Total length of their audio.
     """
 
     language: str

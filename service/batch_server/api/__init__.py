@@ -1,1 +1,1 @@
-"""The HTTP side of the server: endpoints, uploads, parameters, keys and rate limits."""
+"""The HTTP side of the server: endpoints, uploads, parameters, authentication and rate limits."""

@@ -1,4 +1,4 @@
-"""Query parameters, read as strictly as the API documents them."""
+"""Parses query parameters, as strictly as the API documents them."""
 
 import datetime as dt
 import re
@@ -21,7 +21,7 @@ def limit(query: Mapping[str, str]) -> int | None:
     """Read ``limit``: 1 to 100, or absent for no limit.
 
     Raises:
-        BadQuery: If it is neither.
+        BadQuery: If it is out of range or not a whole number.
     """
     text = query.get("limit")
     if text is None:
@@ -46,8 +46,7 @@ def created_before(query: Mapping[str, str]) -> int | None:
     text = query.get("created_before")
     if text is None:
         return None
-    # Python knows at most six digits of a second, the API nine; a plus sign that wasn't escaped arrives as a
-    # space.
+    # Python accepts at most six decimals of a second, the API nine. An unescaped plus sign arrives as a space.
     shortened = _FRACTION.sub(lambda match: match[0][:4], text.replace(" ", "+") if "T" in text else text)
     try:
         moment = dt.datetime.fromisoformat(shortened)
@@ -62,7 +61,7 @@ def flag(query: Mapping[str, str], name: str) -> bool:
     """Read a boolean that is false when absent.
 
     Raises:
-        BadQuery: If it is no boolean.
+        BadQuery: If it isn't a boolean.
     """
     text = query.get(name)
     if text is None or text in _FALSE:
@@ -76,14 +75,13 @@ def wait_seconds(query: Mapping[str, str], *, longest: float) -> float | None:
     """Read ``wait``: seconds to wait for a job's end, capped.
 
     Args:
-        query: The query.
-        longest: What it is capped to.
+        longest: The highest value, in seconds.
 
     Returns:
         Seconds, or ``None`` if it is absent.
 
     Raises:
-        BadQuery: If it is no whole number.
+        BadQuery: If it isn't a whole number.
     """
     text = query.get("wait")
     if text is None:
@@ -97,7 +95,7 @@ def day(query: Mapping[str, str], name: str) -> dt.date | None:
     """Read a day, ``YYYY-MM-DD``, or ``None`` if it is absent.
 
     Raises:
-        BadQuery: If it is no such day.
+        BadQuery: If it isn't one.
     """
     text = query.get(name)
     if text is None:
@@ -116,7 +114,7 @@ class ProcessingData(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def processing_data(header: str | None) -> str:
-    """Read ``X-SM-Processing-Data``, which this server has no other use for than to note it.
+    """Read ``X-SM-Processing-Data``, which this server only records.
 
     Returns:
         A remark for the job's log; empty without the header.
@@ -127,11 +125,11 @@ def processing_data(header: str | None) -> str:
     if header is None:
         return ""
     try:
-        # What came as UTF-8 was read as Latin-1, as headers are.
+        # Headers are decoded as Latin-1; the client sent UTF-8.
         data = msgspec.json.decode(header.encode("latin-1"), type=ProcessingData)
     except (msgspec.DecodeError, UnicodeError) as error:
         raise Malformed(f"The header X-SM-Processing-Data is invalid: {error}") from error
     remark = "" if data.user_id is None else f", user {data.user_id}"
     if data.parallel_engines is not None:
-        remark += "; parallel_engines has no effect here, the server's own settings decide"
+        remark += "; parallel_engines has no effect, the server's settings decide"
     return remark

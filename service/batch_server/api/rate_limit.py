@@ -1,4 +1,4 @@
-"""How often somebody may ask. Pure: the time is an argument."""
+"""Rate limits. Pure: the time is an argument."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ _ROUNDING: Final = 1e-9
 
 
 class RateLimit:
-    """Allows so many requests per second to each owner, and a second's worth of them at once.
+    """Allows each owner so many requests per second, and bursts of one second's worth.
 
     Args:
         per_second: Requests per second; ``None`` allows any number.
@@ -18,14 +18,14 @@ class RateLimit:
         self._next: dict[str, float] = {}
 
     def excess(self, owner: str, now: float) -> float | None:
-        """Count a request.
+        """Count a request, if it is allowed.
 
         Args:
-            owner: Whose request.
-            now: Seconds of any steady clock.
+            owner: Whose key sent it.
+            now: Seconds of a monotonic clock.
 
         Returns:
-            ``None`` if it is allowed, otherwise the seconds after which it would be; then it isn't counted.
+            ``None`` if it is allowed, otherwise the seconds until it would be.
         """
         if not self._spacing:
             return None

@@ -1,8 +1,8 @@
-"""Calling other servers, which only happens when the server's owner allowed it.
+"""Calls other servers.
 
-A host is resolved once, its addresses are checked, and the connection goes to a checked address: a name that
-resolves differently a moment later changes nothing. TLS still asks for, and checks, the certificate of the host's
-name. Redirects are followed by hand, each checked the same way.
+A host name is resolved once, its addresses are checked, and the connection is made to a checked address, so a name that
+resolves differently a moment later does no harm. TLS still verifies the certificate against the host name. Redirects
+are followed here, each one checked in the same way.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _TIMEOUT: Final = httpx.Timeout(30.0, connect=10.0)
 
 
 class CallFailed(Exception):
-    """Another server could not be called, or did not answer as it should."""
+    """Another server could not be called, or its response is not usable."""
 
 
 async def resolve(host: str, port: int) -> list[str]:
@@ -33,7 +33,7 @@ async def resolve(host: str, port: int) -> list[str]:
 
     Raises:
         OSError: If it has none.
-        UnicodeError: If it can't be a host's name.
+        UnicodeError: If it isn't a valid host name.
     """
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(entry[4][0]) for entry in found]
@@ -43,9 +43,9 @@ class Outbound:
     """Makes HTTP calls to checked addresses.
 
     Args:
-        allowed_hosts: Hosts that may be called whatever their address.
-        resolve: Finds a host's addresses.
-        tls: Which certificates are trusted; ``None`` means those that httpx trusts.
+        allowed_hosts: Hosts that may be called even if their address isn't public.
+        resolve: Returns a host's addresses.
+        tls: The certificates to trust; ``None`` trusts those that httpx trusts.
     """
 
     def __init__(
@@ -65,13 +65,13 @@ class Outbound:
         follow: bool = True,
         **body: Any,  # noqa: ANN401 - httpx's own: content, files
     ) -> AsyncIterator[httpx.Response]:
-        """Call a URL; the answer's body is read by the caller.
+        """Call a URL; the caller reads the body of the response.
 
         Args:
             method: GET, POST or PUT.
-            url: Where.
-            headers: Headers to send; they are left out when a redirect leads to another host.
-            follow: Whether redirects are followed.
+            url: The URL.
+            headers: Headers to send; omitted when a redirect leads to another host.
+            follow: Whether to follow redirects.
             **body: The body, as httpx takes it.
 
         Raises:
@@ -119,12 +119,12 @@ class Outbound:
         named = httpx.URL(url)
         request = client.build_request(
             method,
-            # The port as it was checked, too: no two readings of one URL may differ in where they lead.
+            # The checked port, too: httpx must not read another one from the URL than we did.
             named.copy_with(host=found[0], port=port),
             headers=[
                 ("User-Agent", USER_AGENT),
                 ("Host", named.netloc.decode("ascii")),
-                # Packed contents would be unpacked before their size is known.
+                # A compressed body would be decompressed before its size is known.
                 ("Accept-Encoding", "identity"),
                 *headers,
             ],

@@ -1,7 +1,7 @@
-"""Which addresses the server may call when it fetches audio or sends notifications. Pure.
+"""Decides which addresses the server may call to fetch audio or to call webhooks. Pure.
 
 A client must not be able to use the server to reach what only the server can reach: this machine, its network, a
-cloud's metadata service.
+cloud's metadata service (server-side request forgery).
 """
 
 import ipaddress
@@ -17,34 +17,34 @@ _PORTS: Final = {"http": 80, "https": 443}
 
 
 class ForbiddenAddress(Exception):
-    """The server does not call this address."""
+    """The server must not call this address."""
 
 
 def split(url: str) -> SplitResult:
-    """Take a URL apart.
+    """Split a URL.
 
     Raises:
-        ForbiddenAddress: If it isn't an http or https URL with a host, or has a user name in it.
+        ForbiddenAddress: If it isn't an http or https URL with a host, or contains a user name or password.
     """
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise ForbiddenAddress(f"{url!r} is no URL: {error}") from error
+        raise ForbiddenAddress(f"{url!r} is not a URL: {error}") from error
     if parts.scheme not in _PORTS or not parts.hostname or port == 0:
-        raise ForbiddenAddress(f"{url!r} is no http or https URL")
+        raise ForbiddenAddress(f"{url!r} is not an http or https URL")
     if parts.username is not None or parts.password is not None:
-        raise ForbiddenAddress("A URL with a user name or password in it is not called; use auth_headers")
+        raise ForbiddenAddress("URLs with a user name or password are not called; use auth_headers")
     return parts
 
 
 def port_of(parts: SplitResult) -> int:
-    """Return the port that a URL means."""
+    """Return the port of a URL, or its scheme's default."""
     return parts.port or _PORTS[parts.scheme]
 
 
 def is_allowed_by_name(parts: SplitResult, allowed: Collection[str]) -> bool:
-    """Tell whether the server's owner allowed a host, alone (``nas``) or with a port (``nas:8080``)."""
+    """Return whether a URL's host is in the list, as a name (``nas``) or with its port (``nas:8080``)."""
     return parts.hostname in allowed or f"{parts.hostname}:{port_of(parts)}" in allowed
 
 
@@ -53,7 +53,7 @@ def check_public(host: str, addresses: Iterable[str]) -> None:
 
     Args:
         host: The host's name, for the message.
-        addresses: All of its IP addresses.
+        addresses: All its IP addresses.
 
     Raises:
         ForbiddenAddress: If one isn't public, or there are none.
@@ -67,7 +67,7 @@ def check_public(host: str, addresses: Iterable[str]) -> None:
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is public, looking through the ways to write IPv4 within IPv6."""
+    """Return whether an IP address is public; an IPv4 address embedded in IPv6 is judged itself."""
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -90,13 +90,10 @@ def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
 
 
 def split_header(line: str) -> tuple[str, str]:
-    """Take one of ``auth_headers`` apart.
-
-    Args:
-        line: The header, ``Name: value``.
+    """Split one of ``auth_headers``, ``Name: value``.
 
     Raises:
-        ValueError: If it isn't one.
+        ValueError: If it isn't a valid header.
     """
     name, colon, value = line.partition(":")
     if not colon or not _HEADER_NAME.fullmatch(name) or not value.isprintable() or not value.isascii():

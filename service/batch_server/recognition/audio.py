@@ -1,4 +1,4 @@
-"""Decoding: any container with an audio track becomes 16 kHz samples, a block at a time."""
+"""Decodes any container with an audio track into 16 kHz samples, one block at a time."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,8 +18,8 @@ from service.batch_server.recognition.messages import AudioUnusable
 SAMPLE_RATE: Final = 16_000
 MAX_CHANNELS: Final = 8
 
-# Containers that hold their own data. Playlists and scripts (hls, dash, concat, image2, sdp, …) are left out,
-# because opening one would open whatever other files or addresses it names.
+# Containers that hold their own data. Playlists and scripts (hls, dash, concat, image2, sdp, …) are left out: opening
+# one would open the other files or addresses that it names.
 FORMATS: Final = (
     "3dostr", "3gp", "aa", "aac", "aax", "ac3", "ac4", "aiff", "alaw", "amr", "amrnb", "amrwb", "ape", "apm",
     "asf", "asf_o", "au", "avi", "bonk", "brstm", "bfstm", "caf", "daud", "dff", "dsf", "dts", "dtshd", "dv",
@@ -46,14 +46,14 @@ def blocks(path: Path, *, by_channel: bool, seconds: float) -> Iterator[Samples]
 
     Args:
         path: The file.
-        by_channel: Whether channels stay apart; otherwise they are mixed into one.
-        seconds: Length of a block; the last one may be shorter, and others a little longer.
+        by_channel: Whether to keep channels separate; otherwise they are mixed into one.
+        seconds: Length of a block; the last one may be shorter, others slightly longer.
 
     Yields:
         Arrays of shape (channels, samples) at 16 kHz.
 
     Raises:
-        AudioUnusable: If there is nothing that can be decoded.
+        AudioUnusable: If no audio can be decoded.
     """
     wanted = int(seconds * SAMPLE_RATE)
     pending: list[Samples] = []
@@ -74,9 +74,9 @@ def blocks(path: Path, *, by_channel: bool, seconds: float) -> Iterator[Samples]
 
 
 def stated_duration(path: Path) -> float | None:
-    """Read how many seconds of audio a file says it holds, without decoding it; ``None`` if it doesn't say.
+    """Read the seconds of audio from a file's header, without decoding it; ``None`` if it doesn't say.
 
-    Headers may be wrong: this is for showing progress, nothing else.
+    Headers may be wrong: use this for showing progress only.
 
     Raises:
         AudioUnusable: If the file can't be opened.
@@ -93,9 +93,9 @@ def _open(path: Path) -> InputContainer:
         raise AudioUnusable("The file is empty (zero bytes)")
     try:
         container: InputContainer = av.open(str(path), mode="r", options=_OPTIONS, **_ANY_TAGS)
-    except av.error.FFmpegError as error:  # all else is a fault of ours or of the disk, not of the recording
+    except av.error.FFmpegError as error:  # any other error is a fault of ours or of the disk
         raise AudioUnusable(
-            f"The file can't be opened as audio or video ({_reason(error)}); it may be cut short, damaged or "
+            f"The file can't be opened as audio or video ({_reason(error)}); it may be incomplete, damaged or "
             "of another kind than its name says"
         ) from error
     if not container.streams.audio:
@@ -109,14 +109,14 @@ def _resampled(container: InputContainer, *, by_channel: bool) -> Iterator[Sampl
     stream = best if isinstance(best, AudioStream) else container.streams.audio[0]
     channels = stream.layout.nb_channels if by_channel else 1
     if channels > MAX_CHANNELS:
-        raise AudioUnusable(f"The file has {channels} channels; at most {MAX_CHANNELS} can be recognised apart")
+        raise AudioUnusable(f"The file has {channels} channels; at most {MAX_CHANNELS} can be recognised separately")
     layout = "mono" if channels == 1 else stream.layout.name
     resampler: AudioResampler | None = None
     shape: tuple[str, str, int] | None = None
     for frame in _frames(container, stream.index):
         frame.pts = None  # gaps in the time stamps are not silence
         if shape != (now := (frame.format.name, frame.layout.name, frame.sample_rate)):
-            # Some streams change their parameters on the way; a resampler only knows one kind of frame.
+            # Some streams change their parameters midway; a resampler accepts only one kind of frame.
             yield from _arrays(resampler, None)
             resampler, shape = AudioResampler(format="s16p", layout=layout, rate=SAMPLE_RATE), now
         yield from _arrays(resampler, frame)
@@ -130,7 +130,7 @@ def _arrays(resampler: AudioResampler | None, frame: AudioFrame | None) -> Itera
 
 
 def _frames(container: InputContainer, stream: int) -> Iterator[AudioFrame]:
-    """Decode frame by frame; what is broken is left out, and a broken end is the end."""
+    """Decode frame by frame; damaged packets are skipped, and a damaged end counts as the end."""
     packets = container.demux(container.streams[stream])
     while True:
         try:

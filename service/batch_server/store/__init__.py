@@ -1,1 +1,1 @@
-"""Jobs on disk: SQLite for what is known of them, files for their audio."""
+"""Jobs on disk: a SQLite database, and files for their audio."""

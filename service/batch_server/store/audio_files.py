@@ -1,4 +1,4 @@
-"""The audio on disk: uploads that may yet fail, and the recordings of accepted jobs."""
+"""Audio on disk: uploads that may still fail, and the recordings of accepted jobs."""
 
 import os
 import sys
@@ -9,13 +9,12 @@ from service.batch_server.job import new_id
 
 
 class AudioFiles:
-    """Two folders: one for what is being received, one for what was accepted, a file per job under its id.
+    """Two folders: one for uploads in progress, one for accepted recordings, with a file per job named by its id.
 
-    Args:
-        data_dir: Where they are; made, for this user only, if they aren't there.
+    Both are created, for this user only, if they don't exist.
 
     Raises:
-        OSError: If they can't be made.
+        OSError: If they can't be created.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -25,25 +24,25 @@ class AudioFiles:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def upload(self) -> Path:
-        """Return a fresh path for an upload that may yet fail."""
+        """Return a new path for an upload that may still fail."""
         return self._uploads / new_id()
 
     def of(self, job_id: str) -> Path:
-        """Return where a job's audio lies while it is needed."""
+        """Return the path of a job's audio."""
         return self._accepted / job_id
 
     def accept(self, upload: Path, job_id: str) -> Path:
-        """Make an upload, already flushed to disk, a job's audio; it survives a power cut from now on."""
+        """Turn an upload, already flushed to disk, into a job's audio, which survives a power failure."""
         path = upload.rename(self.of(job_id))
         _sync_folder(self._accepted)
         return path
 
     def remove(self, job_id: str) -> None:
-        """Remove a job's audio, if there still is any."""
+        """Remove a job's audio, if it still exists."""
         self.of(job_id).unlink(missing_ok=True)
 
     def remove_all_but(self, job_ids: Collection[str]) -> None:
-        """Remove half uploads, and the audio of all jobs but the given ones: what a crash has left behind."""
+        """Remove what a crash left behind: unfinished uploads, and the audio of all jobs except the given ones."""
         for upload in self._uploads.iterdir():
             upload.unlink()
         for audio in self._accepted.iterdir():
@@ -52,7 +51,7 @@ class AudioFiles:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut (Windows does so by itself and can't open folders)."""
+    """Make a rename in ``folder`` survive a power failure (Windows does that itself, and can't open folders)."""
     if sys.platform != "win32":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""The connection to the server's database: who may open it, how, and in what state it must be."""
+"""The connection to the server's database: its lock, its settings, its schema."""
 
 import contextlib
 import re
@@ -13,11 +13,11 @@ import filelock
 SCHEMA_VERSION: Final = 1
 _LOCK_SECONDS: Final = 5.0
 _PASSING: Final = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_BUSY")
-"""What SQLite reports where the disk is at fault: the database itself may be sound."""
+"""SQLite's errors that come from the disk: the database itself may be intact."""
 
 
 class StoreUnusable(Exception):
-    """The folder can't be worked in; the message says why, and what to do."""
+    """The folder can't be used; the message says why, and what to do."""
 
 
 class StoreTooNew(StoreUnusable):
@@ -25,7 +25,7 @@ class StoreTooNew(StoreUnusable):
 
 
 class StoreBusy(StoreUnusable):
-    """Another server works in this folder."""
+    """Another server uses this folder."""
 
 
 class StoreDamaged(StoreUnusable):
@@ -33,13 +33,13 @@ class StoreDamaged(StoreUnusable):
 
 
 class Connection:
-    """The database of one data folder, for one process at a time; its statements stand in ``sql/queries.sql``.
+    """The database of one data folder, for one process at a time; its statements are in ``sql/queries.sql``.
 
     Args:
-        data_dir: The folder, which is there already.
+        data_dir: The folder, which must exist.
 
     Raises:
-        StoreUnusable: If another server works in the folder, or the database is damaged or too new.
+        StoreUnusable: If another server uses the folder, or the database is damaged or too new.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -53,7 +53,7 @@ class Connection:
             self.close()
             if getattr(error, "sqlite_errorname", "").startswith(_PASSING):
                 raise StoreUnusable(
-                    f"The server's database {path} can't be opened now ({error}); check the disk, then start again"
+                    f"The server's database {path} can't be opened ({error}); check the disk, then start again"
                 ) from error
             raise StoreDamaged(
                 f"The server's database {path} can't be used ({error}); move it away to start with an empty one"
@@ -65,17 +65,17 @@ class Connection:
     def _prepare(self) -> None:
         for setting in (
             "journal_mode = WAL",
-            "synchronous = FULL",  # what was answered with 201 survives a power cut
+            "synchronous = FULL",  # a job that was answered with 201 survives a power failure
             "foreign_keys = ON",
             "busy_timeout = 10000",
-            "secure_delete = ON",  # a deleted transcript is overwritten, not only forgotten
+            "secure_delete = ON",  # deleted transcripts are overwritten
         ):
             self._database.execute(f"PRAGMA {setting}")
         (version,) = self._database.execute("PRAGMA user_version").fetchone()
         if version > SCHEMA_VERSION:
             raise StoreTooNew(
-                f"The server's database has version {version}, but this program only knows {SCHEMA_VERSION}; "
-                "install a newer version of it, or use another data folder"
+                f"The server's database has version {version}, but this program only supports {SCHEMA_VERSION}; "
+                "install a newer version of Dropscribe, or use another data folder"
             )
         if version == 0:
             schema = (resources.files(__package__) / "sql" / "schema.sql").read_text(encoding="utf-8")
@@ -90,28 +90,28 @@ class Connection:
         return self.run(query, values).fetchone()
 
     def pragma(self, name: str) -> Any:  # noqa: ANN401 - SQLite decides
-        """Return how the database is set."""
+        """Return the value of a PRAGMA."""
         return self._database.execute(f"PRAGMA {name}").fetchone()[0]
 
     def forget(self) -> None:
-        """Let what was deleted be gone from the disk: the write-ahead file has pages as they were before."""
-        with contextlib.suppress(sqlite3.OperationalError):  # a full disk: the next time takes it along
+        """Erase deleted data from the disk, too: the write-ahead file still holds old pages."""
+        with contextlib.suppress(sqlite3.OperationalError):  # a full disk: the next call erases it
             self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """Do all of what is run in the block, or, if it raises, nothing."""
+        """Commit everything that runs in the block or, if it raises, nothing."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield
             self._database.execute("COMMIT")
         except BaseException:
-            if self._database.in_transaction:  # after a full disk SQLite has often rolled back by itself
+            if self._database.in_transaction:  # on a full disk SQLite often rolls back itself
                 self._database.execute("ROLLBACK")
             raise
 
     def close(self) -> None:
-        """Close the database and leave the folder to others."""
+        """Close the database and unlock the folder."""
         self._database.close()
         self._lock.release()
 
@@ -123,10 +123,10 @@ def _load_queries() -> dict[str, str]:
 
 
 def _locked(data_dir: Path) -> filelock.BaseFileLock:
-    """Take the folder for ourselves; a predecessor that is just ending gets a moment."""
+    """Lock the folder; a previous server that is just stopping gets a moment."""
     lock = filelock.FileLock(data_dir / "lock")
     try:
         lock.acquire(timeout=_LOCK_SECONDS)
     except filelock.Timeout as error:
-        raise StoreBusy(f"Another server works in {data_dir}; stop it first, or use another folder") from error
+        raise StoreBusy(f"Another server uses {data_dir}; stop it first, or use another folder") from error
     return lock

@@ -1,8 +1,7 @@
 """The server's jobs on disk: one SQLite database and a folder of audio files.
 
-A job exists from the moment its row is committed, and its audio is flushed to disk before that. Everything
-else that lies in the folders after a crash (half an upload, audio of a job that was deleted) is removed at
-the start.
+A job exists from the moment its row is committed; its audio is flushed to disk before that. Everything else that a
+crash leaves in the folders (an unfinished upload, audio of a deleted job) is removed at the start.
 """
 
 from pathlib import Path
@@ -62,7 +61,7 @@ def _columns(job: Job) -> dict[str, object]:
 
 
 def _remains(config: bytes) -> bytes:
-    """Cut a config down to what a list of deleted jobs needs: other parts hold credentials, names, vocabulary."""
+    """Reduce a config to what a list of deleted jobs needs: other parts hold credentials, names, vocabulary."""
     fields = msgspec.json.decode(config, type=dict[str, msgspec.Raw])
     return msgspec.json.encode({name: fields[name] for name in ("type", "tracking") if name in fields})
 
@@ -73,10 +72,10 @@ class Store:
     All methods block, and must be called from one thread at a time.
 
     Args:
-        data_dir: Where everything is kept; made, for this user only, if it isn't there.
+        data_dir: The folder for all of it; created, for this user only, if it doesn't exist.
 
     Raises:
-        StoreUnusable: If another server works in the folder, or the database is damaged or too new.
+        StoreUnusable: If another server uses the folder, or the database is damaged or too new.
     """
 
     def __init__(self, data_dir: Path) -> None:
@@ -92,15 +91,15 @@ class Store:
             raise
 
     def close(self) -> None:
-        """Close the database and leave the folder to others."""
+        """Close the database and unlock the folder."""
         self._database.close()
 
     def upload_path(self) -> Path:
-        """Return a fresh path for an upload that may yet fail."""
+        """Return a new path for an upload that may still fail."""
         return self._files.upload()
 
     def audio_path(self, job_id: str) -> Path:
-        """Return where a job's audio lies while the job runs."""
+        """Return the path of a job's audio, which exists while the job runs."""
         return self._files.of(job_id)
 
     def add(
@@ -118,19 +117,18 @@ class Store:
 
         Args:
             owner: Whose key submits it.
-            reference: The client's own name for it; a second job of that name is answered with the first.
+            reference: The client's own identifier; if a job with the same one exists, that job is returned.
             data_name: File name of the audio.
             config: The ``JobConfig`` as received, JSON.
-            upload: The audio, already flushed to disk; taken over on success. ``None`` if it is fetched
-                later.
+            upload: The audio, already flushed to disk, and moved on success; ``None`` if it is fetched later.
             log: First lines of the job's log.
-            most_unfinished: How many unfinished jobs the owner may have with this one.
+            most_unfinished: How many unfinished jobs the owner may have, including this one.
 
         Returns:
             The job, and whether it is new.
 
         Raises:
-            TooManyUnfinished: If it would be one more than allowed.
+            TooManyUnfinished: If the owner would have more than that.
         """
         audio: Path | None = None
         try:
@@ -177,8 +175,8 @@ class Store:
         Args:
             owner: Whose jobs.
             before: Only jobs created before this time (microseconds since 1970).
-            limit: At most so many.
-            with_deleted: Whether deleted and expired jobs belong to the list.
+            limit: The maximum number of jobs.
+            with_deleted: Whether to include deleted and expired jobs.
         """
         rows = self._database.run(
             "list_jobs",
@@ -192,16 +190,16 @@ class Store:
         return [_job(row) for row in rows]
 
     def unfinished(self) -> list[Job]:
-        """List all jobs that still have to be done, oldest first."""
+        """List all unfinished jobs, oldest first."""
         return [_job(row) for row in self._database.run("unfinished_jobs")]
 
     def count_unfinished(self, owner: str) -> int:
-        """Count an owner's jobs that still have to be done."""
+        """Count an owner's unfinished jobs."""
         (count,) = self._database.one("count_unfinished", {"owner": owner})
         return int(count)
 
     def count_crash(self, job_id: str) -> int:
-        """Note that a worker died over this job, and return how many have."""
+        """Count that a worker process died while it worked on a job, and return how often that has happened."""
         row = self._database.one("count_crash", {"id": job_id})
         return int(row[0]) if row is not None else 0
 
@@ -221,15 +219,15 @@ class Store:
         """End a running job, in one transaction with its transcript and its usage.
 
         Args:
-            job: The job.
+            job: The job, as it was when it started.
             status: ``done`` or ``rejected``.
             transcript: The json-v2 transcript of a job that is done.
             duration: Seconds of audio.
             errors: What went wrong.
-            language: Language that the usage is counted under.
-            operating_point: Operating point that the usage is counted under.
-            log: Lines for the job's log.
-            notifications: How many notifications have to be sent; the audio is kept until they are.
+            language: For the usage.
+            operating_point: For the usage.
+            log: Lines to add to the job's log.
+            notifications: Number of webhooks to call; the audio is kept until that is done.
 
         Returns:
             Whether the job was still running; if not, nothing was changed.
@@ -289,14 +287,13 @@ class Store:
             self._files.remove(webhook.job_id)
 
     def retire(self, job_id: str, status: Status) -> bool:
-        """Delete or expire a job: its row stays, with what it takes to know it again; all else goes, from the disk too.
+        """Delete or expire a job: a row with its id, times, name and tracking stays; the rest is erased from the disk.
 
         Args:
-            job_id: The job.
             status: ``deleted`` or ``expired``.
 
         Returns:
-            Whether there was still something to remove.
+            Whether the job was neither deleted nor expired before.
         """
         removed = self._retire(job_id, status)
         self._database.forget()
@@ -338,7 +335,7 @@ class Store:
         return bytes(row[0]) if row is not None else None
 
     def usage(self, owner: str, since: str, until: str) -> list[tuple[str, str, int, float]]:
-        """Sum up what an owner had processed.
+        """Sum up an owner's usage.
 
         Args:
             owner: Whose usage.
@@ -351,7 +348,7 @@ class Store:
         return list(self._database.run("usage_between", {"owner": owner, "since": since, "until": until}))
 
     def first_usage_day(self, owner: str) -> str | None:
-        """Return the first day on which an owner had something processed."""
+        """Return the first day of an owner's usage."""
         (day,) = self._database.one("first_usage_day", {"owner": owner})
         return day if day is None else str(day)
 

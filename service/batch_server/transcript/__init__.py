@@ -1,1 +1,1 @@
-"""From recognised words to transcripts, all of it pure: ``items``, ``json_v2``, ``txt``, ``srt``."""
+"""From recognised words to transcripts: ``items``, ``filters``, ``speakers``; ``json_v2``, ``txt``, ``srt``. Pure."""

@@ -1,4 +1,4 @@
-"""Changes to words and marks that a job's config asks for. Pure."""
+"""Filters for words and punctuation that a job's config requests. Pure."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
@@ -17,11 +17,11 @@ _HESITATIONS: Final = {
 
 
 def with_permitted_marks(items: Iterable[Item], permitted: Collection[str] | None) -> Iterator[Item]:
-    """Leave out the punctuation that isn't wanted.
+    """Remove punctuation marks that aren't permitted.
 
     Args:
         items: Words and marks.
-        permitted: The marks that are wanted; ``None``, or ``all`` among them, for all.
+        permitted: The marks to keep; ``None``, or a list with ``all``, keeps all.
     """
     for item in items:
         if item.kind == "word" or permitted is None or _ALL_MARKS in permitted or item.content in permitted:
@@ -29,11 +29,11 @@ def with_permitted_marks(items: Iterable[Item], permitted: Collection[str] | Non
 
 
 def with_disfluencies(items: Iterable[Item], language: str, *, remove: bool) -> list[Item]:
-    """Tag hesitation sounds, or remove them together with the comma that follows.
+    """Tag hesitation sounds, or remove them and the comma that follows.
 
     Args:
         items: Words and marks.
-        language: Speechmatics' code; without a list of sounds for it nothing is changed.
+        language: Speechmatics' code; languages without a list of sounds are not changed.
         remove: Whether to remove instead of tagging.
     """
     sounds = _HESITATIONS.get(language, frozenset())
@@ -57,12 +57,12 @@ def with_disfluencies(items: Iterable[Item], language: str, *, remove: bool) -> 
 def with_replacements(items: Sequence[Item], replacements: Iterable[tuple[str, str]]) -> list[Item]:
     """Replace words and phrases, in the order of the replacements.
 
-    A phrase is found where its words stand next to each other, in any case; its replacement is one item that takes
-    the time of the whole phrase. An empty replacement removes it.
+    A phrase matches where its words are adjacent, ignoring case. Its replacement is one item with the time of the whole
+    phrase; an empty replacement removes the phrase.
 
     Args:
         items: Words and marks.
-        replacements: What to find, and what to write in its place.
+        replacements: Pairs of a phrase and its replacement.
     """
     found = list(items)
     for phrase, replacement in replacements:

@@ -1,7 +1,7 @@
-"""Words and punctuation as items of their own, as the API gives them.
+"""Splits what the model writes into words and punctuation marks, as in the API.
 
-The model writes " Hello," as one piece; the API gives the word "Hello" and the mark "," with its own times,
-the side it attaches to, and whether it ends a sentence.
+The model writes " Hello," in one piece; the API returns the word "Hello" and the mark "," with its own times, the side
+it attaches to, and whether it ends a sentence.
 """
 
 import re
@@ -14,7 +14,7 @@ from service.batch_server.recognition.messages import Word
 
 Attachment = Literal["previous", "next", "both", "none"]
 
-_OPENING: Final = "\"'“‘«¿¡([{-–—„"  # noqa: RUF001 - typographic marks are the point
+_OPENING: Final = "\"'“‘«¿¡([{-–—„"  # noqa: RUF001 - typographic marks are intended
 _CLOSING: Final = "\"'”’»,.!?:;)]}…。，、！？：；।؟،؛-–—"  # noqa: RUF001 - as above
 _SENTENCE_ENDS: Final = frozenset(".!?…。！？।؟")  # noqa: RUF001 - as above
 _ELLIPSIS: Final = re.compile(r"\.{2,}")
@@ -29,14 +29,14 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         kind: As the API names it.
         start: Seconds from the beginning of the recording.
-        end: Seconds from the beginning of the recording; of a mark: its start.
+        end: Seconds from the beginning of the recording; for a mark, equal to its start.
         content: The text.
-        confidence: 0 to 1; a mark has that of the word it came with.
-        attaches_to: Of a mark: the side without a space.
-        is_eos: Of a mark: whether it ends a sentence.
+        confidence: 0 to 1; a mark has that of its word.
+        attaches_to: For a mark: the side without a space.
+        is_eos: For a mark: whether it ends a sentence.
         speaker: Label of the speaker.
         channel: Label of the channel.
-        tags: What the word was recognised as, e.g. ``disfluency``.
+        tags: The API's tags, such as ``disfluency``.
     """
 
     kind: Literal["word", "punctuation"]
@@ -52,9 +52,9 @@ class Item(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def joined(words: Iterable[Word]) -> Iterator[Word]:
-    """Put together what the model wrote without a space between: " 3" and ".30" are one word.
+    """Join what the model wrote without a space in between: " 3" and ".30" are one word.
 
-    Only for languages that write spaces.
+    Only for languages that separate words with spaces.
     """
     last: Word | None = None
     for word in words:
@@ -69,11 +69,11 @@ def joined(words: Iterable[Word]) -> Iterator[Word]:
 
 
 def split(words: Iterable[Word], *, channel: str | None = None) -> Iterator[Item]:
-    """Part words from their punctuation.
+    """Split words from their punctuation.
 
     Args:
         words: Words as the model wrote them, in order of time.
-        channel: Label of the channel that they were heard on.
+        channel: Label of their channel.
     """
     for word in words:
         yield from _split_one(word, channel)
@@ -104,18 +104,17 @@ def _split_one(word: Word, channel: str | None) -> Iterator[Item]:
 
 
 def _parts(text: str) -> tuple[str, str, str]:
-    """Part leading marks, the word itself and trailing marks."""
+    """Split a text into leading marks, the word itself and trailing marks."""
     core = text if _SIGNED_NUMBER.match(text) else text.lstrip(_OPENING)
     opening = text[: len(text) - len(core)]
     stripped = core.rstrip(_CLOSING)
     closing = core[len(stripped) :]
     if closing.startswith(".") and _INITIALISM.fullmatch(stripped):
-        # The last point of "U.S." belongs to the word; whether it ends a sentence too can't be known.
+        # The last full stop of "U.S." belongs to the word; whether it also ends a sentence is unknown.
         stripped, closing = stripped + ".", closing[1:]
     if not stripped:
         opening, closing = "", opening + closing
-    # A dash at the edge of a word is how the model writes an interruption or a change of speaker: not a mark
-    # that the API knows.
+    # A dash at the edge of a word is the model's sign for an interruption or a new speaker; the API has no such mark.
     return opening.strip("-–—"), stripped, closing.strip("-–—")  # noqa: RUF001 - as above
 
 
@@ -135,7 +134,7 @@ def _mark(
 
 
 def merged(channels: Iterable[Iterable[Item]]) -> list[Item]:
-    """Merge channels by time, keeping every mark next to the word it belongs to."""
+    """Merge channels by time; marks stay next to their words."""
     groups: list[list[Item]] = []
     for channel in channels:
         group: list[Item] = []

@@ -1,4 +1,4 @@
-"""The json-v2 transcript, and reading it again."""
+"""Writes and reads json-v2 transcripts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -12,14 +12,14 @@ FORMAT_VERSION: Final = "2.9"
 
 
 class Alternative(msgspec.Struct, omit_defaults=True):
-    """``RecognitionAlternative``, as far as the other formats need it."""
+    """``RecognitionAlternative``, the fields that the other formats need."""
 
     content: str
     speaker: str = "UU"
 
 
 class Result(msgspec.Struct, omit_defaults=True):
-    """``RecognitionResult``, as far as the other formats need it."""
+    """``RecognitionResult``, the fields that the other formats need."""
 
     type: str
     start_time: float
@@ -31,13 +31,13 @@ class Result(msgspec.Struct, omit_defaults=True):
 
 
 class LanguagePack(msgspec.Struct):
-    """``LanguagePackInfo``, as far as the other formats need it."""
+    """``LanguagePackInfo``, the fields that the other formats need."""
 
     word_delimiter: str = " "
 
 
 class TranscriptionPart(msgspec.Struct):
-    """``TranscriptionConfig``, as far as the other formats need it."""
+    """``TranscriptionConfig``, the fields that the other formats need."""
 
     diarization: str = "none"
 
@@ -56,7 +56,7 @@ class OutputPart(msgspec.Struct):
 
 
 class Metadata(msgspec.Struct):
-    """``RecognitionMetadata``, as far as the other formats need it."""
+    """``RecognitionMetadata``, the fields that the other formats need."""
 
     language_pack_info: LanguagePack = msgspec.field(default_factory=LanguagePack)
     transcription_config: TranscriptionPart = msgspec.field(default_factory=TranscriptionPart)
@@ -64,14 +64,14 @@ class Metadata(msgspec.Struct):
 
 
 class Transcript(msgspec.Struct):
-    """``RetrieveTranscriptResponse``, as far as the other formats need it."""
+    """``RetrieveTranscriptResponse``, the fields that the other formats need."""
 
     metadata: Metadata
     results: list[Result]
 
     @property
     def diarized(self) -> bool:
-        """Whether the transcript says who speaks, or on which channel."""
+        """Whether the transcript has labels of speakers or channels."""
         return self.metadata.transcription_config.diarization != "none"
 
 
@@ -79,7 +79,7 @@ _decoder: Final = msgspec.json.Decoder(Transcript)
 
 
 def read(transcript: bytes) -> Transcript:
-    """Read a json-v2 transcript that ``render`` made."""
+    """Read a json-v2 transcript written by ``render``."""
     return _decoder.decode(transcript)
 
 

@@ -46,5 +46,5 @@ def is_right_to_left(language: str) -> bool:
 
 
 def word_delimiter(language: str) -> str:
-    """Return what stands between two words of the language: a space, or nothing."""
+    """Return the separator of words in the language: a space, or nothing."""
     return "" if language in _WITHOUT_SPACES else " "

@@ -1,7 +1,7 @@
-"""Which speaker said which word: words and turns are laid over each other by time. Pure.
+"""Assigns words to speakers, by comparing the times of words and speaker turns. Pure.
 
-Words come from one model and turns from another, and neither is exact to more than some tenths of a second, so a
-change of speaker that falls just beside the end of a sentence is taken to be at it.
+Words come from one model and turns from another, and both are only exact to a few tenths of a second. So a change of
+speaker close to the end of a sentence is moved there.
 """
 
 import itertools
@@ -15,20 +15,20 @@ from service.batch_server.recognition.messages import SpeakerTurn
 from service.batch_server.transcript.items import Item
 
 UNKNOWN: Final = "UU"
-_REACH: Final = 1.0  # seconds between a word and the nearest turn, beyond which nobody is known to speak
-_SLIP: Final = 2  # words by which a change may be beside a sentence's end
-_INTERJECTION: Final = 1.2  # seconds that somebody must speak to interrupt a sentence, if changes are not preferred
+_REACH: Final = 1.0  # seconds to the nearest turn, beyond which the speaker is unknown
+_SLIP: Final = 2  # words between a change and the end of a sentence, up to which the change is moved
+_INTERJECTION: Final = 1.2  # seconds that an interruption must last, with prefer_current
 
 
 def labelled(found: Sequence[Item], turns: Iterable[SpeakerTurn], *, prefer_current: bool = False) -> list[Item]:
-    """Give words their speakers: ``S1``, ``S2``, … in the order in which they appear, ``UU`` where unknown.
+    """Label words with their speakers: ``S1``, ``S2``, … in order of appearance, ``UU`` if unknown.
 
-    Marks belong to the word that they cling to.
+    Marks get the label of the word that they attach to.
 
     Args:
         found: Words and marks in order of time.
         turns: Who speaks when, in any order.
-        prefer_current: Whether short changes of speaker within a sentence count as none.
+        prefer_current: Whether to ignore short changes of speaker within a sentence.
     """
     words = [item for item in found if item.kind == "word"]
     ends = _sentence_ends(found)
@@ -48,7 +48,7 @@ def labelled(found: Sequence[Item], turns: Iterable[SpeakerTurn], *, prefer_curr
 
 
 def _owners(found: Sequence[Item]) -> list[int]:
-    """For every item the number of its word: a mark has the word that it attaches to, or else the one before."""
+    """Return for every item the number of its word; a mark's is the word that it attaches to, or the one before."""
     total = sum(item.kind == "word" for item in found)
     owners: list[int] = []
     seen = 0
@@ -64,13 +64,13 @@ def _owners(found: Sequence[Item]) -> list[int]:
 
 
 def _sentence_ends(found: Sequence[Item]) -> set[int]:
-    """Numbers of the words after which a sentence is over."""
+    """Return the numbers of the words that end a sentence."""
     return {owner for item, owner in zip(found, _owners(found), strict=True) if item.is_eos}
 
 
 def _by_overlap(words: Sequence[Item], turns: Sequence[SpeakerTurn]) -> list[str | None]:
-    """For every word whoever speaks for most of it, or else whoever speaks next to it."""
-    # FairQueue hardly overlap, but nothing forbids it: a long one reaches over those that begin after it.
+    """Return for every word who speaks for most of it, or else whose turn is nearest."""
+    # Turns rarely overlap, but they may: a long one can cover those that begin after it.
     longest = max((turn.end - turn.start for turn in turns), default=0.0)
     starts = [turn.start for turn in turns]
     speakers: list[str | None] = []
@@ -93,15 +93,15 @@ def _by_overlap(words: Sequence[Item], turns: Sequence[SpeakerTurn]) -> list[str
 
 
 def _at_sentence_ends(words: Sequence[Item], speakers: Sequence[str | None], ends: set[int]) -> list[str | None]:
-    """Move changes of speaker to the end of a sentence that is a word or two away.
+    """Move changes of speaker to the end of a sentence that is one or two words away.
 
-    A person who speaks only so shortly keeps the words: nothing is moved over a whole run.
+    A change never moves across another one, so a speaker of very few words keeps at least one.
     """
     moved = list(speakers)
     changes = [n for n in range(1, len(words)) if speakers[n - 1] != speakers[n]]
     begun = 0
     for change, after in itertools.pairwise([*changes, len(words)]):
-        # Words are counted, not seconds: the last word before a pause is often given a part of the pause.
+        # Count words, not seconds: the end of the last word before a pause is often too late.
         beside = range(max(begun + 1, change - _SLIP), min(after, change + _SLIP + 1))
         start = min((n for n in beside if n - 1 in ends), key=lambda n: abs(n - change), default=change)
         moved[start:after] = [speakers[change]] * (after - start)
@@ -111,7 +111,7 @@ def _at_sentence_ends(words: Sequence[Item], speakers: Sequence[str | None], end
 
 
 def _without_interjections(words: Sequence[Item], speakers: Sequence[str | None], ends: set[int]) -> list[str | None]:
-    """Let whoever speaks go on where another is heard only shortly, in the middle of a sentence."""
+    """Give short interruptions within a sentence to the current speaker."""
     kept: list[str | None] = []
     runs = [
         (speaker, list(group)) for speaker, group in itertools.groupby(range(len(words)), key=lambda n: speakers[n])
@@ -124,5 +124,5 @@ def _without_interjections(words: Sequence[Item], speakers: Sequence[str | None]
 
 
 def _spoken(words: Sequence[Item]) -> float:
-    """Seconds from the beginning of the first word to the end of the last."""
+    """Return the seconds from the start of the first word to the end of the last."""
     return words[-1].end - words[0].start if words else 0.0

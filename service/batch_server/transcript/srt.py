@@ -1,4 +1,4 @@
-"""The srt transcript: subtitles of limited lines, cut where sentences end and where people pause."""
+"""Writes transcripts as srt: subtitles of limited size that end at the ends of sentences and at pauses."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -10,8 +10,8 @@ from service.batch_server.transcript.txt import flow, voice
 MAX_LINE_LENGTH: Final = 37
 MAX_LINES: Final = 2
 _PAUSE: Final = 2.0
-_LONGEST: Final = 7.0  # seconds a subtitle may stand: what people read comfortably
-_SHORTEST: Final = 0.5  # and the least it should, where the next one leaves room
+_LONGEST: Final = 7.0  # seconds that a subtitle is shown at most: what people read comfortably
+_SHORTEST: Final = 0.5  # and at least, if the next one leaves room
 
 
 def render(transcript: Transcript) -> str:
@@ -37,11 +37,11 @@ def render(transcript: Transcript) -> str:
 
 
 def _units(results: Iterable[Result]) -> Iterator[list[Result]]:
-    """Group every word with the marks that cling to it."""
+    """Group every word with the marks that attach to it."""
     unit: list[Result] = []
     for result in results:
-        clings = result.attaches_to in ("previous", "both")
-        if unit and not clings and unit[-1].attaches_to not in ("next", "both"):
+        attaches = result.attaches_to in ("previous", "both")
+        if unit and not attaches and unit[-1].attaches_to not in ("next", "both"):
             yield unit
             unit = []
         unit.append(result)
@@ -50,7 +50,7 @@ def _units(results: Iterable[Result]) -> Iterator[list[Result]]:
 
 
 def _sections(results: Iterable[Result], delimiter: str, line_length: int, lines: int) -> Iterator[list[list[Result]]]:
-    """Gather units to subtitles."""
+    """Group units into subtitles."""
     section: list[list[Result]] = []
     for unit in _units(results):
         if section and not _fits(section, unit, delimiter, line_length, lines):
@@ -71,7 +71,7 @@ def _fits(section: list[list[Result]], unit: list[Result], delimiter: str, line_
 
 
 def _fold(words: Iterable[str], delimiter: str, line_length: int) -> list[str]:
-    """Fill lines with words; only a word that is longer than a line makes one longer."""
+    """Fill lines with words; only a word longer than a line exceeds the length."""
     folded: list[str] = []
     for word in words:
         if folded and len(folded[-1]) + len(delimiter) + len(word) <= line_length:

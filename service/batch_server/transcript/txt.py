@@ -1,4 +1,4 @@
-"""The txt transcript: running text, under a heading per speaker or channel when they are told apart."""
+"""Writes transcripts as plain text, with a heading per speaker or channel if there are labels."""
 
 import itertools
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ from service.batch_server.transcript.json_v2 import Result, Transcript
 
 
 def flow(results: Iterable[Result], delimiter: str) -> str:
-    """Join words and marks to running text.
+    """Join words and marks.
 
     Args:
         results: Words and marks in order.
-        delimiter: What stands between two words of the language.
+        delimiter: The separator of words in the language.
     """
     text: list[str] = []
     glued = True
@@ -25,7 +25,7 @@ def flow(results: Iterable[Result], delimiter: str) -> str:
 
 
 def voice(result: Result) -> str:
-    """Return whom a word belongs to: its channel if channels are told apart, else its speaker."""
+    """Return the label of a word: its channel if there is one, else its speaker."""
     return result.channel if result.channel is not None else result.alternatives[0].speaker
 
 

@@ -1,8 +1,8 @@
-"""Calls on the workers of a cluster that can be stopped although they have begun.
+"""Makes calls on a cluster's workers that can be stopped after they have begun.
 
-A cluster takes back what has not begun, but can't stop a thread that works. So the work is done in a child process of
-the cluster's worker, which looks now and then whether the result is still wanted, and ends the child if not. What says
-so is a file: the server removes a recording's parts when nobody wants them any more.
+A cluster cancels calls that have not begun, but can't stop a running thread. So the call runs in a child process of the
+cluster's worker, which regularly checks whether the result is still wanted, and kills the child if not. The sign for
+that is a file: the server removes a recording's parts when they are no longer wanted.
 """
 
 import functools
@@ -18,25 +18,25 @@ T = TypeVar("T")
 
 Purpose = Literal["words", "speakers"]
 
-_LOOK_SECONDS: Final = 0.5
+_CHECK_SECONDS: Final = 0.5
 
 
 class NoLongerWanted(Exception):
-    """Nobody waits for the result."""
+    """The result is no longer wanted."""
 
 
 def run(purpose: Purpose, wanted: Path, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Make a call in a child process, for as long as its result is wanted.
+    """Make a call in a child process, as long as its result is wanted.
 
     Args:
-        purpose: Which child: the libraries that tell speakers apart must not meet those that recognise words.
-        wanted: What is there only as long as the result is wanted.
-        function: What to call; importable by name.
-        args: Its arguments.
-        kwargs: Its arguments by name.
+        purpose: Which child to use: the libraries for speakers and for words must not be loaded in one process.
+        wanted: A path that exists only as long as the result is wanted.
+        function: The function; importable by name.
+        *args: Its arguments.
+        **kwargs: Its keyword arguments.
 
     Raises:
-        NoLongerWanted: If ``wanted`` is gone; the child is then ended, if it was busy with this.
+        NoLongerWanted: If ``wanted`` is gone; if the call had begun, the child is killed.
         WorkerDied: If the child died.
         Exception: What the call raised.
     """
@@ -44,7 +44,7 @@ def run(purpose: Purpose, wanted: Path, function: Callable[P, T], /, *args: P.ar
         raise NoLongerWanted(str(wanted))
     executor = _child(purpose)
     call = executor.submit(function, *args, **kwargs)
-    while wait([call], _LOOK_SECONDS).not_done:
+    while wait([call], _CHECK_SECONDS).not_done:
         if not wanted.exists():
             executor.abandon(call)
             raise NoLongerWanted(str(wanted))
@@ -52,6 +52,6 @@ def run(purpose: Purpose, wanted: Path, function: Callable[P, T], /, *args: P.ar
 
 
 @functools.cache
-def _child(purpose: Purpose) -> WorkerExecutor:  # noqa: ARG001 - one for each
-    """Give this worker's child for a purpose; it is started with its first call, and ends with the worker."""
+def _child(purpose: Purpose) -> WorkerExecutor:  # noqa: ARG001 - one per purpose
+    """Return this worker's child for a purpose; it starts with its first call, and ends with the worker."""
     return WorkerExecutor()

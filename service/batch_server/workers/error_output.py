@@ -1,4 +1,4 @@
-"""What a worker process writes to standard error: logged line by line, bounded in rate and size."""
+"""Logs what a worker process writes to standard error, line by line, limited in rate and size."""
 
 import subprocess
 import threading
@@ -10,7 +10,7 @@ from typing import IO, Final
 import structlog
 
 LINES: Final = 100
-"""So many lines are logged per minute; the rest are counted."""
+"""Lines that are logged per minute; the rest are only counted."""
 _MINUTE: Final = 60.0
 _LINE_BYTES: Final = 2000
 _END_SECONDS: Final = 2.0
@@ -19,12 +19,7 @@ _log = structlog.stdlib.get_logger("batch_server.worker")
 
 
 class ErrorOutput:
-    """Logs a process's standard error, which is a pipe, until the process closes it.
-
-    Args:
-        process: The process.
-        clock: The time in seconds.
-    """
+    """Logs a process's standard error, a pipe, until the process closes it."""
 
     def __init__(self, process: subprocess.Popen[bytes], *, clock: Callable[[], float] = time.monotonic) -> None:
         self._pid = process.pid
@@ -37,7 +32,7 @@ class ErrorOutput:
         self._thread.start()
 
     def last_line(self) -> str:
-        """Return the last line that isn't empty; waits a moment for the end of what an ended process wrote."""
+        """Return the last line that isn't empty; after the process ended, wait a moment for its remaining output."""
         self._thread.join(_END_SECONDS)
         return self._last[0] if self._last else ""
 
@@ -47,11 +42,11 @@ class ErrorOutput:
                 if line := piece.decode("utf-8", "replace").rstrip():
                     self._last.append(line)
                     self._note(line)
-        self._tell_left_out()
+        self._log_left_out()
 
     def _note(self, line: str) -> None:
         if self._clock() - self._minute >= _MINUTE:
-            self._tell_left_out()
+            self._log_left_out()
             self._minute, self._logged = self._clock(), 0
         if self._logged < LINES:
             self._logged += 1
@@ -59,9 +54,9 @@ class ErrorOutput:
         else:
             self._left_out += 1
 
-    def _tell_left_out(self) -> None:
+    def _log_left_out(self) -> None:
         if self._left_out:
             _log.warning(
-                "more lines on the worker's standard error than are logged", pid=self._pid, more=self._left_out
+                "the worker wrote more lines to standard error than are logged", pid=self._pid, more=self._left_out
             )
             self._left_out = 0

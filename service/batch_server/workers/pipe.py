@@ -1,4 +1,4 @@
-"""Messages over a pipe: four bytes of length, then the message."""
+"""Messages between a worker process and its parent, over a pipe: four bytes of length, then the message."""
 
 import struct
 from typing import IO, Final
@@ -6,14 +6,14 @@ from typing import IO, Final
 _LENGTH: Final = struct.Struct(">I")
 
 REPORT: Final = "report"
-"""Marks a message of a worker that reports progress; an answer is marked with whether the call succeeded."""
+"""Marks a message with a progress report; a result is marked with whether the call succeeded."""
 
 
 def write(pipe: IO[bytes], message: bytes) -> None:
     """Send one message.
 
     Raises:
-        OSError: If nobody reads any more.
+        OSError: If the other end is closed.
     """
     pipe.write(_LENGTH.pack(len(message)) + message)
     pipe.flush()
@@ -23,7 +23,7 @@ def read(pipe: IO[bytes]) -> bytes:
     """Receive one message.
 
     Raises:
-        EOFError: If the other side ended, before or within the message.
+        EOFError: If the other end was closed, before or within the message.
     """
     (length,) = _LENGTH.unpack(_exactly(pipe, _LENGTH.size))
     return _exactly(pipe, length)

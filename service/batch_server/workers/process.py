@@ -1,9 +1,9 @@
-"""A ``concurrent.futures.Executor`` with one child process that can be let go, killed and replaced.
+"""A ``concurrent.futures.Executor`` with one child process that can be released, killed and replaced.
 
-Why not ``ProcessPoolExecutor``: its workers outlive a parent that was killed (they hold both ends of their
-queue), one that has to be stopped takes the whole pool with it, and its queues keep a helper process (the
-resource tracker) in memory even while nothing is to be done. Here the child reads its work from standard
-input, so it ends with its parent on every platform, and killing it fails exactly the call it was busy with.
+Why not ``ProcessPoolExecutor``: its workers outlive a parent that was killed (they hold both ends of their queue),
+killing one breaks the whole pool, and its queues keep a helper process (the resource tracker) in memory even while
+idle. Here the child reads its calls from standard input, so it ends with its parent on every platform, and killing it
+fails only the call that it was running.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ _SHUTDOWN_SECONDS: Final = 5.0
 
 
 class WorkerDied(Exception):
-    """The worker process ended before it had answered.
+    """The worker process ended before its call was finished.
 
     Attributes:
-        exit_status: As ``subprocess`` gives it: negative for the signal that killed the process.
-        last_words: The last line that it wrote to standard error, e.g. of a traceback.
+        exit_status: As in ``subprocess``: negative if a signal killed the process; ``None`` if there was no process.
+        last_words: The last line that it wrote to standard error, such as the end of a traceback.
     """
 
     def __init__(self, exit_status: int | None, last_words: str = "") -> None:
@@ -41,12 +41,12 @@ class WorkerDied(Exception):
         self.last_words = last_words
 
     def __reduce__(self) -> tuple[type["WorkerDied"], tuple[int | None, str]]:
-        """Travel between processes with what it was made of, not with the sentence made of it."""
+        """Pickle the arguments, not the message made from them."""
         return type(self), (self.exit_status, self.last_words)
 
 
 class _Abandoned(Exception):
-    """The call was abandoned before the child had it."""
+    """The call was abandoned before the child received it."""
 
 
 class _Call(NamedTuple):
@@ -56,13 +56,13 @@ class _Call(NamedTuple):
 
 
 class WorkerExecutor(Executor):
-    """Runs calls, one after the other, in a process of its own, which is started when first needed.
+    """Runs calls one after the other in a child process, which is started when first needed.
 
-    The functions must be importable by name in the child, and arguments and results picklable. A child that
-    dies fails the call that it was busy with; the calls that wait behind it run in a new child.
+    Functions must be importable by name, and arguments and results picklable. If the child dies, only its current call
+    fails; the calls behind it run in a new child.
 
     Args:
-        environment: Variables to set for the child, beside this process's own.
+        environment: Additional environment variables for the child.
     """
 
     def __init__(self, environment: dict[str, str] | None = None) -> None:
@@ -81,7 +81,7 @@ class WorkerExecutor(Executor):
 
     @property
     def pid(self) -> int | None:
-        """The child's process id, while there is one."""
+        """The child's process id, if there is a child."""
         process = self._process
         return process.pid if process is not None else None
 
@@ -107,34 +107,34 @@ class WorkerExecutor(Executor):
         return future
 
     def release(self) -> None:
-        """Let the child process go if it has nothing to do; the next call starts a new one."""
+        """End the child process if it is idle; the next call starts a new one."""
         with self._lock:
             self._release_wanted = True
             self._wake.notify()
 
     def kill(self) -> None:
-        """End the child process at once; the call that it is busy with fails with ``WorkerDied``."""
+        """Kill the child process; its current call fails with ``WorkerDied``."""
         with self._lock:
             self._kill()
 
     def abandon(self, future: "Future[Any]") -> None:
-        """Stop working on a call, whatever it takes.
+        """Stop a call.
 
-        A call that still waits is cancelled; one that has begun, or is just about to, fails with ``WorkerDied``; one
-        that was answered stays as it is.
+        A call that has not begun is cancelled; one that has, or is just about to, fails with ``WorkerDied``; a finished
+        one stays as it is.
         """
         with self._lock:
             if not future.cancel() and not future.done():
                 self._kill()
 
     def _kill(self) -> None:
-        self._abandoned = self._current  # which the child may not have yet
+        self._abandoned = self._current  # which the child may not have received yet
         if self._process is not None:
             self._condemned = True
             self._process.kill()
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002 - Executor's
-        """Take no more calls; see ``concurrent.futures.Executor``."""
+        """Accept no more calls; see ``concurrent.futures.Executor``."""
         with self._lock:
             self._closed = True
             if cancel_futures:
@@ -146,7 +146,7 @@ class WorkerExecutor(Executor):
             thread.join()
 
     def _serve(self) -> None:
-        """Feed calls to the child; ends, with the child, when there is nothing more to do."""
+        """Pass calls to the child; ends, with the child, when released or shut down."""
         while True:
             with self._lock:
                 while not self._calls and not self._closed and not self._release_wanted:
@@ -177,7 +177,7 @@ class WorkerExecutor(Executor):
         except (_Abandoned, OSError, EOFError, pickle.UnpicklingError):
             status = self._bury()
             future.set_exception(WorkerDied(status, self._errors.last_line() if self._errors is not None else ""))
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the future must hear of it
+        except BaseException as error:  # noqa: BLE001 - it is reported through the future
             self._bury()
             future.set_exception(error)
         else:
@@ -187,7 +187,7 @@ class WorkerExecutor(Executor):
                 future.set_exception(value)
 
     def _child(self, future: "Future[Any]") -> subprocess.Popen[bytes]:
-        """Return the child for a call, starting one if there is none that lives."""
+        """Return the child for a call; start one if none is running."""
         with self._lock:
             if future is self._abandoned:
                 raise _Abandoned
@@ -196,7 +196,7 @@ class WorkerExecutor(Executor):
                 self._process = None
             self._condemned = False
             if self._process is None:
-                # Neither -P nor a working directory of ours lets a file in the user's folder run as code.
+                # With -P and a working directory of our own, no file in the user's folder runs as code.
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-X", "faulthandler", "-m", "service.batch_server.workers.worker"],
                     stdin=subprocess.PIPE,
@@ -218,7 +218,7 @@ class WorkerExecutor(Executor):
 
 
 def _environment(more: dict[str, str]) -> dict[str, str]:
-    """Return the child's environment; an empty entry of PYTHONPATH would mean its working directory."""
+    """Return the child's environment; an empty entry in PYTHONPATH would mean its working directory."""
     environment = {**os.environ, **more}
     if "PYTHONPATH" in environment:
         named = [str(Path(entry).absolute()) for entry in environment["PYTHONPATH"].split(os.pathsep) if entry]
@@ -227,7 +227,7 @@ def _environment(more: dict[str, str]) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> int:
-    """Close the pipes of a child, which tells it to end, and wait for it."""
+    """Close a child's pipes, which makes it end, and wait for it."""
     for stream in (process.stdin, process.stdout):
         if stream is not None:
             with contextlib.suppress(OSError):

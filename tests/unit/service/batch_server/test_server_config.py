@@ -150,7 +150,7 @@ def test_what_is_documented_but_empty_is_taken_and_noted():
 
 
 def test_a_language_that_the_model_does_not_know_is_refused_with_a_way_out():
-    with pytest.raises(BadConfig, match=r"only knows English.*multilingual"):
+    with pytest.raises(BadConfig, match=r"only supports English.*multilingual"):
         capabilities.check(parse(language="de"), model="tiny.en")
     capabilities.check(parse(language="de"), model="base")
     with pytest.raises(BadConfig, match="'xx'"):
@@ -198,7 +198,7 @@ def test_speakers_are_told_apart_only_where_that_is_installed():
     ]
     known = {"speakers": [{"label": "Ann", "speaker_identifiers": ["x"]}]}
     config = parse(diarization="speaker", speaker_diarization_config=known)
-    with pytest.raises(BadConfig, match=r"speaker_diarization_config\.speakers.*does not know them again"):
+    with pytest.raises(BadConfig, match=r"speaker_diarization_config\.speakers.*speakers from other recordings"):
         capabilities.check(config, model="tiny.en", diarizing=True)
 
 

@@ -138,7 +138,7 @@ def test_the_transcript_says_how_the_language_was_found(heard, language, error):
         ({"low_confidence_action": "use_default_language"}, "default_language is missing"),
         ({"expected_languages": ["en", "tlh"]}, r"expected_languages\[1\]: 'tlh'"),
         ({"default_language": "auto"}, "default_language: 'auto'"),
-        ({"default_language": "de"}, "only knows English"),
+        ({"default_language": "de"}, "only supports English"),
     ],
 )
 def test_what_can_not_be_meant_is_refused_with_its_place(identification, said):
