@@ -1,9 +1,9 @@
-"""The daemon. Read this first: its parts are built and started in the order in which a recording meets them.
+"""The daemon. Read this first: it builds and starts the parts in the order in which a recording meets them.
 
-FolderWatch   finds files in the watch folders and says when they are whole
+FolderWatch   finds files in the watch folders, and hands them on when they are whole
 Intake        probes and fingerprints them, and puts them into the ledger
-Scheduler     submits, tracks and delivers them, within each account's limits
-Control       answers questions and takes orders, for the page, the tray and the command line
+Scheduler     submits and tracks them within each account's limits, and publishes their transcripts
+Control       answers queries and carries out commands of the page, the tray and the command line
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Adopting jobs that exist already, instead of paying for new ones.
 
 A *lost* job is one whose answer was lost: `reconcile` finds it in the list by its reference. An *orphaned* job is
-one that nobody waits for: cancelling a recording may leave a job at the service until its deletion succeeds, which
-may take long without a network; when the same content is submitted again with the same config, it adopts that job.
+one that no entry waits for: cancelling a recording may leave a job at the service until its deletion succeeds.
+When the same content is submitted again with the same config, it adopts that job instead of paying again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What is left to do: jobs that nobody waits for are deleted at the service, transcribed recordings are put away.
+"""Cleanups: orphaned jobs are deleted at the service, and transcribed recordings are disposed of (see `dispose`).
 
-The ledger knows of each from the very commit that made the transcript safe, or gave the job up, until it is done or
-given up in its turn: neither a crash nor a lost network leaves anything undone. The entry's history says what came of
-it.
+A cleanup enters the ledger in the commit that makes the transcript safe or gives the job up, and stays there until it
+is carried out or given up: neither a crash nor a lost network leaves anything undone. The entry's history has the
+outcome.
 """
 
 from __future__ import annotations
@@ -102,17 +102,17 @@ class Cleaner:
     async def _carry_out(self, cleanup: Cleanup) -> None:
         entry = await self._ledger(Ledger.entry, cleanup.entry_id)
         try:
-            said = await (self._delete_job(cleanup) if cleanup.kind == "job" else self._put_away(cleanup, entry))
+            outcome = await (self._delete_job(cleanup) if cleanup.kind == "job" else self._dispose(cleanup, entry))
         except Later as error:
             now = self._runtime.now()
             _log.info("left for later", file=str(entry.path), why=error.message)
             due_at = now + retry_delay(cleanup.tries + 1, self._runtime.jitter(), self._runtime.timings.retry)
             await self._ledger(Ledger.reschedule, cleanup, now=now, due_at=due_at, reason=error.message)
             return
-        _log.debug("cleaned up", file=str(entry.path), what=said)
-        await self._ledger(Ledger.finish_cleanup, cleanup, now=self._runtime.now(), outcome=said)
+        _log.debug("cleaned up", file=str(entry.path), outcome=outcome)
+        await self._ledger(Ledger.finish_cleanup, cleanup, now=self._runtime.now(), outcome=outcome)
 
-    async def _put_away(self, cleanup: Cleanup, entry: Entry) -> str:
+    async def _dispose(self, cleanup: Cleanup, entry: Entry) -> str:
         """Do what `after` says; returns what became of the recording."""
         folder = self._settings.folder_of(entry)
         outputs = await self._ledger(Ledger.outputs, entry.id)
@@ -162,5 +162,5 @@ class Cleaner:
         except (sm.SpeechmaticsError, EngineUnavailable) as error:
             raise Later(f"Its job could not be deleted at the service: {error}") from error
         if account.engine is Engine.LOCAL:
-            return ""  # this machine's own server: nobody asked for it, and nobody else ever had the recording
+            return ""  # our own server on this machine: nobody needs to know
         return "Its job was deleted at the service."

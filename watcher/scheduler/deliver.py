@@ -30,23 +30,23 @@ if TYPE_CHECKING:
     from watcher.speechmatics import AsyncClient
     from watcher.transcripts import TranscriptStore, TranscriptWriter
 
-__all__ = ["Deliverer", "heard_too_little"]
+__all__ = ["Deliverer", "covers_too_little"]
 
 _log = get_logger("deliver")
 
 
-def heard_too_little(probed: float | None, heard: float | None) -> bool:
+def covers_too_little(probed: float | None, covered: float | None) -> bool:
     """Whether a transcript covers clearly less than the recording: half a recording is never called done.
 
     Durations in seconds. Services round to whole seconds, and containers are vague about their length.
     """
-    if probed is None or heard is None:
+    if probed is None or covered is None:
         return False
-    return heard < probed * 0.95 - 2.0
+    return covered < probed * 0.95 - 2.0
 
 
 class Deliverer:
-    """Takes entries from SUBMITTED (job done) over TRANSCRIBED to DONE."""
+    """Fetches transcripts (SUBMITTED → TRANSCRIBED) and writes outputs (TRANSCRIBED → DONE)."""
 
     def __init__(
         self,
@@ -74,10 +74,10 @@ class Deliverer:
         job_id = entry.job_id
         wanted = needed_originals((*entry.formats, OutputFormat.JSON_V2))
         originals = {form: await client.get_transcript(job_id, form.value) for form in wanted}
-        heard = transcript_duration(originals[OutputFormat.JSON_V2])
+        covered = transcript_duration(originals[OutputFormat.JSON_V2])
         probed = entry.media.duration if entry.media else None
-        if heard_too_little(probed, heard):
-            reason = f"The service heard {heard:.0f} s of a recording that is {probed:.0f} s long."
+        if covers_too_little(probed, covered):
+            reason = f"The transcript covers {covered:.0f} s of a recording that is {probed:.0f} s long."
             fix = "Check the recording; then `dropscribe retry FILE` submits it again, which may cost."
             job = JobOutcome.NO_TRANSCRIPT
             return await self._ledger(Ledger.hold, entry, now=self._runtime.now(), reason=reason, fix=fix, job=job)
@@ -120,7 +120,7 @@ class Deliverer:
         return done
 
     async def try_publish(self, entry: Entry) -> None:
-        """Publish; where that can't be done now, say why in the ledger and leave it for later.
+        """Publish; if that can't be done now, write the reason into the ledger and leave it for later.
 
         Raises:
             OutputError: the ledger can't be written.

@@ -25,12 +25,12 @@ __all__ = ["AccountCheck", "Holds"]
 
 
 class Holds:
-    """Reads, sets and lifts holds; tells everyone when they change.
+    """Reads, sets and lifts holds, and announces their changes.
 
     Args:
         ledger: has them.
         accounts: all of them.
-        bus: told of each change.
+        bus: gets an event for each change.
         on_change: called after each change.
         runtime: the clock.
     """
@@ -85,7 +85,7 @@ class Holds:
     async def stop(self, account: Account, reason: str, fix: str) -> None:
         """Stop an account until it works again."""
         if self.is_stopped(account):
-            return  # told once, with the first reason
+            return  # the first reason stays
         account.breaker.refusals += 1
         await self._ledger(Ledger.put_hold, account.hold_name, now=self._runtime.now(), reason=reason, fix=fix)
         await self.refresh()

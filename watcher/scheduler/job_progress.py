@@ -42,7 +42,7 @@ async def read_progress(client: AsyncClient, job_id: str) -> JobProgress | None:
 class ProgressWatch:
     """Keeps `Account.job_progress` up to date while jobs are followed, and publishes what changes.
 
-    An account whose server doesn't tell is never asked.
+    Accounts whose server doesn't report progress are never asked.
     """
 
     def __init__(self, account: Account, bus: EventBus, runtime: Runtime) -> None:
@@ -96,6 +96,5 @@ class ProgressWatch:
         if self._account.job_progress.get(entry.id) == progress:
             return
         self._account.job_progress[entry.id] = progress
-        told = asdict(progress)
-        data = {"uid": entry.uid, "stage": "transcription", "share": progress.share, **told}
+        data = {"uid": entry.uid, "stage": "transcription", "share": progress.share, **asdict(progress)}
         self._bus.publish(Event("progress", self._runtime.now(), data))

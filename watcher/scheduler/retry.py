@@ -104,7 +104,7 @@ class Look:
 
 TRIED_AGAIN = "Dropscribe tries again by itself: with each start, and now and then until then."
 """What happens to a recording that is HELD because Dropscribe itself failed."""
-_MEND = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
+_FIX = "Fix the recording or its folder's settings, then: dropscribe retry FILE"
 
 Decision = TryAgain | PauseAccount | StopAccount | Fail | Hold | Cancel | Look
 
@@ -141,7 +141,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case sm.ConnectFailed() | ours.EngineUnavailable():
             return PauseAccount(now + delays.offline * (1 + jitter), str(error))
         case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():
-            return Fail(str(error), _MEND)
+            return Fail(str(error), _FIX)
         case ours.OutputError():
             return TryAgain(now + delays.output, error.message, error.fix, counts=False)
         case ours.InternalError():
@@ -149,7 +149,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case ours.NotARecording() | ours.BrokenMedia() | ours.LimitExceeded() | ours.TooLarge():
             return Fail(error.message, error.fix)
         case ours.ConfigError():
-            return Fail(error.message, _MEND)
+            return Fail(error.message, _FIX)
         case sm.ApiError() if error.retry_after:
             return PauseAccount(now + _asked(error, 0.0, jitter, delays), str(error))
         case sm.SpeechmaticsError() | ours.DropscribeError():

@@ -296,5 +296,5 @@ def _look_at_source(entry: Entry, error: Exception, again_at: float) -> retry.De
     if not same or isinstance(error, SourceChanged):
         if entry.kind is EntryKind.REQUESTED:
             return retry.Cancel("It changed before it was submitted. Request it again.")
-        return retry.Cancel("It changed before it was submitted; what is there now is taken in anew.")
+        return retry.Cancel("It changed before it was submitted; its new content gets an entry of its own.")
     return None

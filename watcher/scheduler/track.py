@@ -37,7 +37,7 @@ _WAIT = 30
 _PAGE = 100
 _SKEW = timedelta(days=1)
 _MOST_SURPRISES = 6
-"""After so many failures in a row that waiting should not mend, an entry is HELD."""
+"""After so many failures in a row that waiting should not fix, an entry is HELD."""
 
 
 def is_hopeless(error: Exception, failures: int) -> bool:
@@ -54,13 +54,13 @@ def is_hopeless(error: Exception, failures: int) -> bool:
 
 
 def poll_pause(polls: int, took: float, jitter: float) -> float:
-    """Seconds before a job is asked for again.
+    """Seconds until a job is polled again.
 
-    A server that knows `wait` holds the answer back, and is asked again at once. One that doesn't answers
-    immediately, and is asked at growing intervals from half a second to ten, spread by up to a quarter.
+    A server that supports `wait` delays its answer, and is polled again at once. One that doesn't answers immediately,
+    and is polled at growing intervals from half a second to ten, shortened by up to a quarter.
 
     Args:
-        polls: how many times it was asked.
+        polls: how many polls there were.
         took: seconds that the last answer took.
         jitter: a random number from 0 to 1.
     """
@@ -244,7 +244,7 @@ class Tracker:
                 await self._hold_for_fault(entry, "; ".join(job.reasons))
                 return True
             reason = f"The service rejected it: {'; '.join(job.reasons) or 'it gave no reason'}"
-            fix = "Mend the recording or its folder's settings, then: dropscribe retry FILE"
+            fix = "Fix the recording or its folder's settings, then: dropscribe retry FILE"
             now = self._runtime.now()
             no_transcript = JobOutcome.NO_TRANSCRIPT
             await self._ledger(Ledger.fail, entry, now=now, reason=reason, fix=fix, job=no_transcript)

@@ -8,7 +8,7 @@ from watcher import errors as ours
 from watcher import speechmatics as sm
 from watcher.models import Attempt, AttemptState
 from watcher.scheduler.adopt import choose
-from watcher.scheduler.deliver import heard_too_little
+from watcher.scheduler.deliver import covers_too_little
 from watcher.scheduler.listing import Listing, oldest_relevant
 from watcher.scheduler.reconcile import RETENTION, Absence, decide_outcome, next_look
 from watcher.scheduler.track import is_hopeless, poll_pause, sweep_pause
@@ -139,12 +139,12 @@ def test_what_is_gone_is_gone_and_what_is_missing_gets_some_time():
 
 @given(st.floats(0, 1e6))
 def test_the_whole_recording_is_never_too_little(duration):
-    assert not heard_too_little(duration, duration)
-    assert not heard_too_little(duration, float(int(duration)))
-    assert not heard_too_little(None, duration)
-    assert not heard_too_little(duration, None)
+    assert not covers_too_little(duration, duration)
+    assert not covers_too_little(duration, float(int(duration)))
+    assert not covers_too_little(None, duration)
+    assert not covers_too_little(duration, None)
 
 
 @given(st.floats(10, 1e6))
 def test_half_of_it_is(duration):
-    assert heard_too_little(duration, duration / 2)
+    assert covers_too_little(duration, duration / 2)
