@@ -214,7 +214,7 @@ class Entry:
         formats: which outputs it gets.
         current: False once other content took its path.
         media: what the probe found.
-        attempts: how many tries were made to submit it.
+        attempts: how many attempts to submit it ended, without those that were not its fault (e.g. offline).
         next_attempt_at: unix time before which it is not tried again.
         reason: why it is in this state, in words for a person.
         fix: what the person can do, or an empty string.

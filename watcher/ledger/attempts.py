@@ -169,7 +169,7 @@ def accept(
         deleted, unless that was done before.
     """
     entry = tx.read.entry(attempt.entry_id)
-    was_open = tx.end_attempt(attempt, AttemptState.ACCEPTED, now, job_id)
+    was_open = tx.end_attempt(attempt, AttemptState.ACCEPTED, now, counts=True, job_id=job_id)
     values = {"account": attempt.account, "key": key}
     for twin in twins:
         delete_job_later(tx, entry, twin, now, **values, adoptable=False)
@@ -209,15 +209,13 @@ def requeue(
         counts: False where it was no fault of the recording's, such as being offline.
     """
     entry = tx.read.entry(attempt.entry_id)
-    was_open = tx.end_attempt(attempt, ended, now)
+    was_open = tx.end_attempt(attempt, ended, now, counts=counts)
     if not was_open or entry.state not in _OPEN:
         return entry
     if entry.current:
         tx.move(entry, _S.WAITING, now, reason=reason, fix=fix, next_attempt_at=next_attempt_at)
     else:
         tx.move(entry, _S.CANCELLED, now, reason=REPLACED)
-    if not counts:
-        tx.execute("uncount", id=entry.id)
     return tx.read.entry(entry.id)
 
 
@@ -233,7 +231,7 @@ def adopt(tx: Transaction, attempt: Attempt, left: Cleanup, *, now: float) -> En
         The entry; as it was, if a person cancelled it meanwhile.
     """
     entry = tx.read.entry(attempt.entry_id)
-    was_open = tx.end_attempt(attempt, AttemptState.DROPPED, now)
+    was_open = tx.end_attempt(attempt, AttemptState.DROPPED, now, counts=False)
     if not was_open or entry.state is not _S.SUBMITTING:
         return entry
     tx.execute("drop_cleanup", entry_id=left.entry_id, kind="job", what=left.what)
@@ -245,5 +243,4 @@ def adopt(tx: Transaction, attempt: Attempt, left: Cleanup, *, now: float) -> En
     tx.move(entry, _S.SUBMITTED, now, reason=f"{whose} may still be there: it is waited for, at no cost.")
     values = {"job_id": left.what, "account": left.account, "key_digest": left.key_digest}
     tx.execute("note_job", id=entry.id, **values, now=now)
-    tx.execute("uncount", id=entry.id)
     return tx.read.entry(entry.id)

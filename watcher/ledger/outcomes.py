@@ -85,7 +85,7 @@ def _end(
     retry_at: float = 0.0,
 ) -> Entry:
     if job is JobOutcome.NOT_CREATED and (attempt := tx.read.latest_attempt(entry.id)):
-        tx.end_attempt(attempt, AttemptState.REFUSED, now)
+        tx.end_attempt(attempt, AttemptState.REFUSED, now, counts=True)
     tx.move(entry, target, now, reason=reason, fix=fix, next_attempt_at=retry_at)
     if job is JobOutcome.NO_TRANSCRIPT:
         tx.execute("forget_job", id=entry.id)

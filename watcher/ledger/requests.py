@@ -96,7 +96,7 @@ def _retry(
     if target is _S.WAITING and not entry.current:
         raise IllegalMove(f"{entry.path} is not what it was: what is there now has an entry of its own.")
     if attempt and target is _S.WAITING:
-        tx.end_attempt(attempt, AttemptState.DROPPED, now)
+        tx.end_attempt(attempt, AttemptState.DROPPED, now, counts=False)
     tx.move(entry, target, now, reason=reason, user_request=True)
     if target is _S.WAITING:
         _orphan_job(tx, entry, now, adoptable=entry.state is not _S.HELD)

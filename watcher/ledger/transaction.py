@@ -93,6 +93,15 @@ class Transaction:
         values = {"from_state": origin.value if origin else None, "to_state": target.value}
         self.execute("insert_event", entry_id=entry_id, now=now, **values, reason=reason)
 
-    def end_attempt(self, attempt: Attempt, state: AttemptState, now: float, job_id: str | None = None) -> bool:
-        """End an attempt; returns whether it was still open."""
-        return self.execute("end_attempt", id=attempt.id, state=state.value, now=now, job_id=job_id) > 0
+    def end_attempt(
+        self, attempt: Attempt, state: AttemptState, now: float, *, counts: bool, job_id: str | None = None
+    ) -> bool:
+        """End an attempt; returns whether it was still open.
+
+        An attempt `counts` unless its entry is not to blame for its end: longer delays follow from the number.
+        """
+        if not self.execute("end_attempt", id=attempt.id, state=state.value, now=now, job_id=job_id):
+            return False
+        if counts:
+            self.execute("count_attempt", id=attempt.entry_id)
+        return True

@@ -235,7 +235,7 @@ class Submitter:
         jitter = self._runtime.jitter()
         return retry.decide(
             error,
-            attempts=entry.attempts,
+            attempts=entry.attempts + 1,
             now=now,
             jitter=jitter,
             delays=self._runtime.timings.retry,

@@ -145,7 +145,7 @@ INSERT INTO attempts (entry_id, reference, state, account, prepared_at)
 VALUES (:entry_id, :reference, 'PREPARED', :account, :now);
 
 -- name: note_attempt
-UPDATE entries SET attempts = attempts + 1, reference = :reference, account = :account, job_id = NULL,
+UPDATE entries SET reference = :reference, account = :account, job_id = NULL,
                    key_digest = NULL, copy_of = NULL
 WHERE id = :entry_id;
 
@@ -201,8 +201,8 @@ UPDATE entries SET copy_of = :copy_of WHERE id = :id;
 -- name: reset_attempts
 UPDATE entries SET attempts = 0 WHERE id = :id;
 
--- name: uncount
-UPDATE entries SET attempts = max(0, attempts - 1) WHERE id = :id;
+-- name: count_attempt
+UPDATE entries SET attempts = attempts + 1 WHERE id = :id;
 
 -- name: reconfigure
 UPDATE entries SET config = :config, config_key = :config_key, formats = :formats, engine = :engine WHERE id = :id;

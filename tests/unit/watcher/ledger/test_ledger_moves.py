@@ -362,12 +362,20 @@ def test_retry_of_what_is_not_at_its_path_any_more_is_refused(ledger):
     assert added(ledger, "a.wav", "one").id != entry.id, "what comes there next is new"
 
 
-def test_trouble_that_was_not_its_fault_does_not_count(ledger):
+def test_an_attempt_counts_once_it_has_ended_unless_its_entry_is_not_to_blame(ledger):
     added(ledger, "a.wav")
     entry, attempt = claim(ledger)
-    assert entry.attempts == 1
-    back = ledger.requeue(attempt, AttemptState.REFUSED, now=2, next_attempt_at=2, reason="offline", counts=False)
-    assert back.attempts == 0
+    assert entry.attempts == 0
+    offline = ledger.requeue(attempt, AttemptState.REFUSED, now=2, next_attempt_at=2, reason="offline", counts=False)
+    assert offline.attempts == 0
+    _, attempt = claim(ledger)
+    assert ledger.requeue(attempt, AttemptState.REFUSED, now=3, next_attempt_at=3, reason="refused").attempts == 1
+    assert ledger.requeue(attempt, AttemptState.REFUSED, now=4, next_attempt_at=4, reason="late").attempts == 1
+    entry, _ = claim(ledger)
+    held = ledger.hold(entry, now=101.0, reason="our own fault", job=JobOutcome.NOT_CREATED, retry_at=102.0)
+    assert held.attempts == 2
+    ledger.try_again(held, now=102.0, reason="It is tried again.")
+    assert submitted(ledger, now=103.0).attempts == 3
 
 
 def test_held_goes_on_by_itself_only_with_certainty(ledger):
