@@ -1,7 +1,7 @@
 """How an entry gets its job: claimed, armed, accepted or requeued. This keeps a recording from being paid twice.
 
 Only the latest attempt of an entry is ever open: whatever leads back to WAITING ends the one before. So the outcome of
-an open attempt concerns its entry as it is; the outcome of an attempt that has ended concerns nobody.
+an open attempt applies to its entry as it is; the outcome of an attempt that has ended changes no entry.
 """
 
 from __future__ import annotations
@@ -143,30 +143,29 @@ def arm_answered(tx: Transaction, attempt: Attempt, *, now: float, key: str) -> 
 
 
 def note_unclear(tx: Transaction, entry: Entry, attempt: Attempt, *, reason: str, counts: bool) -> Entry:
-    """The service's answer doesn't tell whether a job exists: say so; don't count it if it is just offline."""
+    """Note why it is unclear whether a job exists; `counts` is False if the service was just offline."""
     values = {"reason": reason, "fix": "", "next_attempt_at": 0.0}
     tx.execute("annotate", id=entry.id, state=entry.state.value, **values)
     if not counts:
-        tx.execute("forgive_attempt", id=attempt.id)
+        tx.execute("reset_unclear_attempt", id=attempt.id)
     return tx.read.entry(entry.id)
 
 
 def accept(
     tx: Transaction, attempt: Attempt, job_id: str, *, now: float, key: str, reason: str = "", twins: Sequence[str] = ()
 ) -> Entry:
-    """The service has the job: SUBMITTING (or HELD) → SUBMITTED.
+    """Note the job that an attempt created: SUBMITTING (or HELD) → SUBMITTED.
 
     Args:
-        attempt: the one that made it.
-        job_id: its id.
+        attempt: the attempt.
+        job_id: the job's id.
         now: unix time.
-        key: digest of the key that sees it.
-        reason: how it was found, if not by the answer.
-        twins: ids of other jobs with the same reference, which are to be deleted.
+        key: digest of the API key that sees the job.
+        reason: how the job was found, if not by the answer to the upload.
+        twins: ids of other jobs with the same reference; they are left to be deleted.
 
     Returns:
-        The entry. If it does not have this `job_id` then, nobody waits for the job any more: it is left to be
-        deleted, unless that was done before.
+        The entry. If its `job_id` is another one, the job is orphaned: it is left to be deleted, unless it was before.
     """
     entry = tx.read.entry(attempt.entry_id)
     was_open = tx.end_attempt(attempt, AttemptState.ACCEPTED, now, counts=True, job_id=job_id)
@@ -195,18 +194,18 @@ def requeue(
     fix: str = "",
     counts: bool = True,
 ) -> Entry:
-    """No job exists: SUBMITTING → WAITING, to be tried again from `next_attempt_at` on.
+    """Submit an entry again from `next_attempt_at` (unix time) on, as no job exists: SUBMITTING (or HELD) → WAITING.
 
-    An entry that a person cancelled meanwhile stays so. One whose place other content took is CANCELLED.
+    An entry that the user cancelled meanwhile stays CANCELLED. One that was replaced by other content becomes so.
 
     Args:
-        attempt: the one that ended.
-        ended: REFUSED, ABSENT or DROPPED.
+        attempt: the attempt that ended.
+        ended: how: REFUSED, ABSENT or DROPPED.
         now: unix time.
         next_attempt_at: unix time.
-        reason: why, in words for a person.
-        fix: what the person can do, if anything.
-        counts: False where it was no fault of the recording's, such as being offline.
+        reason: why, in words for the user.
+        fix: what the user can do, if anything.
+        counts: False if the recording is not to blame, for example offline.
     """
     entry = tx.read.entry(attempt.entry_id)
     was_open = tx.end_attempt(attempt, ended, now, counts=counts)
@@ -219,28 +218,28 @@ def requeue(
     return tx.read.entry(entry.id)
 
 
-def adopt(tx: Transaction, attempt: Attempt, left: Cleanup, *, now: float) -> Entry:
-    """Wait for a job that nobody waited for, instead of making another: SUBMITTING → SUBMITTED.
+def adopt(tx: Transaction, attempt: Attempt, orphan: Cleanup, *, now: float) -> Entry:
+    """Give an entry an orphaned job instead of creating another one: SUBMITTING → SUBMITTED.
 
     Args:
-        attempt: the one that is not needed then.
-        left: the job, of this entry or of one with the same content and config.
+        attempt: the attempt that needs no upload then.
+        orphan: the job, of this entry or of one with the same content and config; it is not deleted then.
         now: unix time.
 
     Returns:
-        The entry; as it was, if a person cancelled it meanwhile.
+        The entry; unchanged if the user cancelled it meanwhile.
     """
     entry = tx.read.entry(attempt.entry_id)
     was_open = tx.end_attempt(attempt, AttemptState.DROPPED, now, counts=False)
     if not was_open or entry.state is not _S.SUBMITTING:
         return entry
-    tx.execute("drop_cleanup", entry_id=left.entry_id, kind="job", what=left.what)
+    tx.execute("drop_cleanup", entry_id=orphan.entry_id, kind="job", what=orphan.what)
     whose = "It was cancelled, but its job"
-    if left.entry_id != entry.id:
-        former = tx.read.entry(left.entry_id)
+    if orphan.entry_id != entry.id:
+        former = tx.read.entry(orphan.entry_id)
         whose = f"The job of {display_name(former.path)}, which was cancelled,"
-        tx.note(former, now, f"Its job is waited for again, for {display_name(entry.path)}.")
-    tx.move(entry, _S.SUBMITTED, now, reason=f"{whose} may still be there: it is waited for, at no cost.")
-    values = {"job_id": left.what, "account": left.account, "key_digest": left.key_digest}
+        tx.note(former, now, f"Its job is used for {display_name(entry.path)}.")
+    tx.move(entry, _S.SUBMITTED, now, reason=f"{whose} may still be there: it is used instead, at no cost.")
+    values = {"job_id": orphan.what, "account": orphan.account, "key_digest": orphan.key_digest}
     tx.execute("note_job", id=entry.id, **values, now=now)
     return tx.read.entry(entry.id)

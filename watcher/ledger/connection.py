@@ -104,10 +104,10 @@ def sqlite_errors(file: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         name = getattr(error, "sqlite_errorname", "")
         if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}:
-            fix = "Free some space; a running Dropscribe then goes on by itself."
+            fix = "Free some space; a running Dropscribe then continues by itself."
             raise NoSpace(f"The ledger {file} can't be written: {error}.", fix=fix) from error
         if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED")):
-            fix = "Check the disk, and that no other program has the ledger open; Dropscribe goes on by itself."
+            fix = "Check the disk, and that no other program has the ledger open; Dropscribe then continues by itself."
             raise NotWritable(f"The ledger {file} can't be used now: {error}.", fix=fix) from error
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             raise damaged(file, str(error)) from error

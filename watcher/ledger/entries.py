@@ -1,4 +1,4 @@
-"""Which recordings there are, and where: they are found, replaced, moved, and follow the config."""
+"""Entries and their places: recordings are found, replaced or moved, and follow the config."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REPLACED = "Other content took its place before it was submitted."
 
 
 def add(tx: Transaction, found: Sequence[NewEntry], *, now: float) -> list[tuple[Entry, bool]]:
-    """Add recordings, in one transaction. Content that its path's entry already has is not added again.
+    """Add recordings. Content that the entry of its path already has is not added again.
 
     Returns:
         For each, its entry and whether it is new.
@@ -48,7 +48,7 @@ def _add(tx: Transaction, new: NewEntry, now: float) -> tuple[Entry, bool]:
     present = tx.read.at_path(new.path)
     same = present is not None and present.fingerprint.sha256 == new.fingerprint.sha256
     if present and same and (new.fingerprint.sha256 or present.reason == as_text(new.reason)):
-        # Without a digest (it could not be read), the same complaint is not written down twice.
+        # Without a digest (it could not be read), the same error is not recorded twice.
         size, mtime_ns = new.fingerprint.size, new.fingerprint.mtime_ns
         tx.execute("touch", id=present.id, size=size, mtime_ns=mtime_ns)
         return tx.read.entry(present.id), False
@@ -66,14 +66,14 @@ def insert(tx: Transaction, new: NewEntry, now: float) -> Entry:
 
 
 def supersede(tx: Transaction, entry: Entry, now: float) -> None:
-    """Other content took the entry's path. A job that may be running is still seen to its end."""
+    """Take an entry from its path, which has other content now. A job that may be running is still waited for."""
     if entry.state is _S.WAITING:
         tx.move(entry, _S.CANCELLED, now, reason=REPLACED)
     tx.execute("supersede", id=entry.id, now=now)
 
 
 def relocate(tx: Transaction, entry_id: int, *, root: Path, path: Path, size: int, mtime_ns: int, now: float) -> Entry:
-    """The recording was renamed or moved: its entry follows."""
+    """Let an entry follow its recording, which was renamed or moved."""
     entry = tx.read.entry(entry_id)
     if (there := tx.read.at_path(path)) and there.id != entry_id:
         supersede(tx, there, now)
@@ -84,14 +84,14 @@ def relocate(tx: Transaction, entry_id: int, *, root: Path, path: Path, size: in
 
 
 def look_again(tx: Transaction, entry: Entry, *, now: float, reason: str) -> Entry:
-    """A recording that could not be read or looked into is to be found again by a scan, as if it were new."""
+    """Let the next scan find a recording that could not be read or probed, as if it were new."""
     tx.note(entry, now, reason)
     tx.execute("supersede", id=entry.id, now=now)
     return tx.read.entry(entry.id)
 
 
 def annotate(tx: Transaction, entry: Entry, *, reason: str, fix: str = "", next_attempt_at: float = 0.0) -> None:
-    """Say why an entry stays in its state for now; no move, so no event."""
+    """Note why an entry stays in its state for now; its history does not change."""
     values = {"reason": reason, "fix": fix, "next_attempt_at": next_attempt_at}
     tx.execute("annotate", id=entry.id, state=entry.state.value, **values)
 
@@ -105,7 +105,7 @@ def record_outputs(tx: Transaction, entry_id: int, outputs: Sequence[Output]) ->
 
 
 def follow_engine(tx: Transaction, root: Path, engine: Engine) -> int:
-    """Let a folder's waiting entries go where the folder goes now; returns how many had to change."""
+    """Change the engine of a folder's waiting entries; returns how many changed."""
     values = {"root": os.fsencode(root), "engine": engine.value}
     rows = tx.rows("waiting_with_other_engine", **values)
     for row in rows:
@@ -117,7 +117,7 @@ def follow_engine(tx: Transaction, root: Path, engine: Engine) -> int:
 def cancel_unwatched(tx: Transaction, roots: Collection[Path], *, now: float, limit: int = 500) -> int:
     """Cancel waiting entries of folders that are not watched any more; returns how many (at most `limit`).
 
-    Should such a folder be watched again, what is in it is found anew.
+    If such a folder is watched again, its recordings are found as new ones.
     """
     hexed = msgspec.json.encode([os.fsencode(root).hex().upper() for root in roots]).decode()
     found = [to_entry(row) for row in tx.rows("waiting_elsewhere", roots=hexed, limit=limit)]

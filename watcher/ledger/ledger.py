@@ -48,7 +48,7 @@ def open_ledger(file: Path, *, backups: Path, checkpoint: Callable[[str], None] 
     Raises:
         LedgerTooNew: a newer version wrote it.
         LedgerDamaged: it fails SQLite's check, or is empty although it was used; it is left as it is.
-        OutputError: the disk is full or can't be written to; the next start goes on.
+        OutputError: the disk is full or can't be written to; the next start continues.
     """
     reached = checkpoint or (lambda _name: None)
     create_if_missing(file, checkpoint=reached)

@@ -1,4 +1,4 @@
-"""What becomes of an entry once it was submitted: transcribed, done, held or failed."""
+"""What happens to an entry after its submission: transcribed, done, held, failed or given up."""
 
 from __future__ import annotations
 
@@ -23,15 +23,7 @@ _S = EntryState
 def fail(
     tx: Transaction, entry: Entry, *, now: float, reason: str, fix: str = "", job: JobOutcome = JobOutcome.UNDECIDED
 ) -> Entry:
-    """The recording can't be transcribed: → FAILED.
-
-    Args:
-        entry: as it was read last.
-        now: unix time.
-        reason: why, in words for the user.
-        fix: what the user can do.
-        job: what is known about the entry's job.
-    """
+    """The recording can't be transcribed: → FAILED. `reason` and `fix` are words for the user."""
     return _end(tx, entry, _S.FAILED, now, reason, fix=fix, job=job)
 
 
@@ -45,15 +37,9 @@ def hold(
     job: JobOutcome = JobOutcome.UNDECIDED,
     retry_at: float = 0.0,
 ) -> Entry:
-    """Going on could cost money or lose something: → HELD until the user decides, or until `retry_at`.
+    """Continuing could cost money or lose something: → HELD. `reason` and `fix` are words for the user.
 
-    Args:
-        entry: as it was read last.
-        now: unix time.
-        reason: why, in words for the user.
-        fix: what the user can do.
-        job: what is known about the entry's job.
-        retry_at: unix time at which Dropscribe tries again by itself; 0 leaves it to the user.
+    At `retry_at` (unix time) Dropscribe tries again by itself; 0 leaves it to the user.
     """
     return _end(tx, entry, _S.HELD, now, reason, fix=fix, job=job, retry_at=retry_at)
 
@@ -93,12 +79,9 @@ def _end(
 
 
 def transcribed(tx: Transaction, entry: Entry, *, now: float, delete_job: bool = False) -> Entry:
-    """The transcript is stored safely, under the entry's own uid: SUBMITTED → TRANSCRIBED.
+    """Note that the transcript is stored under the entry's own uid: SUBMITTED → TRANSCRIBED.
 
-    Args:
-        entry: as it was read last.
-        now: unix time.
-        delete_job: whether its job is now to be deleted at the service.
+    With `delete_job`, its job is left to be deleted at the service.
     """
     tx.move(entry, _S.TRANSCRIBED, now)
     if delete_job and entry.job_id:
@@ -109,9 +92,9 @@ def transcribed(tx: Transaction, entry: Entry, *, now: float, delete_job: bool =
 
 
 def fetch_again(tx: Transaction, entry: Entry, owner: Entry, *, now: float, reason: str) -> Entry:
-    """What is stored doesn't do: TRANSCRIBED → SUBMITTED, to be fetched from the job of `owner` at no cost.
+    """Fetch an unusable stored transcript again from the job of `owner`, at no cost: TRANSCRIBED → SUBMITTED.
 
-    That job is kept at the service until then; `owner` is the entry itself, or the one it is a copy of.
+    The job is kept at the service until then; `owner` is the entry itself, or the one that it is a copy of.
     """
     tx.move(entry, _S.SUBMITTED, now, reason=reason)
     values = {"job_id": owner.job_id, "account": owner.account, "key_digest": owner.key_digest}
@@ -121,25 +104,21 @@ def fetch_again(tx: Transaction, entry: Entry, owner: Entry, *, now: float, reas
 
 
 def try_again(tx: Transaction, entry: Entry, *, now: float, reason: str) -> Entry:
-    """What was HELD because Dropscribe itself failed is tried again: HELD → WAITING. No job of it exists."""
+    """Submit again what was HELD because Dropscribe itself failed; no job of it exists: HELD → WAITING."""
     tx.move(entry, _S.WAITING, now, reason=reason)
     return tx.read.entry(entry.id)
 
 
 def track_again(tx: Transaction, entry: Entry, *, now: float, reason: str) -> Entry:
-    """Its job can be asked for again: HELD → SUBMITTED."""
+    """Wait for the job of an entry again, as it can be reached again: HELD → SUBMITTED."""
     tx.move(entry, _S.SUBMITTED, now, reason=reason)
     return tx.read.entry(entry.id)
 
 
 def done(tx: Transaction, entry: Entry, outputs: Sequence[Output], *, now: float, after: str = "keep") -> Entry:
-    """Every output is on disk: TRANSCRIBED → DONE.
+    """Note that every output is on disk: TRANSCRIBED → DONE.
 
-    Args:
-        entry: as it was read last.
-        outputs: what was written.
-        now: unix time.
-        after: what is now to be done with the recording.
+    Unless `after` is `keep`, the recording is left to be trashed, deleted or moved.
     """
     record_outputs(tx, entry.id, outputs)
     if after != "keep":

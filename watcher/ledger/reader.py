@@ -1,4 +1,4 @@
-"""Questions to the ledger. Nothing here writes, so they work on a read-only connection too."""
+"""Queries of the ledger. None of them writes, so they work on a read-only connection, too."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ class LedgerReader:
         Args:
             engine: where it goes.
             now: unix time.
-            later: unix time at which submission goes on.
+            later: unix time at which submission continues.
             attempts: so many tries are too many.
             ids: only these entries; None: any.
         """
@@ -172,9 +172,9 @@ class LedgerReader:
         return [to_attempt(row) for row in self._rows("open_attempts", state=state.value)]
 
     def unclear_outcomes(self, attempt: Attempt) -> int:
-        """How many submissions of this content to this account had an unclear outcome, and gave no job that is known.
+        """How many submissions of this content to this account had an unclear outcome and yielded no known job.
 
-        Counted from when a person last asked to try it again.
+        Counted since the last retry that the user asked for.
         """
         sha256 = self.entry(attempt.entry_id).fingerprint.sha256
         row = self._row("count_unclear", sha256=sha256, account=attempt.account)
@@ -298,7 +298,7 @@ class LedgerReader:
         return [to_cleanup(row) for row in self._rows("cleanups", entry_id=entry_id)]
 
     def orphaned_jobs(self, entry: Entry, account: str) -> list[Cleanup]:
-        """Return the jobs at this account that nobody waits for and that would do for `entry`, oldest first."""
+        """Return the orphaned jobs at this account that `entry` could adopt, oldest first."""
         values = {"sha256": entry.fingerprint.sha256, "config_key": entry.config_key, "account": account}
         return [to_cleanup(row) for row in self._rows("orphaned_jobs", **values)]
 

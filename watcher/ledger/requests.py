@@ -1,4 +1,4 @@
-"""What the user asks for: to transcribe a file, to try again, to cancel, to dismiss a failure."""
+"""User requests: transcribe a file, retry, cancel, dismiss a failure."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _S = EntryState
 
 
 def request(tx: Transaction, new: NewEntry, *, now: float) -> tuple[Entry, bool]:
-    """Add a recording that belongs to no watch folder, or take up the entry of the same request.
+    """Add a recording that belongs to no watch folder, or continue the entry of the same request.
 
-    The same request is one for the same content at the same path, with the same settings and target. One that has
-    ended is tried again, at no cost where that is possible; one that is HELD stays so, since it may cost again.
+    Requests are the same if content, path, settings and target are. One that has ended is retried, at no cost if
+    possible; one that is HELD stays HELD, since a retry may cost again.
 
     Returns:
         The entry, and whether it was DONE before.
@@ -68,21 +68,21 @@ def cancel(tx: Transaction, entry: Entry, *, now: float, reason: str) -> Entry:
 def retry(
     tx: Transaction, entry: Entry, *, now: float, reason: str, again: NewSettings | None = None, resume: bool = False
 ) -> Entry:
-    """Try an ended or held entry again, at no cost where that is possible.
+    """Try an ended or held entry again, at no cost if possible.
 
-    DONE → TRANSCRIBED, which publishes what is stored. HELD, with a job that can be asked: → SUBMITTED. CANCELLED
-    while a job may exist: → SUBMITTING, which looks for it. All else: → WAITING; what was HELD is then submitted
-    anew, and what was CANCELLED asks first for the job that it had.
+    DONE → TRANSCRIBED, which publishes the stored transcript. HELD with a job that can be reached → SUBMITTED.
+    CANCELLED while a job may exist → SUBMITTING, which looks for it. All others → WAITING: what was HELD is then
+    submitted again; what was CANCELLED first tries to adopt its former job.
 
     Args:
         entry: as it was read last.
         now: unix time.
-        reason: who asked, in words.
-        again: settings of its folder as they are now; None keeps those it was added with.
-        resume: whether the job that it has, if any, can be asked now.
+        reason: who asked, in words for the user.
+        again: the present settings of its folder; None keeps the settings that it was added with.
+        resume: whether its job, if it has one, can be reached now.
 
     Raises:
-        IllegalMove: it is at work already, or not at its path any more.
+        IllegalMove: it is being worked on, or is not at its path any more.
     """
     _retry(tx, entry, now, reason=reason, again=again, resume=resume)
     return tx.read.entry(entry.id)
@@ -109,7 +109,7 @@ def _retry(
 def dismiss(tx: Transaction, entry: Entry | None = None, *, now: float) -> list[Entry]:
     """Stop asking for attention for a failed entry, or for all of them; returns those that changed.
 
-    It is no move: the entry stays FAILED, and the next move clears `dismissed_at`.
+    An entry that is dismissed stays FAILED; its next move clears `dismissed_at`.
 
     Raises:
         IllegalMove: this entry has not failed.
@@ -125,7 +125,7 @@ def dismiss(tx: Transaction, entry: Entry | None = None, *, now: float) -> list[
 
 
 def _orphan_job(tx: Transaction, entry: Entry, now: float, *, adoptable: bool) -> None:
-    """Nobody waits for the job of an entry any more, if it has one."""
+    """Separate an entry from its job, if it has one: the job is left to be deleted."""
     if entry.job_id:
         values = {"account": entry.account, "key": entry.key_digest}
         delete_job_later(tx, entry, entry.job_id, now, **values, adoptable=adoptable)

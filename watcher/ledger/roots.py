@@ -14,10 +14,10 @@ __all__ = ["finish_baseline", "watch_root"]
 
 
 def watch_root(tx: Transaction, path: Path, *, now: float) -> None:
-    """Remember that this folder is watched."""
+    """Note that this folder is watched."""
     tx.execute("put_root", path=os.fsencode(path), now=now)
 
 
 def finish_baseline(tx: Transaction, path: Path) -> None:
-    """The first scan of this folder is complete: what comes from now on is new."""
+    """Note that the first scan of this folder is complete: what is found from now on is new."""
     tx.execute("finish_baseline", path=os.fsencode(path))

@@ -1,4 +1,4 @@
-"""The ledger for an event loop: its calls run one after the other in a thread of their own."""
+"""The ledger for an event loop: its calls run one after the other in one thread."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 class LedgerWorker:
-    """Runs the ledger's methods in one thread, in the order in which they were asked for.
+    """Runs the ledger's methods in one thread, in the order of the calls.
 
         entry = await ledger(Ledger.accept, attempt, job_id, now=clock.now())
 
@@ -47,7 +47,7 @@ class LedgerWorker:
         answer = method(self._ledger)
         on_moved = self._on_moved  # `close` may take it away at any moment
         if on_moved and (moved := self._ledger.take_moved()):
-            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody listens any more
+            with suppress(RuntimeError):  # the loop was closed meanwhile
                 loop.call_soon_threadsafe(on_moved, moved)
         return answer
 

@@ -167,7 +167,7 @@ UPDATE attempts SET state = 'ARMED', armed_at = :now, key_digest = :key_digest, 
 WHERE id = :id AND state IN ('PREPARED', 'DROPPED', 'REFUSED')
   AND id = (SELECT max(id) FROM attempts WHERE entry_id = :entry_id);
 
--- name: forgive_attempt
+-- name: reset_unclear_attempt
 UPDATE attempts SET unclear_at = NULL WHERE id = :id;
 
 -- name: count_unclear
