@@ -68,13 +68,13 @@ class FolderTimings:
     """Pauses of watching folders, in seconds.
 
     Attributes:
-        root_check: between two checks that a root is still the folder that is watched.
-        poll: between two scans of a folder without events, at least.
-        watch_retry: before watching is tried again where the system's limit was reached.
-        answers_within: after which a folder whose disk or share doesn't answer is shown as unavailable.
-        reported_within: within which the OS reports a new file; a first scan's files are not handed on before.
-        redeliver_after: after which a recording that was taken but is still not in the ledger is handed on again.
-        same_move: within which two folders that report the same move mean one move.
+        root_check: between checks that a root is still the same folder.
+        poll: minimum between scans of a folder without OS events.
+        watch_retry: before OS events are tried again after the watch limit was reached.
+        answers_within: after which a folder whose disk or share doesn't respond is shown as unavailable.
+        reported_within: within which the OS reports a new file; a first scan's files are not delivered earlier.
+        redeliver_after: after which a recording that was taken but is not in the ledger is delivered again.
+        same_move: within which equal moves reported by two folders are one move.
     """
 
     root_check: float = 2.0
