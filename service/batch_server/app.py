@@ -76,7 +76,7 @@ def build(
         ],
         middleware=[Middleware(_Dated)],
         exception_handlers={
-            ApiError: _on_problem,
+            ApiError: _on_api_error,
             HTTPException: _on_http_exception,
             ClientDisconnect: _on_disconnect,
             Exception: _on_fault,
@@ -125,7 +125,7 @@ class _Dated:
         await self._app(scope, receive, send_dated)
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
+async def _on_api_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)  # noqa: S101 - Starlette's types can't say so
     headers = {} if error.retry_after is None else {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     if request.method == "POST":

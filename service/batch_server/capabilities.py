@@ -129,8 +129,8 @@ def missing_products(config: JobConfig) -> dict[str, list[dict[str, str]]]:
     """List the requested results that this server can't deliver, as ``RecognitionMetadata`` reports them."""
     errors: dict[str, list[dict[str, str]]] = {}
 
-    def add(asked: Any, field: str, kind: str, what: str) -> None:  # noqa: ANN401 - any part of the config
-        if asked is not None:
+    def add(part: Any, field: str, kind: str, what: str) -> None:  # noqa: ANN401 - any part of the config
+        if part is not None:
             errors[field] = [{"type": kind, "message": f"No {what}: {_LOCAL}"}]
 
     add(config.translation_config, "translation_errors", "translation_failed", "translation")
@@ -160,8 +160,8 @@ def notes(config: JobConfig) -> list[str]:
 def _without_effect(wanted: TranscriptionConfig) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
 
-    def add(asked: object, field: str, why: str) -> None:
-        if asked:
+    def add(part: object, field: str, why: str) -> None:
+        if part:
             found.append((field, why))
 
     one_model = "no effect; the model is chosen when the server is started"

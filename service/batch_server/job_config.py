@@ -73,7 +73,7 @@ class KnownSpeaker(_Documented):
 
 
 class SpeakerDiarization(_Documented):
-    """How speakers are told apart."""
+    """Options of speaker diarization."""
 
     prefer_current_speaker: bool = False
     speaker_sensitivity: Fraction | None = None

@@ -39,7 +39,7 @@ _log = structlog.stdlib.get_logger("batch_server")
 
 
 def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = None) -> int:
-    """Serve until told to stop; see ``service.batch_server.serve``."""
+    """Serve until a signal; see ``service.batch_server.serve``."""
     auth.check_settings(settings.host, settings.key)
     configure_logs()
     try:

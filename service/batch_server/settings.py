@@ -41,7 +41,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Limits on what one server accepts; ``None`` means no limit. Those that are no options are fixed.
+    """Limits on what one server accepts; ``None`` means no limit. Fields without a ``Setting`` are not options.
 
     Attributes:
         config_bytes: Largest ``config`` part of a job, in bytes.

@@ -30,8 +30,8 @@ def of_deaths(times: int, last: WorkerDied | None) -> tuple[Kind, str]:
         what = f"The recognising process died {times} times over this recording, most likely because memory ran out"
         return "worker", f"{what}; {_MEMORY}"
     how = f"exit status {status}" if status >= 0 else _signal_name(-status)
-    said = f": {last.last_words.rstrip('.')}" if last.last_words and status >= 0 else ""
-    return "internal", f"Dropscribe itself failed {times} times (recognition process, {how}){said}. {_UPDATE}"
+    last_line = f": {last.last_words.rstrip('.')}" if last.last_words and status >= 0 else ""
+    return "internal", f"Dropscribe itself failed {times} times (recognition process, {how}){last_line}. {_UPDATE}"
 
 
 def _signal_name(number: int) -> str:

