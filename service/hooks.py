@@ -1,8 +1,8 @@
-"""What a person wants done when a transcript is ready: a command, a webhook, or both, per watch folder.
+"""Runs a command, a webhook or both when a transcript is ready, as set for its watch folder.
 
-A command gets the paths in its environment, never through a shell. A webhook gets them as JSON; the transcript's
-text is not in it. Both have a time limit, are tried again where that can help, and are logged. The daemon never
-waits for them.
+A command gets the paths in its environment, and runs without a shell. A webhook gets them as JSON, without the text of
+the transcript. Both have a time limit, are retried where that can help, and are logged. The daemon never waits for
+them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _KEPT_OUTPUT = 2000  # characters of a command's output in the log
 _LATE = 0.5  # seconds for the last of the output once a command has ended
 _GRACE = 2.0  # seconds between the request to end and the kill
 _LONGEST_WAIT = 300.0  # seconds between two tries at most, whatever a server asks for
-# Not a hook's business: our key, and the service manager's line to the daemon.
+# Hooks must not get the API key, nor the daemon's connection to the service manager.
 _WITHHELD = frozenset({"SPEECHMATICS_API_KEY", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
 
 log = get_logger("hooks")
@@ -45,7 +45,7 @@ log = get_logger("hooks")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of what hooks may take.
+    """Limits for hooks.
 
     Attributes:
         command: seconds that a command may run.
@@ -150,10 +150,10 @@ def next_try(outcome: Outcome, *, tried: int, limits: Limits, chance: float) -> 
         outcome: of the latest try.
         tried: how many tries were made.
         limits: see there.
-        chance: a random number from 0 to 1, so that many hooks don't come back at once.
+        chance: a random number from 0 to 1, so that hooks don't all retry at once.
 
     Returns:
-        Seconds to wait; None: it is over.
+        Seconds to wait; None: no more tries.
     """
     if outcome.ok or not outcome.again or tried >= limits.tries:
         return None
@@ -184,9 +184,9 @@ class Hooks:
         self._running: set[asyncio.Task[None]] = set()
 
     async def follow(self, control: Control) -> None:
-        """Run hooks for what a running daemon finishes; an observer of `service.host.Host`.
+        """Run hooks for transcripts that a running daemon finishes; an observer of `service.host.Host`.
 
-        Ends when the daemon's events end; hooks that still run are ended with it.
+        Returns when the daemon's events end; hooks that are still running are stopped.
         """
         try:
             with control.bus.subscribe() as events:
@@ -210,13 +210,13 @@ class Hooks:
             self._spawn(lambda: self._webhook(url, finished), finished, urlsplit(url).hostname or "webhook")
 
     async def close(self) -> None:
-        """End the hooks that still run."""
+        """Stop the hooks that are still running."""
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
 
     async def drain(self) -> None:
-        """Wait until no hook runs any more."""
+        """Wait until no hook is running."""
         while self._running:
             await asyncio.wait(set(self._running))
 
@@ -237,7 +237,7 @@ class Hooks:
         task.add_done_callback(self._running.discard)
 
     async def _see_through(self, attempt: Callable[[], Awaitable[Outcome]], finished: Finished, name: str) -> None:
-        """Try until it worked or is given up."""
+        """Try until it succeeds or has no tries left."""
         tried = 0
         while True:
             async with self._room:
@@ -276,13 +276,13 @@ class Hooks:
             async with asyncio.timeout(self._limits.command):
                 status = await process.wait()
         except TimeoutError:
-            return Outcome(ok=False, why=f"it did not end within {self._limits.command:.0f} s and was ended")
+            return Outcome(ok=False, why=f"it did not finish within {self._limits.command:.0f} s and was stopped")
         finally:
             await _end(process)
             said = await _settle(reading)
         if status == 0:
             return Outcome(ok=True)
-        return Outcome(ok=False, why=f"it ended with status {status}: {said or 'it said nothing'}", again=True)
+        return Outcome(ok=False, why=f"it exited with status {status}: {said or 'no output'}", again=True)
 
     async def _webhook(self, url: str, finished: Finished) -> Outcome:
         import httpx  # noqa: PLC0415 - only where there is a webhook
@@ -300,7 +300,7 @@ class Hooks:
 
 
 async def _post(client: httpx.AsyncClient, url: str, body: dict[str, Any]) -> httpx.Response:
-    """Post JSON, and leave the answer's body unread: it may be endless."""
+    """Post JSON. The body of the response is not read: it may be endless."""
     async with client.stream("POST", url, json=body, follow_redirects=False) as answer:
         return answer
 

@@ -153,5 +153,5 @@ def _report(paths: StatePaths, config: Config, began: float, waiting: Sequence[E
         )
     skipped = counts[EntryState.SKIPPED]
     no_recordings = f"; {skipped} skipped: dropscribe jobs --state skipped" if skipped else ""
-    say(f"{counts[EntryState.DONE]} transcribed, {len(bad) + len(waiting)} not{no_recordings}.", error=True)
+    say(f"{counts[EntryState.DONE]} transcribed, {len(bad) + len(waiting)} failed{no_recordings}.", error=True)
     return 1 if bad or waiting or missing else 0

@@ -1,4 +1,4 @@
-"""The control API: questions to the daemon and orders for it, as JSON."""
+"""The control API: requests to the daemon, as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["Api"]
 
 _PAGE = 50
 _NO_SUCH = "There is no recording with this id."
-_LOOK = "Look for it in the list of all recordings."
+_LOOK = "Find it in the list of all recordings."
 
 
 class Api:
@@ -90,7 +90,7 @@ class Api:
         """What happened to a path, what happens next, and why."""
         path = Query(request).path("path")
         if path is None:
-            raise ApiError(400, "No path is given.", "Ask with ?path=/the/whole/path")
+            raise ApiError(400, "No path is given.", "Add ?path=/the/full/path")
         return Json(await self._control.explain(path))
 
     async def events(self, _: Request) -> Response:
@@ -144,7 +144,7 @@ class Api:
         """A transcript as phrases and words with their times."""
         _, originals = await self._originals(request)
         if OutputFormat.JSON_V2.value not in originals:
-            raise ApiError(404, "The service was not asked for the times of the words.", "Add json-v2 to `formats`.")
+            raise ApiError(404, "This transcript has no word times.", "Add json-v2 to `formats`.")
         return Json(await asyncio.to_thread(media.phrases, originals[OutputFormat.JSON_V2.value]))
 
     async def audio(self, request: Request) -> Response:
@@ -159,9 +159,9 @@ class Api:
         until = (await json_body(request)).get("until")
         if until is not None:
             if isinstance(until, bool) or not isinstance(until, int | float) or not math.isfinite(until):
-                raise ApiError(400, "`until` is neither a unix time nor null.")
+                raise ApiError(400, "`until` must be a unix time or null.")
             if until <= time.time():
-                raise ApiError(400, "`until` has passed already.", "Give a unix time that is yet to come.")
+                raise ApiError(400, "`until` is in the past.", "Use a unix time in the future.")
         await self._control.pause(until)
         return await self.status(request)
 
@@ -207,7 +207,7 @@ class Api:
         await json_body(request)
         name = request.path_params["name"]
         if not await self._control.lift(name):
-            raise ApiError(404, "There is no such hold any more.", "Nothing needs to be done.")
+            raise ApiError(404, "This hold no longer exists.", "Nothing needs to be done.")
         return await self.status(request)
 
     async def open_code(self, request: Request) -> Response:
@@ -216,7 +216,7 @@ class Api:
         target = "/"
         if uid is not None:
             if not isinstance(uid, str):
-                raise ApiError(400, "`uid` is not a text.")
+                raise ApiError(400, "`uid` must be a string.")
             target = f"/recordings/{(await self._model(uid)).uid}"
         return Json({"url": f"{self._origin}/enter?code={self._access.new_code(target)}"})
 

@@ -31,7 +31,7 @@ _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ControlError(DropscribeError):
-    """The daemon did not do what it was asked for; `status` is HTTP's."""
+    """The daemon refused a request; `status` is the HTTP status."""
 
     def __init__(self, message: str, *, fix: str = "", status: int = 0) -> None:
         super().__init__(message, fix=fix)
@@ -39,10 +39,10 @@ class ControlError(DropscribeError):
 
 
 class DaemonGone(ControlError):
-    """The daemon does not answer, or not any more."""
+    """The daemon does not answer, or no longer does."""
 
     def __init__(self, message: str = "Dropscribe does not answer.") -> None:
-        super().__init__(message, fix="See whether it runs: dropscribe service status")
+        super().__init__(message, fix="Check whether it is running: dropscribe service status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class ControlEvent:
 
 
 class ControlClient:
-    """Asks the running daemon. Every method raises ControlError, or DaemonGone when nobody answers.
+    """Sends requests to the running daemon. Methods raise ControlError, or DaemonGone if it does not answer.
 
     Args:
         url: of the daemon, on loopback.

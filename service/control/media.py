@@ -74,14 +74,14 @@ async def audio(entry: Entry) -> Response:
 
 
 def _open(entry: Entry) -> tuple[int, os.stat_result]:
-    something_else = ApiError(410, "Something else is where the recording was.", "Look for it in the list.")
+    something_else = ApiError(410, "Another file replaced the recording.", "Find the recording in the list.")
     try:
         descriptor = open_below(entry.root, entry.path)
     except IsALink:
         raise something_else from None
     except OSError:
         raise ApiError(
-            410, "The recording is not where it was.", "Put it back there to hear it; its transcript stays."
+            410, "The recording is no longer where it was.", "Put it back to play it. Its transcript stays."
         ) from None
     found = os.fstat(descriptor)
     same = (found.st_size, found.st_mtime_ns) == (entry.fingerprint.size, entry.fingerprint.mtime_ns)

@@ -70,11 +70,11 @@ class Rules:
     def refuse(self, method: str, path: str, headers: Headers) -> Refusal | None:
         """Say why this request is refused; None if it may pass."""
         if headers.getlist("host") != [self._host]:
-            return Refusal(421, "The request names another host.", f"The address is {self.origin}/")
+            return Refusal(421, "The request is for another host.", f"The address is {self.origin}/")
         if any(origin != self.origin for origin in headers.getlist("origin")):
-            return Refusal(403, "The request comes from another site.", f"Open {self.origin}/ itself.")
+            return Refusal(403, "The request comes from another site.", f"Open {self.origin}/ directly.")
         if any(site not in _OURS for site in headers.getlist("sec-fetch-site")):
-            return Refusal(403, "The request comes from another site.", f"Open {self.origin}/ itself.")
+            return Refusal(403, "The request comes from another site.", f"Open {self.origin}/ directly.")
         if method not in _SAFE and not _is_json(headers):
             return Refusal(415, "The body is not JSON.", "Send it with Content-Type: application/json.")
         if path in _OPEN:
@@ -82,9 +82,9 @@ class Rules:
         if self._access.has_token(headers.get("authorization")):
             return None
         if not self._access.has_session(headers.get("cookie")):
-            return Refusal(401, "The request carries neither the token nor a session.", "Run: dropscribe open")
+            return Refusal(401, "The request has neither the token nor a session.", "Run: dropscribe open")
         if method not in _SAFE and not headers.get("origin"):
-            return Refusal(403, "An order from a browser must say where it comes from.", "Use a current browser.")
+            return Refusal(403, "A browser must send its Origin with this request.", "Use a current browser.")
         return None
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["CloudConnector", "cloud_account", "local_account"]
 
 _LOCAL_RUNNING = 8
-"""Jobs that the local server holds at a time; the rest wait in the ledger, which costs no copy of their audio."""
+"""Jobs at the local server at a time; the others wait in the ledger, without a copy of their audio."""
 _FIRST_ASKING = 60.0
 """Seconds after which a locked keyring is asked again; doubled each time."""
 _LONGEST_ASKING = 3600.0
@@ -44,10 +44,10 @@ class KeyringHoldsKey(ConfigurationError):
 
 
 class CloudConnector:
-    """Gives the client for Speechmatics, or an on-prem box. The key is looked for again when it is asked for.
+    """Connects to Speechmatics, or to an on-prem box. Looks up the key at each connection.
 
-    A keyring that is locked, or can't be asked, is asked again after a minute, then ever more rarely, up to once an
-    hour: each time may open a password dialog. The other places of the key are looked at meanwhile.
+    A keyring that is locked or unavailable is tried again after a minute, then less and less often, down to once an
+    hour, because each try may open a password dialog. Other places for the key are checked every time.
 
     Args:
         config: where the key may be.
@@ -116,7 +116,7 @@ class CloudConnector:
         self.ask_again()
 
     def in_use(self, *, busy: bool) -> None:
-        """Nothing has to be started or let go for the cloud."""
+        """Do nothing: the cloud needs no starting or stopping."""
 
     async def close(self) -> None:
         """Close the connections."""

@@ -34,11 +34,11 @@ __all__ = [
 
 ENVIRONMENT = "SPEECHMATICS_API_KEY"
 SERVICE = "dropscribe"
-_IN_A_FILE = "To keep it in a file that only you may read: dropscribe login --file"
+_IN_A_FILE = "To store it in a file that only you can read: dropscribe login --file"
 
 
 class KeyringUnavailable(DropscribeError):
-    """This machine has no keyring that can be used now."""
+    """This machine has no usable keyring now."""
 
 
 class KeyringLocked(KeyringUnavailable):
@@ -47,7 +47,7 @@ class KeyringLocked(KeyringUnavailable):
     def __init__(self) -> None:
         super().__init__(
             "The keyring that may hold the API key is locked.",
-            fix="Unlock it, then: dropscribe resume. Or keep the key in a file: dropscribe login --file",
+            fix="Unlock it, then: dropscribe resume. Or store the key in a file: dropscribe login --file",
         )
 
 
@@ -116,12 +116,12 @@ def keep(key: str, url: str) -> None:
         keyring.set_password(SERVICE, url, key)
     except keyring.errors.KeyringLocked:
         raise KeyringUnavailable(
-            "The keyring is locked. Nothing was kept.",
-            fix=f"Unlock it and repeat this. {_IN_A_FILE}",
+            "The keyring is locked. Nothing was stored.",
+            fix=f"Unlock it and try again. {_IN_A_FILE}",
         ) from None
     except (keyring.errors.KeyringError, RuntimeError) as error:
         raise KeyringUnavailable(
-            f"There is no keyring to keep the key in ({error}). Nothing was kept.",
+            f"There is no keyring to store the key in ({error}). Nothing was stored.",
             fix=_IN_A_FILE,
         ) from None
 
@@ -166,7 +166,7 @@ def _read_key_file(name: str) -> str:
     except OSError as error:
         raise ConfigError(f"the key file can't be read: {error.strerror}.", file=file) from None
     if os.name == "posix" and mode & 0o077:
-        raise ConfigError("others may read the key file.", file=file, fix=f"chmod 600 '{file}'")
+        raise ConfigError("other users can read the key file.", file=file, fix=f"chmod 600 '{file}'")
     if not key:
         raise ConfigError("the key file is empty.", file=file)
     return key

@@ -1,7 +1,7 @@
-"""The embedded server as the daemon's child: started when there is work, restarted if it dies, let go when idle.
+"""Runs the local server as a child process: started when there is work, restarted if it dies, stopped when idle.
 
-It listens on loopback only, with a random key that lives as long as the daemon, and it dies with the daemon, even
-when that is killed: its standard input is a pipe that the daemon holds.
+It listens on loopback only, with a random key per run of the daemon. It ends with the daemon, even if that is killed:
+its standard input is a pipe that the daemon holds.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class LocalServer:
             return self._client
 
     def in_use(self, *, busy: bool) -> None:
-        """With work at hand, start warming up; the idle time begins when there is none."""
+        """Start the server in advance if there is work; otherwise its idle time starts."""
         if not busy:
             return
         self._last_use = self._clock.monotonic()
@@ -76,7 +76,7 @@ class LocalServer:
             task.add_done_callback(self._background.discard)
 
     async def watch_idle(self) -> None:
-        """Let the server go when it was not used for a while; cancel to stop."""
+        """Stop the server after its idle time; cancel to end."""
         idle = self._config.idle_release
         while True:
             await asyncio.sleep(max(1.0, idle - (self._clock.monotonic() - self._last_use)))
@@ -149,7 +149,7 @@ class LocalServer:
                     process.kill()
             await process.wait()
             log = self._data_dir / "server.log"
-            raise EngineUnavailable("The local server does not start.", fix=f"Its log says why: {log}") from None
+            raise EngineUnavailable("The local server does not start.", fix=f"See its log: {log}") from None
 
 
 def _absolute(model: str) -> str:

@@ -27,8 +27,8 @@ def detect_manager(state_dir: Path) -> ServiceManager:
     found = _known(state_dir / "dropscribe.log", state_dir)
     if found is None:
         raise ServiceError(
-            f"Dropscribe doesn't know how background services work on {sys.platform}.",
-            fix="Let your system start `dropscribe run`.",
+            f"Dropscribe does not support background services on {sys.platform}.",
+            fix="Set up your system to start: dropscribe run",
         )
     return found
 

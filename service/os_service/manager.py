@@ -1,4 +1,4 @@
-"""What every platform's service manager can do for Dropscribe."""
+"""The interface of the platforms' service managers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ServiceManager", "UnitState", "missing_program"]
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """What the service manager says about the daemon.
+    """The state of the daemon, as the service manager reports it.
 
     Attributes:
         installed: whether the manager knows it.

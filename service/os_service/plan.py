@@ -43,11 +43,11 @@ _TIMEOUT = 90.0  # seconds; systemd waits up to the unit's own limits
 
 
 class ServiceError(DropscribeError):
-    """The platform's service manager did not do what it was asked for."""
+    """The platform's service manager failed."""
 
 
 class EditedByHand(ServiceError):
-    """A file that Dropscribe once wrote has been edited since; it was left as it is."""
+    """A file that Dropscribe wrote was edited since, so it was left unchanged."""
 
     exit_status: ClassVar[int] = 1
 
@@ -163,8 +163,8 @@ def run(argv: tuple[str, ...], *, timeout: float = _TIMEOUT) -> Ran:
         raise ServiceError(f"'{argv[0]}' can't be run: {error.strerror}.", fix=_without(argv[0])) from None
     except subprocess.TimeoutExpired:
         raise ServiceError(
-            f"`{shlex.join(argv)}` did not end within {timeout:.0f} seconds.",
-            fix="Look at `dropscribe service logs`.",
+            f"`{shlex.join(argv)}` did not finish within {timeout:.0f} seconds.",
+            fix="For details: dropscribe service logs",
         ) from None
     return Ran(done.returncode, done.stdout.strip(), done.stderr.strip())
 
@@ -216,9 +216,9 @@ def _refuse_edited(step: FileChange) -> None:
     if there is None or there == step.content or not was_edited(there):
         return
     raise EditedByHand(
-        f"{step.path} is not as Dropscribe wrote it, so it was left alone.",
+        f"{step.path} was edited, so Dropscribe did not change it.",
         fix="Move your changes elsewhere (for systemd: `systemctl --user edit dropscribe`) and remove the "
-        "file, or repeat the command with --force.",
+        "file, or run the command again with --force.",
     )
 
 
@@ -274,4 +274,4 @@ def hint(program: str, said: str) -> str:
             "machine without a desktop run `sudo loginctl enable-linger $USER` first. "
             "Or run `dropscribe run` yourself."
         )
-    return "Look at `dropscribe service logs`."
+    return "For details: dropscribe service logs"

@@ -107,7 +107,7 @@ def test_run_once_does_what_is_there_and_says_what_it_could_not(command):
     os.mkfifo(command.folder / "pipe.wav")
     done = command.run("run", "--once", command.folder)
     assert done.returncode == 1
-    assert "2 transcribed, 2 not; 1 skipped: dropscribe jobs --state skipped." in done.stderr
+    assert "2 transcribed, 2 failed; 1 skipped: dropscribe jobs --state skipped." in done.stderr
     for name in ("empty.mp3", "cut.mp4"):
         assert str(command.folder / name) in done.stderr
     assert (command.folder / "good.txt").read_text() == (command.folder / "the same.txt").read_text()
@@ -125,7 +125,7 @@ def test_run_once_does_what_is_there_and_says_what_it_could_not(command):
     missing = command.root / "share"
     command.config.write_text(f'[[folders]]\npath = "{command.folder}"\n[[folders]]\npath = "{missing}"\n')
     again = command.run("--config", command.config, "run", "--once")
-    assert (again.returncode, "0 transcribed, 0 not." in again.stderr) == (1, True)
+    assert (again.returncode, "0 transcribed, 0 failed." in again.stderr) == (1, True)
     assert f"not looked at: {missing} is not there." in again.stderr
 
 
@@ -138,7 +138,7 @@ def test_run_once_names_the_recordings_that_wait(command):
     line = next(line for line in done.stderr.splitlines() if line.startswith("waiting: "))
     assert str(command.folder / "de" / "waits.flac") in line
     assert "'language': expected text, got a whole number." in line
-    assert "0 transcribed, 1 not." in done.stderr
+    assert "0 transcribed, 1 failed." in done.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")

@@ -38,4 +38,4 @@ def test_once_writes_lines_about_progress_only_for_what_takes_long(command):
     done = command.run("run", command.folder, "--once")
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stderr
-    assert done.stderr.endswith("1 transcribed, 0 not.\n")
+    assert done.stderr.endswith("1 transcribed, 0 failed.\n")

@@ -13,7 +13,7 @@ import pytest
 from service.hooks import Finished, Hooks, Limits
 from tests.support.waiting import has_ended, reached
 from watcher.events import Event, EventBus
-from watcher.models import OutputFormat, WatchFolder
+from watcher.models import EntryKind, OutputFormat, WatchFolder
 
 pytestmark = [pytest.mark.anyio, pytest.mark.skipif(sys.platform == "win32", reason="the commands are POSIX")]
 
@@ -99,7 +99,7 @@ async def test_a_command_beyond_its_time_is_ended_with_what_it_started(tmp_path,
     await run(tmp_path, on_done=(program,), limits=limits)
     child = int((tmp_path / "child").read_text())
     await reached(lambda: has_ended(child))
-    assert "did not end within" in capsys.readouterr().out
+    assert "did not finish within" in capsys.readouterr().out
 
 
 async def test_a_process_left_behind_does_not_hold_the_hook(tmp_path):
@@ -193,6 +193,7 @@ class Running:
         class Entry:
             path = self.folder / "a.wav"
             root = self.folder
+            kind = EntryKind.WATCHED
 
         return Entry
 

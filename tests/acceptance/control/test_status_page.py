@@ -226,7 +226,7 @@ def test_a_recording_that_is_gone_is_explained(page, running, plant, client, tro
     entry = running.do(plant.transcribed("meeting.wav", HELLO))
     entry.path.unlink()
     page.goto(client.open_code(entry.uid))
-    expect(page.locator("#audio-problem")).to_contain_text("The recording is not where it was.")
+    expect(page.locator("#audio-problem")).to_contain_text("The recording is no longer where it was.")
     expect(page.locator("#words .phrase")).to_have_count(3)
     assert [text for text in trouble if "410" not in text] == []
     trouble.clear()
@@ -234,7 +234,7 @@ def test_a_recording_that_is_gone_is_explained(page, running, plant, client, tro
 
 def test_an_address_that_leads_nowhere_leads_back(page, running, trouble):
     page.goto(f"{running.url}/recordings/of-another-time")
-    expect(page.get_by_role("alert")).to_contain_text("There is no recording with this id. Look for it in the list")
+    expect(page.get_by_role("alert")).to_contain_text("There is no recording with this id. Find it in the list")
     expect(page.get_by_role("main")).to_be_hidden()
     page.goto(f"{running.url}/nowhere")
     page.get_by_role("link", name="All recordings").click()

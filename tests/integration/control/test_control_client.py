@@ -103,7 +103,7 @@ def test_pause_resume_and_holds(running, client):
     running.do(running.plant.holds("key:cloud/eu1", "The key was rejected.", "dropscribe login"))
     assert client.status()["holds"][0]["fix"] == "dropscribe login"
     assert client.lift("key:cloud/eu1")["holds"] == []
-    with pytest.raises(ControlError, match="no such hold") as gone:
+    with pytest.raises(ControlError, match="This hold no longer exists") as gone:
         client.lift("key:cloud/eu1")
     assert gone.value.status == 404
 

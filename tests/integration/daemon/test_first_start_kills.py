@@ -50,4 +50,4 @@ def test_a_kill_during_the_first_start_does_not_stop_the_next_start(tmp_path, si
     assert command.run("status").returncode == 0
     done = command.run("run", "--once", command.folder)
     assert done.returncode == 0, done.stderr
-    assert "0 transcribed, 0 not." in done.stderr
+    assert "0 transcribed, 0 failed." in done.stderr

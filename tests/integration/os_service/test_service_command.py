@@ -108,7 +108,7 @@ def test_a_unit_that_was_edited_is_kept(person):
     for command in ("install", "uninstall"):
         done = person.call("service", command)
         assert done.returncode == 1
-        assert "is not as Dropscribe wrote it" in done.stderr
+        assert "was edited, so Dropscribe did not change it" in done.stderr
         assert "Nice=19" in unit.read_text()
     assert person.call("service", "uninstall", "--force").returncode == 0
     assert not unit.exists()

@@ -53,7 +53,7 @@ def test_what_a_person_edited_stays_unless_forced(tmp_path, content):
     path, other = tmp_path / "unit", tmp_path / "other"
     edited = ours("old\n").replace(b"old", b"mine")
     path.write_bytes(edited)
-    with pytest.raises(EditedByHand, match="unit is not as Dropscribe wrote it"):
+    with pytest.raises(EditedByHand, match="unit was edited"):
         apply([FileChange(other, ours()), FileChange(path, content)])
     assert path.read_bytes() == edited
     assert not other.exists(), "nothing at all is done then"
@@ -89,7 +89,7 @@ def test_commands_really_run(tmp_path):
     assert run(("sh", "-c", "echo out; echo err >&2; exit 3")) == Ran(3, "out", "err")
     with pytest.raises(ServiceError, match="'nothing-like-this' isn't on this machine"):
         run(("nothing-like-this",))
-    with pytest.raises(ServiceError, match="did not end within 0 seconds"):
+    with pytest.raises(ServiceError, match="did not finish within 0 seconds"):
         run(("sleep", "60"), timeout=0.1)
     file = tmp_path / "plain"
     file.write_text("x")
