@@ -19,6 +19,7 @@ from service.signals import stop_signals
 from watcher.clock import SystemClock
 from watcher.daemon import Daemon
 from watcher.errors import AlreadyRunning
+from watcher.logs import get_logger
 from watcher.paths import StatePaths
 from watcher.runtime import Runtime
 from watcher.timings import DEFAULT
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Host"]
 
+_log = get_logger("host")
+_LOCK_LOOK = 0.5
+"""Seconds between two looks whether `dropscribe transcribe` has finished."""
+
 
 class Host:
     """Runs everything that belongs to one state directory.
@@ -45,6 +50,7 @@ class Host:
         once: whether to exit when all recordings are finished.
         serve_control: whether to offer the control API and the status page; `once` offers neither.
         observers: coroutines that follow the daemon, for example a progress display.
+        work: what to do instead of serving the watch folders; the run ends with it, and the caller sees to signals.
     """
 
     def __init__(
@@ -55,6 +61,7 @@ class Host:
         once: bool = False,
         serve_control: bool = True,
         observers: tuple[Callable[[Control], Awaitable[None]], ...] = (),
+        work: Callable[[Control], Awaitable[None]] | None = None,
         timings: Timings = DEFAULT,
     ) -> None:
         self.paths = StatePaths(config.state_path)
@@ -62,7 +69,8 @@ class Host:
         config = msgspec.structs.replace(config, state_dir=str(self.paths.root))
         self._config = ConfigReload(config, config_file, clock=self._clock, interval=timings.config)
         self._once = once
-        self._serve_control = serve_control and not once
+        self._work = work
+        self._serve_control = serve_control and not once and work is None
         self._observers = observers
         self._timings = timings
         self._notifier = Notifier.from_environment()
@@ -79,42 +87,68 @@ class Host:
         """
         self.paths.create()
         async with AsyncExitStack() as stack:
-            self._lock(stack)
-            stack.enter_context(stop_signals(lambda _number: main.cancel()))  # first, so that it lasts longest
+            await self._lock(stack)
+            if self._work is None:
+                stack.enter_context(stop_signals(lambda _number: main.cancel()))  # first, so that it lasts longest
             config = self._config.current
             server = LocalServer(config.local, self.paths.local_server, clock=self._clock)
             cloud = CloudConnector(config)
             stack.push_async_callback(server.close)
             stack.push_async_callback(cloud.close)
             accounts = [local_account(server), cloud_account(config, cloud)]
-            daemon = Daemon(config, accounts, runtime=Runtime(clock=self._clock, timings=self._timings))
+            runtime = Runtime(clock=self._clock, timings=self._timings)
+            daemon = Daemon(config, accounts, runtime=runtime, serves_folders=self._work is None)
             main = asyncio.create_task(daemon.run(once=self._once), name="daemon")
             beside = [
                 asyncio.create_task(server.watch_idle(), name="idle local server"),
                 asyncio.create_task(self._serve(daemon), name="control"),
                 asyncio.create_task(self._follow_config(daemon, cloud), name="config"),
             ]
+            if self._work:
+                beside.append(asyncio.create_task(_do(self._work, daemon, main), name="work"))
             try:
                 return await self._until_done(main, beside)
             finally:
                 self._notifier.stopping()
-                for task in beside:
+                for task in (main, *beside):
                     task.cancel()
-                await asyncio.gather(*beside, return_exceptions=True)
+                await asyncio.gather(main, *beside, return_exceptions=True)
 
     def _watch_folders(self) -> tuple[WatchFolder, ...]:
         return self._config.current.watch_folders()
 
-    def _lock(self, stack: AsyncExitStack) -> None:
-        lock = FileLock(self.paths.lock, timeout=0)
-        try:
-            stack.enter_context(lock)
-        except Timeout:
+    async def _lock(self, stack: AsyncExitStack) -> None:
+        """Keep the state directory to this process; wait for a `dropscribe transcribe` that uses it."""
+        said = False
+        while not self._is_locked(stack):
+            if self._work is None and self._is_transcribing():
+                if not said:
+                    _log.info("waiting for `dropscribe transcribe` to finish", state=str(self.paths.root))
+                said = True
+                await asyncio.sleep(_LOCK_LOOK)
+                continue
+            if self._is_locked(stack):  # it finished between the two looks
+                return
             raise AlreadyRunning(
                 f"Another Dropscribe is running on {self.paths.root}.",
                 fix="`dropscribe status` says what it does; `dropscribe folders add FOLDER` lets it watch one more. "
                 "Or name another directory with --state-dir.",
-            ) from None
+            )
+
+    def _is_locked(self, stack: AsyncExitStack) -> bool:
+        """Take the lock; returns whether that worked."""
+        try:
+            stack.enter_context(FileLock(self.paths.lock, timeout=0))
+        except Timeout:
+            return False
+        return True
+
+    def _is_transcribing(self) -> bool:
+        try:
+            with FileLock(self.paths.transcribe_lock, timeout=0):
+                return False
+        except Timeout:
+            return True
 
     async def _until_done(
         self, main: asyncio.Task[Sequence[Explanation]], beside: list[asyncio.Task[None]]
@@ -159,6 +193,14 @@ class Host:
             cloud.configure(config)
 
         await self._config.follow(await daemon.ready(), apply)
+
+
+async def _do(
+    work: Callable[[Control], Awaitable[None]], daemon: Daemon, main: asyncio.Task[Sequence[Explanation]]
+) -> None:
+    """Do the work that the daemon was started for, then end the daemon."""
+    await work(await daemon.ready())
+    main.cancel()
 
 
 async def _see_to(observer: Awaitable[None]) -> None:

@@ -212,6 +212,10 @@ class Control:
             OutputError: its outputs can't be written.
         """
         entry, was_done = await self._requests.add(request)
+        for account in self._accounts:
+            if account.engine is request.engine:  # whoever asks now wants it to be tried now
+                await self._ledger(Ledger.lift_hold, account.hold_name)
+        await self._holds_changed(user_request=True)
         return {**await self._tell(entry), "was_done": was_done}
 
     async def cancel(self, uid: str) -> dict[str, Any]:
@@ -293,6 +297,7 @@ class Control:
         missing = await self._runtime.in_thread(lambda: [output.path for output in outputs if not exists(output.path)])
         for output, place in zip(told["outputs"], outputs, strict=True):
             output["there"] = place.path not in missing
+        told["waits_for"] = twin.uid if twin else None
         told["next"] = next_step_text(
             entry,
             twin=twin,

@@ -51,6 +51,7 @@ class Daemon:
         runtime: time, randomness, identifiers and threads; and all pauses.
         checkpoint: called with a name around each commit of the ledger; tests stop the process there.
         media_worker: the program that opens media in child processes.
+        serves_folders: whether to watch the folders and submit their recordings, or only what is requested.
 
     Raises (from `run`):
         LedgerError: the ledger can't be used as it is.
@@ -64,8 +65,9 @@ class Daemon:
         runtime: Runtime | None = None,
         checkpoint: Callable[[str], None] | None = None,
         media_worker: Path = WORKER,
+        serves_folders: bool = True,
     ) -> None:
-        self.settings = Settings(config)
+        self.settings = Settings(config, serves_folders=serves_folders)
         self.paths = StatePaths(config.state_path)
         self.bus = EventBus()
         self.control: Control
@@ -119,12 +121,13 @@ class Daemon:
             baselines = Loop("baselines", lambda: self._finish_baselines(ledger, watch, intake))
 
             self._ready.set()
-            work = [
-                asyncio.create_task(watch.run(), name="watch"),
-                asyncio.create_task(intake.run(watch), name="intake"),
-                asyncio.create_task(scheduler.run(), name="scheduler"),
-                asyncio.create_task(baselines.run(), name="baselines"),
-            ]
+            work = [asyncio.create_task(scheduler.run(), name="scheduler")]
+            if self.settings.serves_folders:
+                work += [
+                    asyncio.create_task(watch.run(), name="watch"),
+                    asyncio.create_task(intake.run(watch), name="intake"),
+                    asyncio.create_task(baselines.run(), name="baselines"),
+                ]
             try:
                 left = await self._until_done(work, watch, intake, scheduler, once=once)
                 await self._finish_baselines(ledger, watch, intake)
@@ -139,14 +142,15 @@ class Daemon:
         ledger = LedgerWorker(opened, on_moved=self._announce)
         stack.push_async_callback(ledger.close)
         stack.callback(self.bus.close)
-        for folder in self.settings.folders:
-            await ledger(Ledger.watch_root, folder.path, now=self._runtime.now())
-        await self._find_new_roots(ledger)
+        if self.settings.serves_folders:
+            for folder in self.settings.folders:
+                await ledger(Ledger.watch_root, folder.path, now=self._runtime.now())
+            await self._find_new_roots(ledger)
         return ledger
 
     def _folder_watch(self, ledger: LedgerWorker, *, once: bool) -> FolderWatch:
         return FolderWatch(
-            self.settings.folders,
+            self.settings.folders if self.settings.serves_folders else (),
             clock=self._runtime.clock,
             known=lambda sightings: self._known(ledger, sightings),
             is_own_output=lambda path: ledger(Ledger.is_output, path),

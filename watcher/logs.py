@@ -18,11 +18,12 @@ _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 """Tracebacks as data, without the frames' variables: they may hold a key."""
 
 
-def configure(*, verbose: int = 0, stream: TextIO | None = None) -> None:
+def configure(*, verbose: int = 0, quiet: bool = False, stream: TextIO | None = None) -> None:
     """Set up logging for the whole process.
 
     Args:
         verbose: 0 shows what a person wants to know, 1 and more adds what a developer does.
+        quiet: for a command that prints what happens itself: without `verbose`, only errors of the program are logged.
         stream: where to; standard error by default.
     """
     out = stream or sys.stderr
@@ -46,9 +47,10 @@ def configure(*, verbose: int = 0, stream: TextIO | None = None) -> None:
             structlog.processors.ExceptionRenderer(_TRACEBACKS),
             structlog.processors.JSONRenderer(ensure_ascii=True),
         ]
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.INFO
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=out),
         cache_logger_on_first_use=False,
     )

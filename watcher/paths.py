@@ -60,6 +60,11 @@ class StatePaths:
         return self.root / "daemon.lock"
 
     @property
+    def transcribe_lock(self) -> Path:
+        """Held by a `dropscribe transcribe` that uses this directory, or wants to: daemons wait for it."""
+        return self.root / "transcribe.lock"
+
+    @property
     def control(self) -> Path:
         """Address and token of the running daemon's control API (JSON, mode 0600)."""
         return self.root / "control.json"

@@ -22,12 +22,16 @@ class Settings:
     Attributes:
         config: the config itself.
         folders: its watch folders, with every setting filled in.
+        serves_folders: whether this process serves the watch folders, or only what was requested from it.
+        requested: the ids of the entries that were requested from this process.
     """
 
     config: Config
     folders: tuple[WatchFolder, ...]
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, serves_folders: bool = True) -> None:
+        self.serves_folders = serves_folders
+        self.requested: set[int] = set()
         self.replace(config)
 
     def replace(self, config: Config) -> None:
@@ -48,8 +52,15 @@ class Settings:
 
     @property
     def active_roots(self) -> list[Path]:
-        """The watch folders that are not paused."""
+        """The watch folders whose recordings are to be submitted: those that are not paused."""
+        if not self.serves_folders:
+            return []
         return [folder.path for folder in self.folders if not folder.paused]
+
+    @property
+    def served_requests(self) -> set[int] | None:
+        """The requested entries that this process may submit; None: all, those that others left unfinished, too."""
+        return None if self.serves_folders else self.requested
 
     def folder_at(self, root: Path) -> WatchFolder | None:
         """Return the watch folder at a path; None if none is configured there."""

@@ -11,8 +11,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from service.control import media
-from service.control.params import Query, json_body
+from service.control.params import Query, json_body, read_request
 from service.control.responses import ApiError, Json
+from watcher.errors import OutputError, RecordingError
 from watcher.models import OutputFormat
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Api:
             "/api/entries/{uid}/audio": self.audio,
         }
         orders: dict[str, Callable[[Request], Awaitable[Response]]] = {
+            "/api/transcribe": self.transcribe,
             "/api/pause": self.pause,
             "/api/resume": self.resume,
             "/api/entries/{uid}/retry": self.retry,
@@ -153,6 +155,16 @@ class Api:
         return await media.audio(entry)
 
     # Orders
+
+    async def transcribe(self, request: Request) -> Response:
+        """Transcribe a recording that need not be in a watch folder. Only for the token: a page names no paths."""
+        if not self._access.has_token(request.headers.get("authorization")):
+            raise ApiError(403, "A page may not request a recording.", "Use: dropscribe transcribe FILE")
+        wanted = read_request(await json_body(request))
+        try:
+            return Json(await self._control.request(wanted))
+        except (RecordingError, OutputError) as error:
+            raise ApiError(422, error.message, error.fix) from None
 
     async def pause(self, request: Request) -> Response:
         """Stop submission, until a unix time or until told otherwise."""

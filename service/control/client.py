@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from watcher.paths import StatePaths
+    from watcher.scheduler import Request
 
 __all__ = ["ControlClient", "ControlError", "ControlEvent", "DaemonGone"]
 
 _TIMEOUT = 5.0
 _STREAM_TIMEOUT = 60.0  # four heartbeats
+_READ_TIMEOUT = 3600.0  # a large recording on a slow share
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -195,6 +197,21 @@ class ControlClient:
         found: list[dict[str, Any]] = self._ask("POST", "/api/dismiss", {})["entries"]
         return found
 
+    def request(self, request: Request) -> dict[str, Any]:
+        """Transcribe a recording that need not be in a watch folder; returns its entry.
+
+        The answer waits until the recording was read.
+        """
+        body = {
+            "path": str(request.path),
+            "engine": request.engine.value,
+            "transcription": request.config,
+            "formats": [form.value for form in request.formats],
+            "target": str(request.target),
+        }
+        answer: dict[str, Any] = json.loads(self._call("POST", "/api/transcribe", body, timeout=_READ_TIMEOUT))
+        return answer
+
     def lift(self, name: str) -> dict[str, Any]:
         """Lift a hold; returns the status."""
         return self._ask("POST", f"/api/holds/{_part(name)}/lift", {})
@@ -209,8 +226,10 @@ class ControlClient:
         answer: dict[str, Any] = json.loads(self._call(method, target, body))
         return answer
 
-    def _call(self, method: str, target: str, body: dict[str, Any] | None = None) -> bytes:
-        connection, response = self._open(method, target, timeout=self._timeout, body=body)
+    def _call(
+        self, method: str, target: str, body: dict[str, Any] | None = None, *, timeout: float | None = None
+    ) -> bytes:
+        connection, response = self._open(method, target, timeout=timeout or self._timeout, body=body)
         try:
             data = response.read()
         except (OSError, http.client.HTTPException):

@@ -6,17 +6,20 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from service.control.responses import ApiError
 from watcher.attention import ATTENTION
-from watcher.models import EntryState, OutputFormat
+from watcher.models import Engine, EntryState, OutputFormat
+from watcher.scheduler import Request as Transcription
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["Query", "json_body"]
+__all__ = ["Query", "json_body", "read_request"]
 
 _MOST_BODY = 64 * 1024
 _MOST_ENTRIES = 500
@@ -100,6 +103,32 @@ async def json_body(request: Request) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ApiError(400, "The body is not a JSON object.")
     return found
+
+
+def read_request(body: dict[str, Any]) -> Transcription:
+    """Read the body of an order to transcribe a recording.
+
+    Raises:
+        ApiError: something is missing, of another type, or unknown.
+    """
+    try:
+        asked = msgspec.convert(body, _Body)
+    except msgspec.ValidationError as error:
+        raise ApiError(400, f"The body is no such order: {error}.") from None
+    path, target = Path(asked.path), Path(asked.target)
+    if not (path.is_absolute() and target.is_absolute()) or "\0" in asked.path + asked.target:
+        raise ApiError(400, "`path` and `target` are not absolute paths.")
+    return Transcription(path, asked.engine, asked.transcription, asked.formats, target)
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of an order to transcribe a recording."""
+
+    path: str
+    target: str
+    engine: Engine
+    formats: Annotated[tuple[OutputFormat, ...], msgspec.Meta(min_length=1)]
+    transcription: dict[str, Any]
 
 
 def _shown(text: str | None) -> str:

@@ -72,6 +72,8 @@ class Realigner:
 
     async def follow_folders(self) -> None:
         """Let waiting entries go where their folder goes now; cancel those of folders that are not watched any more."""
+        if not self._settings.serves_folders:
+            return
         now, folders = self._runtime.now(), self._settings.folders
         changed = [await self._ledger(Ledger.follow_engine, folder.path, folder.engine) for folder in folders]
         if any(changed):

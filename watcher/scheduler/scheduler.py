@@ -50,6 +50,7 @@ class Scheduler:
         runtime: Runtime,
     ) -> None:
         self._ledger = ledger
+        self._settings = settings
         self._runtime = runtime
         self.holds = Holds(ledger, accounts, bus, runtime, on_change=self.wake)
         self._consent = Consent(settings, is_held=self.holds.is_held)
@@ -142,10 +143,9 @@ class Scheduler:
         self._cleaner.wake()
 
     def request(self, entry: Entry) -> None:
-        """A person requested this entry and waits for it: an account that was stopped is asked again."""
-        for worker in self._workers:
-            if worker.account.engine is entry.engine:
-                worker.ask_now()
+        """A person requested this entry from this run, and waits for it."""
+        self._settings.requested.add(entry.id)
+        self.wake()
 
     def ask_now(self) -> None:
         """A person wants to go on: ask all stopped accounts again."""

@@ -234,6 +234,7 @@ class AccountWorker:
             reference=reference,
             now=now,
             reusable=self._is_reusable,
+            ids=self._shared.settings.served_requests,
         )
         return claimed or await self._claim_from_folders(self._shared.settings.active_roots, reference, now)
 
