@@ -6,6 +6,8 @@ The one who serves them is a daemon: the one that runs, over its control API, or
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -175,6 +177,15 @@ def _what_stops(engine: str, snapshot: dict[str, Any], *, with_pause: bool) -> s
     return ""
 
 
+def _discard_output() -> None:
+    """The terminal is gone: let what is still buffered go nowhere, so that the interpreter's end doesn't fail on it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
 @dataclass
 class _Job:
     """A request that was taken in."""
@@ -217,9 +228,12 @@ class Session:
                 await self._see_through(server, jobs)
                 del jobs[0]
         except asyncio.CancelledError:
-            with self._display.hidden():
-                for job in jobs:
-                    say(f"{shown(job.file)}: not finished. {server.goes_on}", error=True)
+            try:
+                with self._display.hidden():
+                    for job in jobs:
+                        say(f"{shown(job.file)}: not finished. {server.goes_on}", error=True)
+            except OSError:
+                _discard_output()
             raise
 
     async def _see_through(self, server: Server, jobs: list[_Job]) -> None:

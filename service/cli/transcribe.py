@@ -38,11 +38,11 @@ _LOOK = 0.5
     ("dropscribe transcribe --engine speechmatics --language de rede.wav", "With the cloud, in German."),
     exits={
         1: "At least one recording was not transcribed; the reason was printed.",
-        78: "The config can't be used.",
-        143: "It was stopped by SIGTERM (129: by SIGHUP, 130: by Ctrl-C). No copy of a recording stays behind.",
+        78: "The config or the ledger can't be used.",
+        143: "It was stopped by SIGTERM (129: SIGHUP, 130: Ctrl-C). What is unfinished goes on with the next call.",
     },
     environment={"SPEECHMATICS_API_KEY": "The API key, with `--engine speechmatics`."},
-    see=("run", "login"),
+    see=("run", "cancel", "login"),
 )
 def transcribe(
     context: typer.Context,
@@ -56,8 +56,13 @@ def transcribe(
 ) -> int:
     """Transcribe recordings now, without a watch folder.
 
-    Prints the path of each transcript that was written, one per line. Nothing that exists is overwritten. Progress is
-    shown on standard error.
+    Prints the path of each transcript, one per line. Existing files are never overwritten. Progress is shown on
+    standard error. With --engine speechmatics, this command is your consent to send these recordings.
+
+    A running daemon does the work; otherwise this command does it, and a second one waits for the first. Both use the
+    same ledger, so nothing is paid twice: a recording that was transcribed before with the same settings is written
+    again from the stored transcript, and an interrupted one is taken up where it stopped, by the next call for the same
+    file or by the daemon. `dropscribe cancel` withdraws it.
     """
     wanted = parse_formats(formats)
     settings = settings_of(context)

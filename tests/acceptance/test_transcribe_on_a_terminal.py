@@ -1,6 +1,5 @@
 """`dropscribe transcribe` as a person sees it: what the terminal shows, and what is left when it is stopped."""
 
-import os
 import re
 import signal
 import struct
@@ -34,6 +33,13 @@ def surroundings(tmp_path):
 def left_behind(tmp_path):
     """Say what is in the temp folder."""
     return lambda: [path.name for path in (tmp_path / "temp").rglob("*") if path.is_file()]
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Say which copies of recordings are in the state directory while they are uploaded."""
+    state = tmp_path / "home" / ".local" / "state" / "dropscribe"
+    return lambda: [path.name for path in (state / "prepared").rglob("*") if path.is_file()]
 
 
 def talk(path, times):
@@ -117,25 +123,26 @@ def test_stopped_while_transcribing_nothing_is_left(tmp_path, surroundings, left
     talks = [talk(tmp_path / name, 40) for name in ("first.wav", "second.wav")]
     with on_terminal(command(*talks, "-o", tmp_path / "out"), surroundings) as terminal:
         terminal.shows("first.wav: transcribing")
-        assert left_behind(), "the server has the recording"
         family = terminal.family()
         stop(terminal)
         assert terminal.ended(family) == status
     assert left_behind() == []
     assert terminal.drawn.rfind(SHOW_CURSOR) > terminal.drawn.rfind(HIDE_CURSOR)
     assert "Traceback" not in terminal.drawn
-    assert not list(tmp_path.rglob("*.txt"))
+    assert not list((tmp_path / "out").rglob("*.txt"))
+    if stop is not hang_up:  # the terminal is still there to say it
+        assert "first.wav: not finished. It goes on with the next" in re.sub(r"\s+", " ", terminal.drawn)
 
 
 @pytest.mark.parametrize(("stop", "status"), stops(quick=terminate))
-def test_stopped_while_preparing_nothing_is_left(tmp_path, surroundings, left_behind, stop, status):
+def test_stopped_while_preparing_nothing_is_left(tmp_path, surroundings, prepared, stop, status):
     recording = hours_of_silence(tmp_path / "long.3gp", 4)
     with on_terminal(command(recording), surroundings) as terminal:
-        until(lambda: any(".flac" in name for name in left_behind()) or "uploading" in terminal.drawn, "the sound")
+        until(lambda: any(".flac" in name for name in prepared()) or "uploading" in terminal.drawn, "the sound")
         family = terminal.family()
         stop(terminal)
         assert terminal.ended(family) == status
-    assert left_behind() == []
+    assert prepared() == []
     assert "crash" not in terminal.drawn, "the recording is not to blame"
     assert "Traceback" not in terminal.drawn
 
@@ -173,15 +180,13 @@ def test_what_was_ignored_at_the_start_stays_ignored(tmp_path, surroundings, lef
     assert left_behind() == []
 
 
-def test_what_a_killed_one_left_is_removed_by_the_next(tmp_path, surroundings, left_behind):
-    with on_terminal(command(talk(tmp_path / "long.wav", 40)), surroundings) as terminal:
+def test_what_a_killed_one_left_is_finished_by_the_next(tmp_path, surroundings, left_behind, prepared):
+    recording = talk(tmp_path / "talk.wav", 10)
+    with on_terminal(command(recording), surroundings) as terminal:
         terminal.shows("transcribing")
         family = terminal.family()
         terminal.process.kill()
         assert terminal.ended(family) == -signal.SIGKILL
-    assert left_behind()
-    (lock,) = (tmp_path / "temp").glob("*/in-use.lock")
-    os.utime(lock, (0, 0))  # longer ago than a folder may take to be locked
-    recording = talk(tmp_path / "talk.wav", 1)
     assert subprocess.run(command(recording), env=surroundings, check=False).returncode == 0
-    assert left_behind() == []
+    assert recording.with_suffix(".txt").exists()
+    assert left_behind() == prepared() == []

@@ -191,7 +191,7 @@ def test_a_state_directory_that_is_read_only_is_named(bench):
         it.command.state.chmod(0o700)
         assert done.returncode == 1
         assert f"{it.command.state}" in done.stderr
-        assert "Give yourself permission to write there" in done.stderr
+        assert "Give yourself write permission" in done.stderr
 
 
 def test_a_state_directory_that_can_not_be_is_named(bench):
@@ -199,4 +199,4 @@ def test_a_state_directory_that_can_not_be_is_named(bench):
         it.command.state.write_text("")
         done = it.run()
         assert done.returncode == 1
-        assert f"{it.command.state}: File exists. A folder is needed there." in done.stderr
+        assert f"{it.command.state}: File exists. That must be a folder." in done.stderr
