@@ -6,6 +6,8 @@ at hand, and not about luck or the machine. `pytest --hypothesis-profile=explore
 
 import signal
 
+import keyring
+import keyring.backends.null
 import pytest
 import structlog
 from hypothesis import settings
@@ -13,6 +15,8 @@ from hypothesis import settings
 settings.register_profile("same", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, max_examples=2000)
 settings.load_profile("same")
+# No test reads the developer's own keyring, nor a keyring class of another test, which keyring would choose by itself.
+keyring.set_keyring(keyring.backends.null.Keyring())
 
 
 def _give_child_processes_default_signals():
