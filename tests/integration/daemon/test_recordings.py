@@ -284,7 +284,7 @@ async def test_half_a_recording_is_never_called_done(bench):
         await it.run()
         entry = it.entry("long.wav")
         assert entry.state is S.HELD
-        assert "heard 10 s" in entry.reason
+        assert "covers 10 s" in entry.reason
 
 
 async def test_what_is_too_large_even_as_bare_sound_fails_and_says_so(bench):
