@@ -20,11 +20,11 @@ SURFACE = {
     "watcher.daemon": {"Daemon"},
     "watcher.wording": {
         "blockers", "describe_done", "describe_entry", "describe_hold", "describe_output", "display_path",
-        "format_duration", "next_step_text", "progress_text", "strip_path",
+        "format_duration", "next_step_text", "strip_path",
     },
     "watcher.errors": {
         "AlreadyRunning", "ConfigError", "DropscribeError", "EngineUnavailable", "LedgerDamaged", "LedgerError",
-        "LedgerLost", "NoLedger", "OutputError", "UnusableError", "UsageError", "sentences",
+        "LedgerLost", "NoLedger", "OutputError", "RecordingError", "UnusableError", "UsageError", "sentences",
     },
     "watcher.events": {"Event", "EventBus", "Subscription"},
     "watcher.folders": {"Explanation"},
@@ -36,19 +36,18 @@ SURFACE = {
     },
     "watcher.ledger.transitions": {"IllegalMove"},
     "watcher.logs": {"get_logger"},
-    "watcher.media": {"Prober"},
     "watcher.models": {
         "Engine", "Entry", "EntryKind", "EntryState", "Existing", "OutputFormat", "PAUSE", "WatchFolder",
     },
     "watcher.nofollow": {"IsALink", "open_below", "path_of_descriptor"},
     "watcher.paths": {"StatePaths", "default_config_file", "default_state_dir"},
     "watcher.runtime": {"Runtime"},
-    "watcher.scheduler": {"Account", "Preparer", "RateLimits", "read_progress"},
-    "watcher.speechmatics": {"AsyncClient", "ConfigurationError", "JobConfig", "SpeechmaticsError"},
+    "watcher.scheduler": {"Account", "RateLimits", "Request"},
+    "watcher.speechmatics": {"AsyncClient", "ConfigurationError"},
     "watcher.toml": {"TableReader", "closest"},
     "watcher.transcription_settings": {"problems_of"},
     "watcher.timings": {"DEFAULT", "Timings"},
-    "watcher.transcripts": {"TranscriptWriter", "jsonv2", "needed_originals", "render"},
+    "watcher.transcripts": {"jsonv2", "needed_originals", "render"},
 }  # fmt: skip
 
 
