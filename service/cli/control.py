@@ -44,12 +44,15 @@ def retry(context: typer.Context, files: Files) -> int:
 
 @manual(
     ("dropscribe cancel talk.mp3", "Stop transcribing it. Its job at the service is deleted if possible."),
-    exits=_ORDER_EXITS,
+    exits={1: "One of the files was refused (see the message), or the ledger is in use."},
     see=("retry", "pause"),
 )
 def cancel(context: typer.Context, files: Files) -> int:
-    """Stop transcribing recordings that are not done yet."""
-    return _order(context, files, lambda source, uid: source.cancel(uid))
+    """Stop transcribing recordings that are not done yet.
+
+    Works without a running daemon too: the job at the service is then deleted when one runs.
+    """
+    return _order(context, files, lambda source, uid: source.cancel(uid), ledger_writes=True)
 
 
 @manual(

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from service.cli.settings import Settings
     from service.control.client import ControlClient
     from watcher.ledger import Ledger, LedgerReader
+    from watcher.models import Entry
 
 __all__ = ["DOWN", "LedgerSource", "NotRunning", "Source", "open_source"]
 
@@ -271,20 +272,16 @@ class LedgerSource:
         raise NotRunning(uid)
 
     def cancel(self, uid: str) -> dict[str, Any]:
-        """Needs a daemon."""
-        raise NotRunning(uid)
+        """Give up. The next daemon deletes the job, if there is one."""
+        ledger = self._writable()
+        ledger.cancel(_find(ledger, uid), now=time.time(), reason="You cancelled it.")
+        return _changed(ledger, uid)
 
     def dismiss(self, uid: str) -> dict[str, Any]:
         """Stop asking for attention for a failed recording."""
-        from watcher.wording import describe_entry, next_step_text  # noqa: PLC0415 - see above
-
         ledger = self._writable()
-        entry = ledger.find(uid)
-        if entry is None:
-            raise KeyError(uid)
-        ledger.dismiss(entry, now=time.time())
-        entry = ledger.entry(entry.id)
-        return {**describe_entry(entry), "next": next_step_text(entry)}
+        ledger.dismiss(_find(ledger, uid), now=time.time())
+        return _changed(ledger, uid)
 
     def dismiss_all(self) -> list[dict[str, Any]]:
         """Stop asking for attention for all failed recordings."""
@@ -308,3 +305,18 @@ class LedgerSource:
     def resume(self) -> None:
         """Needs a daemon."""
         raise NotRunning("resume")
+
+
+def _find(ledger: Ledger, uid: str) -> Entry:
+    entry = ledger.find(uid)
+    if entry is None:
+        raise KeyError(uid)
+    return entry
+
+
+def _changed(ledger: Ledger, uid: str) -> dict[str, Any]:
+    """Describe an entry that was just changed without a daemon."""
+    from watcher.wording import describe_entry, next_step_text  # noqa: PLC0415 - only where the ledger is written
+
+    entry = _find(ledger, uid)
+    return {**describe_entry(entry), "next": next_step_text(entry)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from watcher.ledger.queries import QUERIES
-from watcher.ledger.rows import as_text, to_entry
+from watcher.ledger.rows import as_text, display_name, to_entry
 from watcher.ledger.transitions import IllegalMove, check_move
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Transaction:
         Raises:
             IllegalMove: it is not, or `transitions` does not allow this move.
         """
-        check_move(entry.state, target, user_request=user_request)
+        check_move(display_name(entry.path), entry.state, target, user_request=user_request)
         read = {"id": entry.id, "from_state": entry.state.value, "reference": entry.reference, "job_id": entry.job_id}
         values = {"to_state": target.value, "now": now, "reason": reason, "fix": fix}
         if not self.execute("move", **read, **values, next_attempt_at=next_attempt_at):

@@ -52,11 +52,11 @@ class IllegalMove(DropscribeError):
     """An entry can't go from its present state to the requested one."""
 
 
-def check_move(origin: EntryState, target: EntryState, *, user_request: bool = False) -> None:
-    """Raise IllegalMove unless an entry may go from `origin` to `target`.
+def check_move(name: str, origin: EntryState, target: EntryState, *, user_request: bool = False) -> None:
+    """Raise IllegalMove unless an entry of this name may go from `origin` to `target`.
 
     The user may not make every automatic move: an entry that is being submitted waits again only if no job exists.
     """
     if target in (USER_REQUESTS if user_request else AUTOMATIC)[origin]:
         return
-    raise IllegalMove(f"An entry that is {origin} can't become {target}.")
+    raise IllegalMove(f"{name} is {origin.lower()} and can't become {target.lower()}.")

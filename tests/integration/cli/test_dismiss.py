@@ -1,4 +1,4 @@
-"""`dropscribe dismiss` and `dropscribe status`, through a daemon's control API and on the ledger alone."""
+"""`dropscribe dismiss`, `cancel` and `status`, through a daemon's control API and on the ledger alone."""
 
 import json
 
@@ -77,6 +77,16 @@ def test_dismissed_failures_stay_in_the_list_and_need_no_attention(reached):
     assert "needs you" not in out
     assert "failed             3" in out
     assert json.loads(reached("status", "--json")[1])["attention"] == []
+
+
+def test_recordings_are_cancelled_with_and_without_a_daemon(reached):
+    status, out, err = reached("cancel", "/watched/one.wav", "/watched/done.wav")
+    assert status == 1
+    assert out.startswith("/watched/one.wav: cancelled.")
+    assert "done.wav" in err
+    assert [e["name"] for e in json.loads(reached("jobs", "--state", "cancelled", "--json")[1])] == ["one.wav"]
+    assert "You cancelled it." in reached("explain", "/watched/one.wav")[1]
+    assert reached("cancel", "/watched/two.wav")[0] == 0
 
 
 def test_what_to_dismiss_must_be_named(reached):
