@@ -9,7 +9,7 @@ from watcher.errors import BrokenMedia, InternalError, ReadTimeout, Unreadable
 from watcher.folders import Settled
 from watcher.media import WORKER, Prober
 from watcher.models import EntryState, MediaInfo, WatchFolder
-from watcher.scheduler.classify import examine
+from watcher.scheduler.classify import classify
 
 pytestmark = pytest.mark.anyio
 
@@ -105,7 +105,7 @@ async def test_a_recording_that_cannot_be_read_in_time_is_held_not_called_damage
     paths = recordings(tmp_path, "hang a")
     found = [Settled(folder, path, path.stat().st_size, path.stat().st_mtime_ns, 0) for path in paths]
     async with Prober(limit=1.0, workers=1, script=troubled) as prober:
-        slow, fine = await examine(found, prober)
+        slow, fine = await classify(found, prober, asyncio.to_thread)
     assert (slow.state, fine.state) == (EntryState.HELD, EntryState.WAITING)
     assert "longer than 1 s" in slow.reason
     assert "slow or stuck" in slow.fix
