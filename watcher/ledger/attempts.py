@@ -97,10 +97,10 @@ def _claim(
     reusable: Callable[[Entry, Entry, Entry], bool],
 ) -> tuple[Entry, Attempt | None]:
     if owner := _transcript_for(tx, entry, reusable):
-        own = owner.id == entry.id
-        reason = "It was transcribed before." if own else f"Same content as {display_name(owner.path)}."
+        same_file = owner.path == entry.path
+        reason = "It was transcribed before." if same_file else f"Same content as {display_name(owner.path)}."
         tx.move(entry, _S.TRANSCRIBED, now, reason=reason)
-        tx.execute("note_copy", id=entry.id, copy_of=None if own else owner.id)
+        tx.execute("note_copy", id=entry.id, copy_of=None if owner.id == entry.id else owner.id)
         return tx.read.entry(entry.id), None
     tx.move(entry, _S.SUBMITTING, now)
     tx.execute("start_attempt", entry_id=entry.id, reference=reference, account=account, now=now)

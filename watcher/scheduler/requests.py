@@ -6,6 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from watcher.folders import fingerprint
+from watcher.folders.stability.observe import observe
 from watcher.ledger import Ledger, NewEntry
 from watcher.models import EntryKind
 
@@ -86,11 +87,12 @@ class Requests:
         path, target = request.path, request.target
         media = await self._prober.probe(path)
         digest = await self._runtime.in_thread(fingerprint, path)
+        observed = await self._runtime.in_thread(observe, path)
         beside = target == path.parent
         await self._runtime.in_thread(self._writer.check, target, _SPACE_FOR_TRANSCRIPTS, create=not beside)
-        if media.cut_short:
-            # Whoever names a file wants what there is of it; its header is nothing to hold the service to.
-            media = dataclasses.replace(media, duration=None)
+        if media.cut_short or observed.complete is False:
+            # A person who names a file wants what is there. Its header promises more, so its duration proves nothing.
+            media = dataclasses.replace(media, cut_short=True, duration=None)
         new = NewEntry(
             root=path.parent,
             path=path,

@@ -1,11 +1,13 @@
 """Recordings that are requested by name: no watch folder, the same ledger, the same promises."""
 
+import os
+
 import msgspec
 import pytest
 
 from tests.support.daemon_bench import until
 from tests.support.fault_server import Fault
-from tests.support.sounds import write_recording
+from tests.support.sounds import RATE, encode, noise, write_recording
 from watcher.errors import NotARecording
 from watcher.ledger import IllegalMove
 from watcher.models import Engine, EntryState, OutputFormat
@@ -70,7 +72,7 @@ async def test_a_watched_recording_may_be_requested_too_and_is_paid_once(bench):
             await until(lambda: it.state_of("a.wav") is DONE)
             told = await requested(it, control, request_for(path))
             assert [output["path"] for output in told["outputs"]] == [str(path.with_suffix(".txt"))]
-            assert "Same content" in told["reason"]
+            assert told["reason"] == "It was transcribed before."
         assert it.server.requests["post"] == 1
         assert sorted(file.name for file in it.inbox.iterdir()) == ["a.txt", "a.wav"]
         await it.run()
@@ -133,3 +135,12 @@ async def test_what_is_no_recording_is_refused_and_leaves_no_entry(bench, tmp_pa
         with pytest.raises(NotARecording):
             await control.request(request_for(tmp_path / "notes.wav"))
         assert not requests(it, tmp_path / "notes.wav")
+
+
+async def test_a_truncated_flac_is_transcribed_as_far_as_it_goes(bench, tmp_path):
+    path = encode(tmp_path / "cut.flac", noise(10 * RATE).reshape(-1, 1), "flac", "flac")
+    os.truncate(path, path.stat().st_size // 2)
+    async with bench() as it, it.running() as control:
+        told = await requested(it, control, request_for(path))
+        entry = it.read(lambda ledger: ledger.find(told["uid"]))
+        assert entry.media.duration is None, "its header promises more than the file has"
