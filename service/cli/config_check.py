@@ -110,6 +110,9 @@ class _Check:
         elif not root.exists():
             what = f"the folder {root} does not exist; Dropscribe waits for it."
             yield _at(reader, (*path, "path"), "note", what)
+        if folder.after.startswith("move:") and _leads_to(folder.after.removeprefix("move:"), root):
+            what = "'after' moves recordings into the watch folder itself, so they stay where they are."
+            yield _at(reader, (*path, "after"), "error", what, 'Name another folder, or write: after = "keep"')
         if folder.webhook:
             yield from _address(reader, (*path, "webhook"), folder.webhook)
         if folder.on_done and shutil.which(os.path.expanduser(folder.on_done[0])) is None:  # noqa: PTH111 - any text
@@ -275,3 +278,12 @@ def _answer(name: str, address: str) -> Finding:
         why = str(error) or type(error).__name__
         return Finding("warning", f"'{name}': {address} can't be reached: {why}")
     return Finding("note", f"'{name}': {address} can be reached.")
+
+
+def _leads_to(directory: str, folder: Path) -> bool:
+    """Whether a directory, relative to a folder, is that folder, by whatever name."""
+    target = expand(directory, base=folder)
+    try:
+        return target.samefile(folder)
+    except OSError:
+        return target == folder

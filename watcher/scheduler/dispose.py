@@ -196,11 +196,14 @@ def _move(work: _Work, path: Path, target: Path) -> None:
     A copy is made while the recording is still at its place: it is aside only for moments.
 
     Raises:
-        RecordingError: something else stands at the target, or the recording is not what it was.
+        RecordingError: something else stands at the target, the target is where it is already, or the recording is not
+            what it was.
         OSError: it can't be moved now.
     """
     files = work.files
     with _opened_target(work, target) as place:
+        if os.path.samestat(place.stat(), path.parent.stat()):
+            raise RecordingError("`after` names the folder that it is in.")
         new = place / target.name
         is_copied = _is_copied(work.entry, new, target, files)
         if is_copied or not _is_renamed(work, path, new, target):
@@ -211,6 +214,8 @@ def _move(work: _Work, path: Path, target: Path) -> None:
                 aside = _set_aside(work, path)
             except SourceChanged as error:
                 raise SourceChanged(f"{error.message} What was transcribed is at {target}.") from error
+            if not _is_same(work.entry, new, files):  # it was no copy: both names led to this very file
+                raise RecordingError(f"no copy of it stands at {target}.")
             files.unlink(aside)
         files.fsync_folder(place)
         files.fsync_folder(path.parent)

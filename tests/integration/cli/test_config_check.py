@@ -47,6 +47,8 @@ CLOUD = "engine = 'speechmatics'\n"
         ('[folders]\npath = "FOLDER"\n', "Write [[folders]] in double brackets"),
         (ONE + 'formats = ["txt", "srtt"]\n', "Did you mean 'srt'?"),
         (ONE + ONE, "line 4: the folder "),
+        (ONE + "after = 'move:.'\n", "error: line 3: 'after' moves recordings into the watch folder itself"),
+        (ONE + "after = 'move:FOLDER'\n", "error: line 3: 'after' moves recordings into the watch folder itself"),
     ],
 )
 def test_what_can_not_work_is_an_error(check, text, says):

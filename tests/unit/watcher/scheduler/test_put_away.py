@@ -106,6 +106,31 @@ def test_nothing_that_stands_at_the_new_place_is_replaced(folder):
     assert places(folder) == [folder / "sub" / "a.wav"]
 
 
+@pytest.mark.parametrize("kind", FILE_SYSTEMS)
+@pytest.mark.parametrize("after", ["move:.", "move:../in", "move:../alias", "move:sub/.."])
+def test_moved_to_where_it_is_it_stays(folder, after, kind):
+    (folder.parent / "alias").symlink_to(folder)
+    with pytest.raises(RecordingError, match="the folder that it is in"):
+        put(folder, after, files=FaultyFiles(**FILE_SYSTEMS[kind]))
+    assert places(folder) == [folder / "sub" / "a.wav"]
+
+
+def test_a_second_name_of_the_recording_is_not_taken_for_a_copy(folder):
+    class SecondName(Files):
+        """A file system on which two folders show the same files, as with a bind mount or another case."""
+
+        def rename_noreplace(self, source, target):
+            super().rename_noreplace(source, target)
+            if target.name == ASIDE:
+                (folder / "done" / "sub" / "a.wav").unlink()
+
+    (folder / "done" / "sub").mkdir(parents=True)
+    os.link(folder / "sub" / "a.wav", folder / "done" / "sub" / "a.wav")
+    with pytest.raises(RecordingError, match="no copy of it"):
+        put(folder, "move:done", files=SecondName())
+    assert places(folder) == [folder / "sub" / "a.wav"]
+
+
 def test_an_equal_recording_with_another_time_is_another_one(folder):
     target = folder / "done" / "sub" / "a.wav"
     target.parent.mkdir(parents=True)
@@ -195,8 +220,16 @@ def put_until_killed(root, after, step, kind):
     return len(files.steps) > step
 
 
-@pytest.mark.parametrize("kind", FILE_SYSTEMS)
-@pytest.mark.parametrize("after", ["delete", "move:done"])
+@pytest.mark.parametrize(
+    ("after", "kind"),
+    [
+        *[("delete", kind) for kind in FILE_SYSTEMS],
+        ("move:done", "the same"),
+        # Many hundred pairs of steps.
+        pytest.param("move:done", "without a rename that doesn't replace", marks=pytest.mark.long),
+        pytest.param("move:done", "without links either", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
+    ],
+)
 def test_killed_twice_it_never_shows_anything_else_at_its_old_place(tmp_path, kind, after):
     """The second kill strikes while the next run puts back what the first one left aside."""
     first, struck_first = 0, True
