@@ -131,7 +131,7 @@ class Host:
                 return
             raise AlreadyRunning(
                 f"Another Dropscribe is running on {self.paths.root}.",
-                fix="`dropscribe status` says what it does; `dropscribe folders add FOLDER` lets it watch one more. "
+                fix="`dropscribe status` shows what it is doing; `dropscribe folders add FOLDER` adds a folder to it. "
                 "Or name another directory with --state-dir.",
             )
 

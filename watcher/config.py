@@ -276,7 +276,7 @@ def _check_folder(reader: TableReader, folder: FolderConfig, path: tuple[str | i
     if not folder.formats:
         raise reader.error("'formats' is empty: no transcript would be written.", (*path, "formats"))
     if len(set(folder.formats)) != len(folder.formats):
-        raise reader.error("'formats' names one twice.", (*path, "formats"))
+        raise reader.error("'formats' lists the same format twice.", (*path, "formats"))
     known = folder.after in {"keep", "trash", "delete"} or (folder.after.startswith("move:") and folder.after[5:])
     if not known:
         fix = 'It is "keep", "trash", "delete" or "move:DIR".'

@@ -222,7 +222,7 @@ class Control:
         """Give up an entry that is not done or has failed. Its job, if any, is deleted as soon as possible."""
         entry = await self._find(uid)
         if entry.state.is_settled and entry.state is not EntryState.FAILED:
-            raise UsageError(f"{display_name(entry.path)} is {entry.state} already.")
+            raise UsageError(f"{display_name(entry.path)} is already {entry.state.lower()}.")
         now = self._runtime.now()
         ended = await self._ledger(Ledger.cancel, entry, now=now, reason="You cancelled it.")
         return await self._tell(ended)

@@ -211,9 +211,10 @@ def describe_os_error(error: OSError, *, doing: str) -> OutputError:
     """
     if error.errno in _NO_SPACE:
         return NoSpace(
-            f"Could not {doing}: the disk is full.", fix="Free some space; a running Dropscribe then goes on by itself."
+            f"Could not {doing}: the disk is full.",
+            fix="Free some space; a running Dropscribe then continues automatically.",
         )
     why = error.strerror or str(error)
     return NotWritable(
-        f"Could not {doing}: {why}.", fix="Make the folder writable; a running Dropscribe then goes on by itself."
+        f"Could not {doing}: {why}.", fix="Make the folder writable; a running Dropscribe then continues automatically."
     )

@@ -97,7 +97,7 @@ class TableReader:
             return f"Did you mean '{close}'?"
         if elsewhere := closest(key, self._homes):
             return f"Did you mean '{elsewhere}', which belongs to {self._homes[elsewhere]}?"
-        return f"Known here: {', '.join(sorted(fields))}."
+        return f"Allowed: {', '.join(sorted(fields))}."
 
     def _value(self, value: Any, hint: Any, path: tuple[str | int, ...], example: str) -> Any:  # noqa: ANN401 - TOML
         if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and isinstance(value, dict):
@@ -108,11 +108,11 @@ class TableReader:
             return tuple(self.convert(item, of, (*path, n)) for n, item in enumerate(value))
         if isinstance(hint, type) and issubclass(hint, msgspec.Struct) and tables and value:
             fix = f"Write [{path[-1]}] in single brackets: there is only one."
-            raise self.error(f"[[{path[-1]}]] stands in double brackets.", (*path, 0), fix=fix)
+            raise self.error(f"[[{path[-1]}]] is in double brackets.", (*path, 0), fix=fix)
         if isinstance(of, type) and issubclass(of, msgspec.Struct) and isinstance(value, dict):
             name = path[-1]
             fix = f"Write [[{name}]] in double brackets: each is one of several. Leave [{name}.…] below it as it is."
-            raise self.error(f"[{name}] stands in single brackets.", path, fix=fix)
+            raise self.error(f"[{name}] is in single brackets.", path, fix=fix)
         return self.check(value, hint, path, example)
 
     def check(self, value: Any, hint: Any, path: tuple[str | int, ...], example: str = "") -> Any:  # noqa: ANN401 - any TOML value
@@ -133,7 +133,7 @@ class TableReader:
         except msgspec.ValidationError as error:
             fix = f'Write a list: {path[-1]} = ["{value}"]' if isinstance(value, str) and of else example
             if known := _choices(hint):
-                fix = sentences(fix if of else "", f"Known here: {', '.join(known)}.")
+                fix = sentences(fix if of else "", f"Allowed: {', '.join(known)}.")
                 texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
                 for text in texts:
                     if isinstance(text, str) and text not in known and (close := closest(text, known)):

@@ -63,8 +63,8 @@ def explain(error: tomllib.TOMLDecodeError, lines: Sequence[str]) -> tuple[str, 
     if what.startswith("Cannot declare") or what == "Cannot overwrite a value":
         name = line.strip("[] ")
         if name.split(".")[0] == "folders":
-            return "[folders] stands in single brackets, so it can stand only once", number, _TWO_BRACKETS
-        return f"[{name}] stands here again", number, "Put all its settings under one heading."
+            return "[folders] is in single brackets, so it can appear only once", number, _TWO_BRACKETS
+        return f"[{name}] appears again here", number, "Put all its settings under one heading."
     return f"not valid TOML: {_plainly(what)}", number, _advice(what, line)
 
 

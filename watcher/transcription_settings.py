@@ -123,7 +123,7 @@ def _in_table(table: Mapping[str, Any], field: Field, path: tuple[str | int, ...
         elif close := closest(key, keys):
             yield Problem((*path, key), f"the service knows no '{key}'", f"Did you mean '{close}'?")
         else:
-            fix = f"Known here: {', '.join(sorted(keys))}."
+            fix = f"Allowed: {', '.join(sorted(keys))}."
             yield Problem((*path, key), f"'{key}' is not a setting that Dropscribe knows", fix, sure=False)
     for key in field.needed:
         if key not in table:

@@ -132,7 +132,8 @@ def _order(
                 continue
             ordered.append(told)
             if not as_json:
-                say(one_line(f"{told['path']}: {sentences((done or told['state'].lower()) + '.', told['next'])}"))
+                what_next = told["next"].removeprefix("Nothing. ")  # it answers "What happens next?"
+                say(one_line(f"{told['path']}: {sentences((done or told['state'].lower()) + '.', what_next)}"))
     if as_json:
         print_json(ordered)
     return 1 if bad else 0

@@ -35,7 +35,7 @@ _PATIENCE = 60.0
 _S = EntryState
 _ACTIVE = frozenset({_S.SUBMITTING, _S.SUBMITTED, _S.TRANSCRIBED})
 _GOES_ON = (
-    "It goes on with the next `dropscribe transcribe` of this file, or with `dropscribe run`; nothing is paid twice."
+    "It continues with the next `dropscribe transcribe` of this file, or with `dropscribe run`; nothing is paid twice."
 )
 
 
@@ -86,7 +86,7 @@ class InProcess:
 class InDaemon:
     """The daemon that runs, over its control API."""
 
-    goes_on = "The running Dropscribe goes on with it; to give it up: dropscribe cancel FILE"
+    goes_on = "The running Dropscribe continues it. To cancel it: dropscribe cancel FILE"
 
     def __init__(self, client: ControlClient) -> None:
         self._client = client

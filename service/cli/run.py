@@ -148,9 +148,7 @@ def _report(paths: StatePaths, config: Config, began: float, waiting: Sequence[E
         why = one_line(sentences(strip_path(each.reason, each.path), each.fix))
         say(f"waiting: {shown(each.path)}: {why}", error=True)
     for folder in missing:
-        say(
-            f"not looked at: {shown(folder)} is not there. Mount it, make it, or take it out of the config.", error=True
-        )
+        say(f"skipped: {shown(folder)} doesn't exist. Mount it, create it, or remove it from the config.", error=True)
     skipped = counts[EntryState.SKIPPED]
     no_recordings = f"; {skipped} skipped: dropscribe jobs --state skipped" if skipped else ""
     say(f"{counts[EntryState.DONE]} transcribed, {len(bad) + len(waiting)} failed{no_recordings}.", error=True)

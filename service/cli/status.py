@@ -129,7 +129,7 @@ def jobs(
     search: Annotated[
         str | None, typer.Option("--search", metavar="TEXT", help="Only names that contain this.")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, max=1000, help="Maximum number to list.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List recordings, latest change first."""

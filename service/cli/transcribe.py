@@ -39,7 +39,7 @@ _LOOK = 0.5
     exits={
         1: "At least one recording was not transcribed; the reason was printed.",
         78: "The config or the ledger can't be used.",
-        143: "It was stopped by SIGTERM (129: SIGHUP, 130: Ctrl-C). What is unfinished goes on with the next call.",
+        143: "It was stopped by SIGTERM (129: SIGHUP, 130: Ctrl-C). Unfinished recordings continue with the next call.",
     },
     environment={"SPEECHMATICS_API_KEY": "The API key, with `--engine speechmatics`."},
     see=("run", "cancel", "login"),
@@ -59,10 +59,10 @@ def transcribe(
     Prints the path of each transcript, one per line. Existing files are never overwritten. Progress is shown on
     standard error. With --engine speechmatics, this command is your consent to send these recordings.
 
-    A running daemon does the work; otherwise this command does it, and a second one waits for the first. Both use the
-    same ledger, so nothing is paid twice: a recording that was transcribed before with the same settings is written
-    again from the stored transcript, and an interrupted one is taken up where it stopped, by the next call for the same
-    file or by the daemon. `dropscribe cancel` withdraws it.
+    If a daemon is running, it does the work. Otherwise this command does; a second `transcribe` waits for the first.
+    Both use the same ledger, so nothing is paid twice: a recording that was transcribed before with the same settings
+    is written again from the stored transcript, and an interrupted one continues where it stopped, with the next call
+    for the same file or in the daemon. `dropscribe cancel` cancels it.
     """
     wanted = parse_formats(formats)
     settings = settings_of(context)
@@ -73,7 +73,9 @@ def transcribe(
             fix = f"For all that is in it: dropscribe run --once {shlex.quote(shown(path))}"
             raise UsageError(f"{shown(path)} is a folder.", fix=fix)
         if not path.is_file():
-            raise UsageError(f"There is no file {shown(path)}." if not path.exists() else f"{shown(path)} is no file.")
+            raise UsageError(
+                f"There is no file {shown(path)}." if not path.exists() else f"{shown(path)} is not a regular file."
+            )
     chosen = engine or settings.config.engine
     target = expand(str(output)) if output else None
     from watcher.scheduler import Request  # noqa: PLC0415 - heavy, and `--help` doesn't need it
@@ -137,6 +139,6 @@ async def _transcribe_all(settings: Settings, requests: list[tuple[Path, Request
                 return session.failed
             if not said:
                 with display.hidden():
-                    say("Waiting for another Dropscribe that is at work on the same ledger.", error=True)
+                    say("Waiting for another Dropscribe process to finish.", error=True)
             said = True
             await asyncio.sleep(_LOOK)

@@ -33,7 +33,8 @@ def tray(
 ) -> None:
     """Show an icon with a menu in the panel.
 
-    The icon is a separate process. It stays, and says so, while the daemon is stopped; hiding it stops nothing else.
+    The icon is a separate process. It stays visible while the daemon is stopped, and shows that. Hiding it doesn't stop
+    Dropscribe.
     """
     # All of this takes longer to import than `--help` may take.
     from service.tray.app import TrayApp  # noqa: PLC0415

@@ -62,7 +62,7 @@ class Query:
         if text is None:
             return default
         if not (text.isascii() and text.isdecimal() and len(text) < 6 and 1 <= int(text) <= _MOST_ENTRIES):  # noqa: PLR2004 - no long number is parsed
-            raise ApiError(400, f"The limit {_shown(text)} is no number from 1 to {_MOST_ENTRIES}.")
+            raise ApiError(400, f"The limit {_shown(text)} is not a number from 1 to {_MOST_ENTRIES}.")
         return int(text)
 
     def path(self, name: str) -> Path | None:
@@ -114,7 +114,7 @@ def read_request(body: dict[str, Any]) -> Transcription:
     try:
         asked = msgspec.convert(body, _Body)
     except msgspec.ValidationError as error:
-        raise ApiError(400, f"The body is no such order: {error}.") from None
+        raise ApiError(400, f"The request body is invalid: {error}.") from None
     path, target = Path(asked.path), Path(asked.target)
     if not (path.is_absolute() and target.is_absolute()) or "\0" in asked.path + asked.target:
         raise ApiError(400, "`path` and `target` are not absolute paths.")

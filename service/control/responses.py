@@ -76,7 +76,7 @@ def on_dropscribe_error(_: Request, error: Exception) -> Response:
 def on_http_error(_: Request, error: Exception) -> Response:
     """Answer for what no route knows."""
     status = getattr(error, "status_code", 500)
-    texts = {404: "There is nothing at this address.", 405: "This address does not know this method."}
+    texts = {404: "There is nothing at this address.", 405: "This address doesn't support this method."}
     headers = getattr(error, "headers", None)
     answer = _problem(status, texts.get(status, str(getattr(error, "detail", error))))
     answer.headers.update(headers or {})
@@ -86,4 +86,4 @@ def on_http_error(_: Request, error: Exception) -> Response:
 def on_bug(request: Request, error: Exception) -> Response:
     """Answer for an error that nobody expected; its details belong in the log."""
     _log.error("a request failed", path=request.url.path, exc_info=error)
-    return _problem(500, "Dropscribe met an error of its own.", "Its log says more: dropscribe service logs")
+    return _problem(500, "Dropscribe had an internal error.", "See the log: dropscribe service logs")

@@ -129,7 +129,7 @@ class TrayApp:
         except (DropscribeError, CannotOpen) as error:
             self._report(str(error))
         except OSError as error:
-            self._report(f"That failed: {error.strerror or error}.")
+            self._report(f"The action failed: {error.strerror or error}.")
 
     def _perform(self, action: Action) -> None:
         match action.verb:

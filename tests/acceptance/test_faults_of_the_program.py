@@ -33,8 +33,8 @@ def test_a_recording_waits_for_the_update_of_a_broken_program(command, tmp_path,
     told = command.json("explain", recording)
     assert says in told["reason"]
     assert "itself failed" in told["reason"] or "Memory" in told["reason"]
-    assert "decide" not in told["next"], "it goes on by itself"
-    assert "tries again by itself" in told["fix"]
+    assert "decide" not in told["next"], "it continues automatically"
+    assert "retries automatically" in told["fix"]
     assert "damaged" not in told["reason"]
     server_log = command.state / "local-server" / "server.log"
     logs = command.log() + (server_log.read_text() if server_log.exists() else "")

@@ -126,7 +126,7 @@ def test_run_once_does_what_is_there_and_says_what_it_could_not(command):
     command.config.write_text(f'[[folders]]\npath = "{command.folder}"\n[[folders]]\npath = "{missing}"\n')
     again = command.run("--config", command.config, "run", "--once")
     assert (again.returncode, "0 transcribed, 0 failed." in again.stderr) == (1, True)
-    assert f"not looked at: {missing} is not there." in again.stderr
+    assert f"skipped: {missing} doesn't exist." in again.stderr
 
 
 def test_run_once_names_the_recordings_that_wait(command):

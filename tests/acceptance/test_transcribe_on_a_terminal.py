@@ -131,7 +131,7 @@ def test_stopped_while_transcribing_nothing_is_left(tmp_path, surroundings, left
     assert "Traceback" not in terminal.drawn
     assert not list((tmp_path / "out").rglob("*.txt"))
     if stop is not hang_up:  # the terminal is still there to say it
-        assert "first.wav: not finished. It goes on with the next" in re.sub(r"\s+", " ", terminal.drawn)
+        assert "first.wav: not finished. It continues with the next" in re.sub(r"\s+", " ", terminal.drawn)
 
 
 @pytest.mark.parametrize(("stop", "status"), stops(quick=terminate))

@@ -49,5 +49,5 @@ async def explain(
     if delivered or (await known([Sighting.of(path, found)]))[0]:
         return Explanation(path, Phase.DELIVERED, "It is complete and was taken.", folder=folder)
     return Explanation(
-        path, Phase.NOT_SEEN, "It has not been noticed yet.", folder=folder, fix="The next scan takes it."
+        path, Phase.NOT_SEEN, "It has not been noticed yet.", folder=folder, fix="The next scan will find it."
     )

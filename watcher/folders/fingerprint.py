@@ -87,7 +87,7 @@ def unreadable(path: Path, error: OSError) -> Unreadable:
         return Unreadable(f"{path} is no longer there.", fix="Put it back, and Dropscribe takes it again.")
     if isinstance(error, PermissionError):
         return Unreadable(
-            f"{path} may not be read by this user.",
+            f"{path} can't be read: permission denied.",
             fix="Give this user read permission; Dropscribe then takes the file.",
         )
     return Unreadable(f"{path} can't be read: {error.strerror or error}.", fix="Check the disk or share it is on.")

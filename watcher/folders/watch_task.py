@@ -134,7 +134,9 @@ class WatchTask:
         if root.watching is not Watching.UNAVAILABLE:
             _log.warning("watch folder unavailable", folder=str(root.path), why=what)
         fix = "Plug it in, mount it or create it" if gone else "Make it readable"
-        root.set_watching(Watching.UNAVAILABLE, f"The folder {what}.", f"{fix}; Dropscribe then goes on by itself.")
+        root.set_watching(
+            Watching.UNAVAILABLE, f"The folder {what}.", f"{fix}; Dropscribe then continues automatically."
+        )
         self._outbox.notify_progress()
 
     async def _scan(self, *, periodic: bool) -> None:

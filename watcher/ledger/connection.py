@@ -104,10 +104,13 @@ def sqlite_errors(file: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         name = getattr(error, "sqlite_errorname", "")
         if name in {"SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}:
-            fix = "Free some space; a running Dropscribe then continues by itself."
+            fix = "Free some space; a running Dropscribe then continues automatically."
             raise NoSpace(f"The ledger {file} can't be written: {error}.", fix=fix) from error
         if name.startswith(("SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_BUSY", "SQLITE_LOCKED")):
-            fix = "Check the disk, and that no other program has the ledger open; Dropscribe then continues by itself."
+            fix = (
+                "Check the disk, and that no other program has the ledger open; "
+                "Dropscribe then continues automatically."
+            )
             raise NotWritable(f"The ledger {file} can't be used now: {error}.", fix=fix) from error
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             raise damaged(file, str(error)) from error
@@ -123,6 +126,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
 def damaged(file: Path, what: str) -> LedgerDamaged:
     """Make the error of a damaged ledger."""
     return LedgerDamaged(
-        f"The ledger {file} is damaged ({what}). It was left as it is: an empty one would pay for all again.",
+        f"The ledger {file} is damaged ({what}). "
+        "It was left as it is: with an empty one, everything would be paid for again.",
         fix="Run `dropscribe doctor`: it says which backup is sound and how to put it in place.",
     )

@@ -59,4 +59,6 @@ def check_move(name: str, origin: EntryState, target: EntryState, *, user_reques
     """
     if target in (USER_REQUESTS if user_request else AUTOMATIC)[origin]:
         return
+    if target is origin:
+        raise IllegalMove(f"{name} is already {origin.lower()}.")
     raise IllegalMove(f"{name} is {origin.lower()} and can't become {target.lower()}.")

@@ -132,7 +132,7 @@ def _unreadable(error: OSError) -> _Refused:
     if error.errno == errno.ENOENT:
         return _Refused("Unreadable", "is no longer there", "Put it back, and it is taken up again.")
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return _Refused("Unreadable", "may not be read by this user", "Give read permission, then retry.")
+        return _Refused("Unreadable", "can't be read: permission denied", "Give read permission, then retry.")
     return _Refused("Unreadable", f"can't be read ({error.strerror})", "Check the disk or share it is on.")
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["HOLD_PREFIX", "KEY_BACK", "Account", "Connector", "RateLimits"]
 
 HOLD_PREFIX = "account:"
-KEY_BACK = "Put the old key back (dropscribe login), and it goes on by itself"
+KEY_BACK = "Put the old key back (dropscribe login), and it continues automatically"
 """What a person can do where a job was submitted with another key than the present one."""
 
 

@@ -110,7 +110,7 @@ def _judge(settled: Settled, media: MediaInfo | RecordingError) -> tuple[EntrySt
         return EntryState.FAILED, media.message, media.fix
     if media.cut_short:
         # A copy that broke off, or a recorder that crashed: half a recording is never taken for a whole one.
-        reason = f"{path} is cut short, and nobody goes on writing it."
+        reason = f"{path} is incomplete, and no program is writing to it any more."
         return EntryState.FAILED, reason, "Copy it again; or transcribe what is there: dropscribe retry FILE"
     if bad := Filter(folder).duration_verdict(media.duration):
         return EntryState.SKIPPED, bad.reason, bad.fix

@@ -144,7 +144,7 @@ class Cleaner:
     async def _delete_now(self, cleanup: Cleanup) -> str:
         account = self._accounts.get(cleanup.account or "")
         if account is None:
-            raise Later(f"Its job can't be deleted at {cleanup.account}: the config does not lead there any more.")
+            raise Later(f"Its job can't be deleted at {cleanup.account}: the config now names another address.")
         visible = True
         try:
             client = await account.connector.connect()

@@ -104,7 +104,10 @@ class Deliverer:
         if not set(needed_originals(entry.formats)) <= set(originals):
             return await self._fetch_again(entry, owner, "Not every format was stored.")
         if not entry.current or await self._runtime.in_thread(self._was_replaced, entry):
-            reason = "The recording changed while it was transcribed; the transcript of what it was is not written."
+            reason = (
+                "The recording changed while it was transcribed, "
+                "so the transcript of the earlier version is not written."
+            )
             return await self._ledger(Ledger.discard, entry, now=self._runtime.now(), reason=reason)
         if entry.copy_of and await self._never_came_to_be(entry):
             reason = "The recording was removed before its transcript was written; nothing was paid for it."
@@ -180,7 +183,7 @@ class Deliverer:
         root = folder.path if folder else entry.root
         if not root.is_dir():
             raise NotWritable(
-                f"The folder {root} is not there.", fix="Mount or plug it in; Dropscribe goes on by itself."
+                f"The folder {root} is not there.", fix="Mount or plug it in; Dropscribe continues automatically."
             )
         contents = {form: render(form, originals, title=display_name(entry.path)) for form in entry.formats}
         try:
@@ -188,7 +191,8 @@ class Deliverer:
                 # What is written below a mount point is out of sight as soon as the disk is back.
                 raise NotWritable(
                     f"The folder {root} is empty, so its disk may be unmounted.",
-                    fix="Mount or plug it in; Dropscribe goes on by itself. If you emptied it: dropscribe cancel FILE",
+                    fix="Mount or plug it in; Dropscribe continues automatically. "
+                    "If you emptied it: dropscribe cancel FILE",
                 )
             return self._writer.publish(entry.path, place.folder, contents, claimed=claimed, root=place.root)
         except OSError as error:

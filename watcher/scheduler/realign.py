@@ -64,9 +64,10 @@ class Realigner:
             latest = await self._ledger(Ledger.latest_attempt, entry.id)
             if latest is not None and latest.state is AttemptState.PREPARED:
                 continue  # no job was made; `release_stalled` ends the attempt
-            why = f"Its job is at {entry.account}, where the config does not lead any more."
+            why = f"Its job is at {entry.account}, but the config now names another address."
             fix = (
-                "Set the config back, and it goes on by itself; or submit it again (this costs): dropscribe retry FILE"
+                "Set the config back, and it continues automatically; "
+                "or submit it again (this costs): dropscribe retry FILE"
             )
             await self._ledger(Ledger.hold, entry, now=now, reason=why, fix=fix)
 

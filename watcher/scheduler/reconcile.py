@@ -183,7 +183,7 @@ class Reconciler:
 
     async def _ask_again(self, held: Sequence[Entry], key: str) -> None:
         """Wait again for the jobs of HELD entries that the present key sees."""
-        reason = "Its job can be asked for again."
+        reason = "Its job is accessible again."
         try:
             for entry in held:
                 if self._account.visibility.is_visible(entry.key_digest, key):
@@ -280,7 +280,7 @@ class Reconciler:
         last = entry.reason or "Dropscribe was stopped before the answer came."
         return (
             f"It was submitted {times} times without a clear answer, and the job list shows no job. "
-            f"It is not sent again by itself, as each time may have cost. The last time: {last}"
+            f"It is not resubmitted automatically, because each attempt may have been billed. The last time: {last}"
         )
 
     async def _hold_all(self, attempts: Sequence[Attempt], error: Exception) -> float:

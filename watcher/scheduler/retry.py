@@ -102,7 +102,7 @@ class Look:
     reason: str
 
 
-TRIED_AGAIN = "Dropscribe tries again by itself: with each start, and now and then until then."
+TRIED_AGAIN = "Dropscribe retries automatically: at each start, and from time to time in between."
 """What happens to a recording that is HELD because Dropscribe itself failed."""
 _FIX = "Fix the recording or its folder's settings, then: dropscribe retry FILE"
 
@@ -169,7 +169,7 @@ def fault_delay(attempts: int, delays: RetryDelays) -> float:
 def fix_of_key(error: Exception) -> str:
     """What a person can do where the key is refused, or can't be had: the error says it where it knows better."""
     fix = getattr(error, "fix", "") or "Give a valid API key: dropscribe login."
-    return f"{fix} Submission then goes on by itself."
+    return f"{fix} Submission then continues automatically."
 
 
 def throttle_delay(throttled: int, delays: RetryDelays) -> float:

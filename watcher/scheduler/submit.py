@@ -269,7 +269,7 @@ def _job_config(entry: Entry, attempt: Attempt) -> JobConfig:
         )
     except (SpeechmaticsError, ValueError, TypeError) as error:
         whose = entry.path if entry.kind is EntryKind.REQUESTED else entry.root
-        raise ConfigError(f"The settings of {whose} make no job: {error}.") from error
+        raise ConfigError(f"The settings of {whose} can't be turned into a job: {error}.") from error
 
 
 def _look_at_source(entry: Entry, error: Exception, again_at: float) -> retry.Decision | None:
@@ -286,7 +286,7 @@ def _look_at_source(entry: Entry, error: Exception, again_at: float) -> retry.De
         found = entry.path.lstat()
     except (FileNotFoundError, NotADirectoryError):
         if not entry.root.is_dir():
-            fix = "Mount or plug it in; Dropscribe goes on by itself."
+            fix = "Mount or plug it in; Dropscribe continues automatically."
             why = f"The folder {entry.root} is not there."
             return retry.TryAgain(again_at, why, fix, counts=False)
         return retry.Cancel("It was removed before it was submitted.")

@@ -274,7 +274,7 @@ class Tracker:
         )
 
     async def _hold_for_key(self, entry: Entry, key: str) -> None:
-        why = "Its job was submitted with another API key, and the present one doesn't see it."
+        why = "Its job was submitted with another API key, and the current key can't access it."
         fix = f"{KEY_BACK}; or submit it again (this costs): dropscribe retry FILE"
         await self._ledger(Ledger.hold, entry, now=self._runtime.now(), reason=why, fix=fix)
         self._account.visibility.gave_up(key)

@@ -69,7 +69,7 @@ class TranscriptWriter:
                 if free is not None and free < expected_bytes + self._reserve:
                     raise NoSpace(
                         f"Only {free / 1e6:.1f} MB are free for transcripts in {folder}.",
-                        fix="Free some space; a running Dropscribe then goes on by itself.",
+                        fix="Free some space; a running Dropscribe then continues automatically.",
                     )
                 with TempFile(self._files, place, bytes(min(expected_bytes, _PROBE_BYTES)), durable=False):
                     pass
@@ -185,7 +185,7 @@ class TranscriptWriter:
             return tuple(Output(target.path, target.format, _digest(target.content)) for target in targets)
         raise NotWritable(
             f"Could not write the transcript of {source.name}: every name for it in {folder} is taken.",
-            fix="Move some of its transcripts away; Dropscribe goes on by itself.",
+            fix="Move some of its transcripts away; Dropscribe continues automatically.",
         )
 
     def _targets(
@@ -305,7 +305,7 @@ class TranscriptWriter:
             raise NotWritable(
                 f"Transcripts are not written to {folder}: {error.filename} is a symbolic link, and links below"
                 f" {root} are not followed.",
-                fix="Put a real folder in its place; Dropscribe goes on by itself.",
+                fix="Put a real folder in its place; Dropscribe continues automatically.",
             ) from error
 
     def _mkdir(self, folder: Path) -> None:

@@ -446,7 +446,7 @@ def test_without_the_daemon_the_page_says_so_and_comes_back_with_it(context, tmp
         page.goto(ControlClient.from_state(running.paths).open_code())
         expect(page.locator("#state")).to_have_text("Idle")
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("Dropscribe is not running. What you see is from")
+    expect(alert).to_contain_text("Dropscribe is not running. This page shows the state at")
     expect(page.locator("#state")).to_have_text("Not running")
     expect(page).to_have_title(re.compile("^Not running "))
     expect(page.locator("main")).to_have_css("opacity", "0.7")

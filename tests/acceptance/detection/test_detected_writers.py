@@ -158,7 +158,7 @@ def test_a_recording_whose_writer_crashed_is_waited_for_then_named_and_taken_at_
         # Where nothing else is waited for, a few seconds do.
         once = it.run("--config", it.config, "run", "--once")
         assert once.returncode == 1
-        assert f"failed: {path}: It is cut short" in once.stderr
+        assert f"failed: {path}: It is incomplete" in once.stderr
         assert it.server.jobs == []
         # A person who says so gets what is there; its header's hour is not held against the service.
         it.start_with_config()

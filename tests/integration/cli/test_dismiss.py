@@ -54,7 +54,7 @@ def test_dismissed_failures_stay_in_the_list_and_need_no_attention(reached):
     status, out, err = reached("dismiss", "/watched/one.wav", "/watched/done.wav", "/watched/unknown.wav")
     assert (status, out.splitlines()) == (
         1,
-        ["/watched/one.wav: dismissed. Nothing. To try again: dropscribe retry FILE"],
+        ["/watched/one.wav: dismissed. To try again: dropscribe retry FILE"],
     )
     assert "done.wav is skipped: only failed recordings can be dismissed." in err
     assert "/watched/unknown.wav" in err

@@ -110,7 +110,7 @@ def test_interrupted_it_says_what_goes_on_and_the_next_run_takes_it_up(bench):
         first.send_signal(signal.SIGINT)
         out, err = first.communicate()
         assert (first.returncode, out) == (130, "")
-        assert "not finished. It goes on with the next `dropscribe transcribe` of this file" in err
+        assert "not finished. It continues with the next `dropscribe transcribe` of this file" in err
         done = it.run()
         assert (done.returncode, done.stdout) == (0, f"{it.output}\n"), done.stderr
         assert len(it.server.jobs) == 1
@@ -137,7 +137,7 @@ def test_a_daemon_goes_on_with_what_was_interrupted(bench):
         until(lambda: it.command.count("SUBMITTED"), what="the job")
         first.send_signal(signal.SIGINT)
         _, err = first.communicate()
-        assert "The running Dropscribe goes on with it" in err
+        assert "The running Dropscribe continues it." in err
         until(it.output.exists, what="the transcript")
         assert len(it.server.jobs) == 1
 

@@ -142,7 +142,7 @@ async def test_an_error_of_our_own_is_an_answer_that_tells_nothing(plant, capsys
     plant.control.snapshot = broken
     async with serve_dashboard(plant.control, plant.paths, 0):
         client = ControlClient.from_state(plant.paths)
-        with pytest.raises(Exception, match="an error of its own") as told:
+        with pytest.raises(Exception, match="an internal error") as told:
             await asyncio.to_thread(client.status)
     assert told.value.status == 500
     assert "secret" not in str(told.value)

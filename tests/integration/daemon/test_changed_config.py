@@ -22,7 +22,7 @@ async def test_jobs_at_an_account_that_is_not_configured_any_more_are_held_and_g
         with it.elsewhere():
             async with it.running():
                 await until(lambda: it.state_of("a.wav") is S.HELD)
-                assert "the config does not lead" in it.entry("a.wav").reason
+                assert "the config now names another address" in it.entry("a.wav").reason
         await it.run()
         assert it.state_of("a.wav") is S.DONE
         assert len(it.server.jobs) == 1

@@ -1,4 +1,4 @@
-"""The daemon on real file systems that are full or read-only: it waits, says why, and goes on by itself."""
+"""The daemon on real file systems that are full or read-only: it waits, says why, and continues automatically."""
 
 import asyncio
 

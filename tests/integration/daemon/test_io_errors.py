@@ -1,4 +1,4 @@
-"""A disk that fails: nothing is lost or paid twice, it is said plainly, and goes on by itself once the disk is well."""
+"""A disk that fails: nothing is lost or paid twice, and work continues automatically once the disk works again."""
 
 import errno
 import os
@@ -34,7 +34,7 @@ async def test_a_disk_that_fails_for_a_while_costs_only_time(bench, monkeypatch,
             entry = it.entry("a.wav")
             why = "the disk is full" if code == errno.ENOSPC else os.strerror(code)
             assert why in entry.reason
-            assert "goes on by itself" in entry.fix
+            assert "continues automatically" in entry.fix
             assert len(it.server.jobs) == ((step, code) in AFTER_PAYING)
             assert not (it.inbox / "a.txt").exists()
             assert not (it.inbox / "a.json").exists()

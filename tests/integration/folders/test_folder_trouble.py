@@ -218,7 +218,7 @@ def test_what_may_not_be_read_is_told_and_the_rest_goes_on(process, root):
         # What can't be read is handed on too, so that it ends as an explained failure.
         watching.until(lambda: {str(root / "b.wav"), str(root / "c.wav")} <= set(watching.settled))
         watching.until(lambda: any("secret can't be read" in p for p in watching.status()["problems"]))
-        watching.until(lambda: any("b.wav may not be read" in p for p in watching.status()["problems"]))
+        watching.until(lambda: any("b.wav can't be read" in p for p in watching.status()["problems"]))
     finally:
         (root / "secret").chmod(0o755)
     watching.until(lambda: str(root / "secret/a.wav") in watching.settled)

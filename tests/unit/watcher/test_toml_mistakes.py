@@ -15,7 +15,7 @@ from watcher.toml_mistakes import explain
         ('a = """x\n\nb = 1\n', 1, "closing quote"),
         ("[folders]\n[folders]\n", 2, "[[folders]]"),
         ("[[folders]]\n[folders]\n", 2, "[[folders]]"),
-        ("[local]\n[dashboard]\n[local]\n", 3, "[local] stands here again"),
+        ("[local]\n[dashboard]\n[local]\n", 3, "[local] appears again here"),
         ("a = 1\na = 2\nb = 3\n", 2, "'a' is set twice"),
         ('path = "C:\\Users\\me"', 1, "single quotes"),
         ('path = "C:\\Recordings"', 1, "single quotes"),

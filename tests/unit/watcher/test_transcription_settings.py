@@ -63,7 +63,7 @@ def test_what_the_service_takes_is_fine():
     [
         ({"langage": "en"}, ("langage",), "Did you mean 'language'?", True),
         ({"diarisation": "speaker"}, ("diarisation",), "Did you mean 'diarization'?", True),
-        ({"sparkle": 1}, ("sparkle",), "Known here: additional_vocab", False),
+        ({"sparkle": 1}, ("sparkle",), "Allowed: additional_vocab", False),
         ({"model": "oak-2"}, ("model",), "oak-2", False),
         ({"diarization": "speakers"}, ("diarization",), 'Did you mean "speaker"?', False),
         ({"enable_entities": "yes"}, ("enable_entities",), "enable_entities = true", True),

@@ -94,7 +94,7 @@ def parse_overrides(text: str, *, file: object) -> Overrides:
     if overrides.formats is not None and not overrides.formats:
         raise reader.error("'formats' is empty: no transcript would be written.", ("formats",), fix="Name one.")
     if overrides.formats is not None and len(set(overrides.formats)) != len(overrides.formats):
-        raise reader.error("'formats' names one twice.", ("formats",), fix="Name each once.")
+        raise reader.error("'formats' lists the same format twice.", ("formats",), fix="Name each once.")
     for key, value in overrides.transcription.items():
         path = ("transcription", key)
         if key in reader.raw:

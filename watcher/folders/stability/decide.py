@@ -168,12 +168,16 @@ def decide(candidate: Candidate, seen: Observation, policy: StabilityPolicy, *, 
     needed = _quiet_needed(candidate, seen, policy)
     quiet = _quiet(candidate, seen, policy, compared=compared, now=now, wall=wall)
     if quiet < needed - _ROUNDING:
-        why = f"It has not been quiet for {needed:g} s yet."
+        why = f"It has not been unchanged for {needed:g} s yet."
         if seen.complete is False:
             why = f"It is not complete yet. If nothing writes to it for {needed:g} s, it counts as interrupted."
         return Decision(Outcome.WAIT, why, wait=min(needed - quiet, _RARELY))
     if (blurred := _blurred(seen.sighting, wall)) > 0:
-        return Decision(Outcome.WAIT, "Its file system's timestamps are too coarse to be sure yet.", wait=blurred)
+        return Decision(
+            Outcome.WAIT,
+            "Its file system's timestamps are too coarse; Dropscribe waits a moment to be sure.",
+            wait=blurred,
+        )
     if seen.complete is False:
         return Decision(Outcome.TRUNCATED, "The file is incomplete, and nothing is writing to it any more.")
     return Decision(Outcome.WHOLE)

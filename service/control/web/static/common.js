@@ -53,7 +53,7 @@ export async function ask(path, body) {
   try {
     answer = await fetch(path, { credentials: "same-origin", ...order });
   } catch {
-    throw new Problem(0, "Dropscribe does not answer.", "This page tries again by itself.");
+    throw new Problem(0, "Dropscribe does not answer.", "This page tries again automatically.");
   }
   const told = await answer.json().catch(() => ({}));
   if (!answer.ok) throw new Problem(answer.status, told.error ?? `Dropscribe answered ${answer.status}.`, told.fix);

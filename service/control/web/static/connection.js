@@ -14,9 +14,9 @@ const FACT = {
   locked: "Dropscribe was restarted.",
 };
 const ADVICE = {
-  gone: "Start it: dropscribe service start (or: dropscribe run). This page reconnects by itself. "
+  gone: "Start it: dropscribe service start (or: dropscribe run). This page reconnects automatically. "
     + "If Dropscribe is running, its address has changed: dropscribe open",
-  silent: "Check it: dropscribe service status. This page reconnects by itself.",
+  silent: "Check it: dropscribe service status. This page reconnects automatically.",
   locked: "Open this page again from the tray icon, or with: dropscribe open",
 };
 
@@ -47,7 +47,7 @@ function disconnected(why, onLost) {
   if (document.body.dataset.connection === why) return;
   document.body.dataset.connection = why;
   show($("problem"), "");
-  show($("connection"), `${FACT[why]} What you see is from ${whenText(lastKnown / 1000, "medium")}. ${ADVICE[why]}`);
+  show($("connection"), `${FACT[why]} This page shows the state at ${whenText(lastKnown / 1000, "medium")}. ${ADVICE[why]}`);
   onLost(WORDS[why]);
 }
 

@@ -84,7 +84,7 @@ def test_what_is_no_file_is_refused_at_once(kind, tmp_path, monkeypatch):
 
 def test_missing_permission_says_what_to_do(tmp_path):
     error = unreadable(tmp_path / "a.wav", PermissionError(13, "Permission denied"))
-    assert "may not be read" in error.message
+    assert "can't be read: permission denied" in error.message
     assert "permission" in error.fix
 
 

@@ -86,7 +86,7 @@ def test_a_bug_is_tried_again_some_times_then_held_and_never_the_recordings_faul
     assert isinstance(found, Hold)
     assert found.reason == "Dropscribe itself failed: ZeroDivisionError: a bug"
     assert "Update Dropscribe" in found.fix
-    assert "tries again by itself" in found.fix
+    assert "retries automatically" in found.fix
     assert found.at == retry.fault_delay(retry.MOST_SURPRISES, DELAYS)
 
 
