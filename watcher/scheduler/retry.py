@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from watcher import errors as ours
 from watcher import speechmatics as sm
 from watcher.backoff import backoff
+from watcher.models import EntryKind
 
 if TYPE_CHECKING:
     from watcher.timings import RetryDelays
@@ -30,6 +31,7 @@ __all__ = [
     "decide",
     "fault_delay",
     "fix_of_key",
+    "fix_of_settings",
     "is_the_services_fault",
     "is_unavailable",
     "retry_delay",
@@ -104,7 +106,14 @@ class Look:
 
 TRIED_AGAIN = "Dropscribe retries automatically: at each start, and from time to time in between."
 """What happens to a recording that is HELD because Dropscribe itself failed."""
-_FIX = "Fix the recording or its folder's settings, then: dropscribe retry FILE"
+
+
+def fix_of_settings(kind: EntryKind) -> str:
+    """What a person can do if the service refuses a recording or its settings."""
+    if kind is EntryKind.REQUESTED:
+        return "Run `dropscribe transcribe` again with other options."
+    return "Fix the recording or its folder's settings, then: dropscribe retry FILE"
+
 
 Decision = TryAgain | PauseAccount | StopAccount | Fail | Hold | Cancel | Look
 
@@ -115,7 +124,14 @@ def retry_delay(failures: int, jitter: float, delays: RetryDelays) -> float:
 
 
 def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error, all in one place
-    error: Exception, *, attempts: int, now: float, jitter: float, delays: RetryDelays, throttled: int = 0
+    error: Exception,
+    *,
+    attempts: int,
+    now: float,
+    jitter: float,
+    delays: RetryDelays,
+    throttled: int = 0,
+    kind: EntryKind = EntryKind.WATCHED,
 ) -> Decision:
     """Decide what follows from a failed submission.
 
@@ -126,6 +142,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         jitter: a random number from 0 to 1.
         delays: how long to wait after which failure.
         throttled: how many times in a row the account's rate limit was met before this.
+        kind: of the recording's entry.
     """
     match error:
         case sm.SubmissionUnknown():
@@ -141,7 +158,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case sm.ConnectFailed() | ours.EngineUnavailable():
             return PauseAccount(now + delays.offline * (1 + jitter), str(error))
         case sm.BadRequest() | sm.Unprocessable() | sm.PayloadTooLarge():
-            return Fail(str(error), _FIX)
+            return Fail(str(error), fix_of_settings(kind))
         case ours.OutputError():
             return TryAgain(now + delays.output, error.message, error.fix, counts=False)
         case ours.InternalError():
@@ -149,7 +166,7 @@ def decide(  # noqa: C901, PLR0911, PLR0912 - one answer for each class of error
         case ours.NotARecording() | ours.BrokenMedia() | ours.LimitExceeded() | ours.TooLarge():
             return Fail(error.message, error.fix)
         case ours.ConfigError():
-            return Fail(error.message, _FIX)
+            return Fail(error.message, fix_of_settings(kind))
         case sm.ApiError() if error.retry_after:
             return PauseAccount(now + _asked(error, 0.0, jitter, delays), str(error))
         case sm.SpeechmaticsError() | ours.DropscribeError():

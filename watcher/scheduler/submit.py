@@ -240,6 +240,7 @@ class Submitter:
             jitter=jitter,
             delays=self._runtime.timings.retry,
             throttled=throttled,
+            kind=entry.kind,
         )
 
     async def _is_armed(self, attempt: Attempt) -> bool:

@@ -14,7 +14,7 @@ from watcher.logs import get_logger
 from watcher.models import Engine, EntryState
 from watcher.scheduler.account import KEY_BACK
 from watcher.scheduler.loop import Loop
-from watcher.scheduler.retry import TRIED_AGAIN, fault_delay, fix_of_key, retry_delay
+from watcher.scheduler.retry import TRIED_AGAIN, fault_delay, fix_of_key, fix_of_settings, retry_delay
 
 if TYPE_CHECKING:
     from watcher.ledger import LedgerWorker
@@ -244,7 +244,7 @@ class Tracker:
                 await self._hold_for_fault(entry, "; ".join(job.reasons))
                 return True
             reason = f"The service rejected it: {'; '.join(job.reasons) or 'it gave no reason'}"
-            fix = "Fix the recording or its folder's settings, then: dropscribe retry FILE"
+            fix = fix_of_settings(entry.kind)
             now = self._runtime.now()
             no_transcript = JobOutcome.NO_TRANSCRIPT
             await self._ledger(Ledger.fail, entry, now=now, reason=reason, fix=fix, job=no_transcript)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from watcher import errors as ours
 from watcher import speechmatics as sm
+from watcher.models import EntryKind
 from watcher.scheduler import retry
 from watcher.scheduler.breaker import CircuitBreaker
 from watcher.scheduler.retry import Cancel, Fail, Hold, Look, PauseAccount, StopAccount, TryAgain
@@ -57,6 +58,13 @@ def test_every_error_has_its_decision(error, decision):
     found = decide(error, attempts=1, now=1000.0, jitter=0.5)
     assert isinstance(found, decision)
     assert found.reason
+
+
+def test_a_refused_request_is_made_again_with_other_options():
+    error = sm.BadRequest(400, "no such language")
+    found = decide(error, attempts=1, now=0.0, jitter=0.0, kind=EntryKind.REQUESTED)
+    assert found.fix == "Run `dropscribe transcribe` again with other options."
+    assert "dropscribe retry FILE" in decide(error, attempts=1, now=0.0, jitter=0.0).fix
 
 
 @given(st.sampled_from([error for error, _ in DECISIONS]), st.integers(1, 1000), times, jitters)
