@@ -13,7 +13,7 @@ from watcher.attention import attention, is_paused, overall_state
 from watcher.errors import ConfigError, UsageError
 from watcher.events import Event
 from watcher.files import exists
-from watcher.folders import Phase
+from watcher.folders import Explanation, Phase
 from watcher.folders.rules.overrides import OverrideFiles
 from watcher.ledger import Ledger, config_key, display_name
 from watcher.models import PAUSE, Engine, EntryKind, EntryState
@@ -140,6 +140,8 @@ class Control:
         if source is not None:
             return describe_output(path, source)
         told = await self._watch.explain(path)
+        if told.phase is Phase.NOT_WATCHED and not await self._runtime.in_thread(exists, path):
+            told = Explanation(path, Phase.MISSING, "There is no such file.")
         answer = {"kind": told.phase.value, "path": display_path(path), "rule": told.rule, "since": told.since}
         reason = told.reason
         if told.phase is Phase.SETTLING and told.since is not None:
@@ -218,13 +220,14 @@ class Control:
         await self._holds_changed(user_request=True)
         return {**await self._tell(entry), "was_done": was_done}
 
-    async def cancel(self, uid: str) -> dict[str, Any]:
-        """Give up an entry that is not done or has failed. Its job, if any, is deleted as soon as possible."""
+    async def cancel(self, uid: str, reason: str = "You cancelled it.") -> dict[str, Any]:
+        """Cancel an entry that is not done or has failed. Its job, if any, is deleted as soon as possible."""
         entry = await self._find(uid)
         if entry.state.is_settled and entry.state is not EntryState.FAILED:
             raise UsageError(f"{display_name(entry.path)} is already {entry.state.lower()}.")
         now = self._runtime.now()
-        ended = await self._ledger(Ledger.cancel, entry, now=now, reason="You cancelled it.")
+        ended = await self._ledger(Ledger.cancel, entry, now=now, reason=reason)
+        await self._lift_unused_hold(entry.engine)
         return await self._tell(ended)
 
     async def dismiss(self, uid: str | None = None) -> list[dict[str, Any]]:
@@ -247,6 +250,18 @@ class Control:
             await self._ledger(Ledger.watch_root, folder.path, now=self._runtime.now())
 
     # Inside
+
+    async def _lift_unused_hold(self, engine: Engine) -> None:
+        """Lift the hold of an account that no watch folder and no unfinished entry uses."""
+        if any(folder.engine is engine for folder in self._settings.folders):
+            return
+        for state in (EntryState.WAITING, *_ACTIVE):
+            if any(entry.engine is engine for entry in await self._ledger(Ledger.in_state, state)):
+                return
+        for account in self._accounts:
+            if account.engine is engine:
+                await self._ledger(Ledger.lift_hold, account.hold_name)
+        await self._holds_changed()
 
     async def _settings_now(self, entry: Entry) -> tuple[Engine, dict[str, Any], tuple[OutputFormat, ...]] | None:
         """What the config and the `.dropscribe.toml` on the way say now about an entry; None: it keeps its settings.

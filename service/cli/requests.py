@@ -30,6 +30,7 @@ __all__ = ["Failed", "InDaemon", "InProcess", "Server", "Session", "Written", "j
 _LOOK = 0.25
 _LONG_WAIT = 25.0
 """Seconds: a recording that is not tried again before that is given up."""
+_LONGEST_REASON = 2000
 _PATIENCE = 60.0
 """Seconds after which a recording is given up whose engine can't be reached."""
 _S = EntryState
@@ -54,8 +55,8 @@ class Server(Protocol):
     async def snapshot(self) -> dict[str, Any]:
         """The whole picture."""
 
-    async def cancel(self, uid: str) -> None:
-        """Give an entry up."""
+    async def cancel(self, uid: str, reason: str) -> None:
+        """Cancel an entry; its history gives the reason."""
 
 
 class InProcess:
@@ -78,9 +79,9 @@ class InProcess:
         """The whole picture."""
         return await self._control.snapshot()
 
-    async def cancel(self, uid: str) -> None:
-        """Give an entry up."""
-        await self._control.cancel(uid)
+    async def cancel(self, uid: str, reason: str) -> None:
+        """Cancel an entry; its history gives the reason."""
+        await self._control.cancel(uid, reason)
 
 
 class InDaemon:
@@ -103,9 +104,9 @@ class InDaemon:
         """The whole picture."""
         return await asyncio.to_thread(self._client.status)
 
-    async def cancel(self, uid: str) -> None:
-        """Give an entry up."""
-        await asyncio.to_thread(self._client.cancel, uid)
+    async def cancel(self, uid: str, reason: str) -> None:
+        """Cancel an entry; its history gives the reason."""
+        await asyncio.to_thread(self._client.cancel, uid, reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,9 @@ def judge(
 def _what_stops(engine: str, snapshot: dict[str, Any], *, with_pause: bool) -> str:
     """Say what stops all submission to an engine; empty if nothing does."""
     for hold in snapshot["holds"]:
-        if (with_pause and hold["name"] == PAUSE) or hold["name"].split()[0] == f"account:{engine}":
+        if with_pause and hold["name"] == PAUSE:
+            return "Dropscribe is paused. Run `dropscribe resume`, then transcribe it again."
+        if hold["name"].split()[0] == f"account:{engine}":
             return sentences(hold["reason"], hold["fix"])
     return ""
 
@@ -251,7 +254,7 @@ class Session:
                     return
                 case Failed(reason, give_up):
                     if give_up:
-                        await server.cancel(job.uid)
+                        await server.cancel(job.uid, f"`dropscribe transcribe` gave up: {reason}"[:_LONGEST_REASON])
                     self._fail(job.file, reason)
                     return
             self._show(jobs, snapshot)

@@ -11,7 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from service.control import media
-from service.control.params import Query, json_body, read_request
+from service.control.params import Query, json_body, read_reason, read_request
 from service.control.responses import ApiError, Json
 from watcher.errors import OutputError, RecordingError
 from watcher.models import OutputFormat
@@ -192,10 +192,10 @@ class Api:
             raise ApiError(404, _NO_SUCH, _LOOK) from None
 
     async def cancel(self, request: Request) -> Response:
-        """Give an entry up."""
-        await json_body(request)
+        """Cancel an entry."""
+        reason = read_reason(await json_body(request))
         try:
-            return Json(await self._control.cancel(request.path_params["uid"]))
+            return Json(await self._control.cancel(request.path_params["uid"], *reason))
         except KeyError:
             raise ApiError(404, _NO_SUCH, _LOOK) from None
 

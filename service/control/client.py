@@ -184,9 +184,9 @@ class ControlClient:
         """Try an entry again; returns it."""
         return self._ask("POST", f"/api/entries/{_part(uid)}/retry", {})
 
-    def cancel(self, uid: str) -> dict[str, Any]:
-        """Give an entry up; returns it."""
-        return self._ask("POST", f"/api/entries/{_part(uid)}/cancel", {})
+    def cancel(self, uid: str, reason: str = "") -> dict[str, Any]:
+        """Cancel an entry; returns it. Its history gives the reason; by default, that the user cancelled it."""
+        return self._ask("POST", f"/api/entries/{_part(uid)}/cancel", {"reason": reason} if reason else {})
 
     def dismiss(self, uid: str) -> dict[str, Any]:
         """Stop asking for attention for a failed entry; returns it."""

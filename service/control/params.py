@@ -19,10 +19,11 @@ from watcher.scheduler import Request as Transcription
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["Query", "json_body", "read_request"]
+__all__ = ["Query", "json_body", "read_reason", "read_request"]
 
 _MOST_BODY = 64 * 1024
 _MOST_ENTRIES = 500
+_LONGEST_REASON = 2000
 
 
 class Query:
@@ -119,6 +120,18 @@ def read_request(body: dict[str, Any]) -> Transcription:
     if not (path.is_absolute() and target.is_absolute()) or "\0" in asked.path + asked.target:
         raise ApiError(400, "`path` and `target` are not absolute paths.")
     return Transcription(path, asked.engine, asked.transcription, asked.formats, target)
+
+
+def read_reason(body: dict[str, Any]) -> list[str]:
+    """Read the optional `reason` of an order: a list of one text, or an empty list.
+
+    Raises:
+        ApiError: it is not a text of a bounded length.
+    """
+    reason = body.get("reason", "")
+    if not isinstance(reason, str) or len(reason) > _LONGEST_REASON:
+        raise ApiError(400, f"`reason` is not a text of up to {_LONGEST_REASON} characters.")
+    return [reason.encode("utf-8", "replace").decode()] if reason else []
 
 
 class _Body(msgspec.Struct, forbid_unknown_fields=True):

@@ -41,7 +41,7 @@ async def explain(
     try:
         found = await root.run(root.files.lstat, path)
     except OSError as error:
-        reason = "It isn't there." if isinstance(error, FileNotFoundError) else f"{error.strerror}."
+        reason = "There is no such file." if isinstance(error, FileNotFoundError) else f"{error.strerror}."
         return Explanation(path, Phase.MISSING, reason, folder=folder)
     verdict = root.verdict(path, size=found.st_size, mode=found.st_mode)
     if not verdict.accepted:

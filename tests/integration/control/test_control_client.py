@@ -79,7 +79,8 @@ def test_explain_answers_for_any_path(running, client):
     entry = running.do(running.plant.transcribed("talk.wav", TRANSCRIPT))
     assert client.explain(entry.path)["uid"] == entry.uid
     assert client.explain(entry.path.with_suffix(".txt"))["entry"] == entry.uid
-    assert client.explain(running.paths.root.parent / "elsewhere.wav")["kind"] == "not watched"
+    assert client.explain(running.paths.root.parent / "elsewhere.wav")["kind"] == "missing"
+    assert client.explain(running.paths.root)["kind"] == "not watched"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="names that are no text exist on Linux")
@@ -123,7 +124,8 @@ def test_retry_and_cancel(running, client):
     with pytest.raises(ControlError, match="nothing to retry") as refused:
         client.retry(entry.uid)
     assert refused.value.status == 409
-    assert client.cancel(entry.uid)["state"] == "CANCELLED"
+    cancelled = client.cancel(entry.uid, "It is not needed.")
+    assert (cancelled["state"], cancelled["reason"]) == ("CANCELLED", "It is not needed.")
     assert running.plant.scheduler.moves[-1] == "CANCELLED"
     with pytest.raises(ControlError, match="already"):
         client.cancel(entry.uid)

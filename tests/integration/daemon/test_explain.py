@@ -30,11 +30,13 @@ async def test_what_is_no_recording_of_ours(bench, tmp_path):
                 told = await control.explain(it.inbox / name)
                 assert (told["kind"], told["rule"]) == ("ignored", rule)
                 assert told["reason"]
-            outside = await control.explain(tmp_path / "elsewhere" / "a.wav")
+            gone = await control.explain(tmp_path / "elsewhere" / "a.wav")
+            assert (gone["kind"], gone["reason"]) == ("missing", "There is no such file.")
+            outside = await control.explain(tmp_path)
             assert outside["kind"] == "not watched"
             assert "dropscribe folders add" in outside["fix"]
             missing = await control.explain(it.inbox / "never.wav")
-            assert (missing["kind"], missing["reason"]) == ("missing", "It isn't there.")
+            assert (missing["kind"], missing["reason"]) == ("missing", "There is no such file.")
 
 
 async def until_kind(control, path, kind):
