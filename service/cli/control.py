@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service.cli.console import one_line, print_json, say, shown
-from service.cli.daemon import Source, open_source
+from service.cli.daemon import Source, explain_file, open_source
 from service.cli.help import manual
 from service.cli.settings import settings_of
 from watcher.config import expand
@@ -44,7 +44,10 @@ def retry(context: typer.Context, files: Files) -> int:
 
 @manual(
     ("dropscribe cancel talk.mp3", "Stop transcribing it. Its job at the service is deleted if possible."),
-    exits={1: "One of the files was refused (see the message), or the ledger is in use."},
+    exits={
+        1: "One of the files was refused (see the message).",
+        78: "The ledger can't be used, or another Dropscribe process (`run --once` or `transcribe`) is using it.",
+    },
     see=("retry", "pause"),
 )
 def cancel(context: typer.Context, files: Files) -> int:
@@ -58,7 +61,10 @@ def cancel(context: typer.Context, files: Files) -> int:
 @manual(
     ("dropscribe dismiss talk.mp3", "It stays failed, but no longer needs your attention."),
     ("dropscribe dismiss --all", "The same for all failed recordings."),
-    exits={1: "One of the files was refused (see the message), or the ledger is in use."},
+    exits={
+        1: "One of the files was refused (see the message).",
+        78: "The ledger can't be used, or another Dropscribe process (`run --once` or `transcribe`) is using it.",
+    },
     see=("jobs", "retry", "cancel"),
 )
 def dismiss(
@@ -117,7 +123,7 @@ def _order(
     ordered = []
     with open_source(settings_of(context), orders=not ledger_writes, ledger_writes=ledger_writes) as source:
         for file in files:
-            told = source.explain(expand(str(file)))
+            told = explain_file(source, expand(str(file)))
             if told["kind"] != "entry":
                 say(f"{shown(file)}: {one_line(sentences(told['reason'], told['fix']))}", error=True)
                 bad += 1

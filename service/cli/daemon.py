@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from watcher.ledger import Ledger, LedgerReader
     from watcher.models import Entry
 
-__all__ = ["DOWN", "LedgerSource", "NotRunning", "Source", "open_source"]
+__all__ = ["DOWN", "LedgerSource", "NotRunning", "Source", "explain_file", "open_source"]
 
 DOWN = "not running"
 """The state that is shown while no daemon is running."""
@@ -122,6 +122,14 @@ def open_source(settings: Settings, *, orders: bool = False, ledger_writes: bool
             ledger.close()
 
 
+def explain_file(source: Source, path: Path) -> dict[str, Any]:
+    """Explain a path that a person named. For a link outside the watch folders, that is the file it points to."""
+    told = source.explain(path)
+    if told["kind"] == "not watched" and path.is_symlink():
+        return source.explain(path.resolve())
+    return told
+
+
 @contextmanager
 def _kept_from_daemons(settings: Settings) -> Iterator[None]:
     """Hold the lock of the state directory, so that no daemon starts while the ledger is changed."""
@@ -132,8 +140,9 @@ def _kept_from_daemons(settings: Settings) -> Iterator[None]:
         lock.acquire()
     except Timeout:
         raise AlreadyRunning(
-            f"Another Dropscribe is running on {settings.paths.root}, but can't be reached now.",
-            fix="Try again once it has started, or when `dropscribe run --once` is finished.",
+            f"Another Dropscribe process (`run --once` or `transcribe`) is using {settings.paths.root}; "
+            "it can't be reached now.",
+            fix="Try again when it has finished.",
         ) from None
     try:
         yield

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from service.cli.console import one_line, print_json, say, shown
-from service.cli.daemon import DOWN, open_source
+from service.cli.daemon import DOWN, explain_file, open_source
 from service.cli.help import manual
 from service.cli.settings import settings_of
 from watcher.attention import ATTENTION
@@ -202,7 +202,7 @@ def explain(context: typer.Context, file: File, as_json: AsJson = False) -> None
     Works for any path, also for files that Dropscribe ignores.
     """
     with open_source(settings_of(context)) as source:
-        told = source.explain(expand(str(file)))
+        told = explain_file(source, expand(str(file)))
     if as_json:
         print_json(told)
         return

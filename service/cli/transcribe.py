@@ -63,8 +63,13 @@ def transcribe(
     Both use the same ledger, so nothing is paid twice: a recording that was transcribed before with the same settings
     is written again from the stored transcript, and an interrupted one continues where it stopped, with the next call
     for the same file or in the daemon. `dropscribe cancel` cancels it.
+
+    Transcripts are named after the recording. If FILE is a link, they are named after the file that it points to, and
+    written beside the link.
     """
     wanted = parse_formats(formats)
+    if language is not None and not language.strip():
+        raise UsageError("--language is empty.", fix="For example: --language en")
     settings = settings_of(context)
     job = dict(settings.config.transcription) | ({"language": language} if language else {})
     paths = [expand(str(file)) for file in files]
@@ -78,6 +83,8 @@ def transcribe(
             )
     chosen = engine or settings.config.engine
     target = expand(str(output)) if output else None
+    if target is not None and target.exists() and not target.is_dir():
+        raise UsageError(f"{shown(target)} is not a folder.")
     from watcher.scheduler import Request  # noqa: PLC0415 - heavy, and `--help` doesn't need it
 
     # A link that a person names is followed; its transcript is written beside the link.

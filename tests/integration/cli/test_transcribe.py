@@ -168,8 +168,41 @@ def test_a_refused_key_is_said_and_the_request_withdrawn(bench):
         assert "key" in done.stderr
         it.server.settings.key = None
         assert it.command.count("CANCELLED") == 1
+        assert it.command.json("status")["attention"] == [], "nothing uses the account any more"
         assert it.run().returncode == 0, "the next run asks again"
         assert len(it.server.jobs) == 1
+
+
+def test_while_paused_it_gives_up_and_its_history_says_why(bench):
+    with bench() as it:
+        it.command.start_with_config()
+        assert it.command.run("pause").returncode == 0
+        done = it.run()
+        assert done.returncode == 1
+        assert "Dropscribe is paused. Run `dropscribe resume`, then transcribe it again." in done.stderr
+        told = it.command.json("explain", it.talk)
+        assert told["state"] == "CANCELLED"
+        assert told["reason"].startswith("`dropscribe transcribe` gave up: Dropscribe is paused.")
+
+
+def test_a_link_is_explained_like_the_recording_it_points_to(bench):
+    with bench() as it:
+        link = it.command.root / "link.wav"
+        link.symlink_to(it.talk)
+        done = it.command.run("transcribe", "--engine", "speechmatics", link)
+        assert (done.returncode, done.stdout) == (0, f"{it.output}\n"), done.stderr
+        assert it.command.json("explain", link)["state"] == "DONE"
+
+
+def test_options_that_can_not_work_are_refused(bench):
+    with bench() as it:
+        refused = it.run("-o", it.command.config)
+        assert refused.returncode == 2
+        assert "is not a folder." in refused.stderr
+        empty = it.run("--language", "")
+        assert empty.returncode == 2
+        assert "--language is empty." in empty.stderr
+        assert not it.server.jobs
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(bench):
