@@ -139,7 +139,10 @@ class TableReader:
                     if isinstance(text, str) and text not in known and (close := closest(text, known)):
                         fix = f"Did you mean '{close}'? {fix}"
                         break
-            raise self.error(f"'{path[-1]}': {_plain(error)}.", path, fix=fix) from None
+            text = _plain(error)
+            if isinstance(value, float) and text.endswith("a whole number, got a number"):
+                text = text.removesuffix("a number") + str(value)
+            raise self.error(f"'{path[-1]}': {text}.", path, fix=fix) from None
 
     def _line_of(self, path: tuple[str | int, ...]) -> int | None:
         """Find the line on which the key of `path` is set, or else its table begins."""
@@ -160,8 +163,10 @@ class TableReader:
                 here = [*table, key[1]]
             else:
                 continue
-            if tuple(here) == path[: len(here)] and len(here) > depth:
-                best, depth = number, len(here)
+            # A dotted heading such as [folders.transcription] also makes the tables that it lies in.
+            shared = min(len(here), len(path))
+            if tuple(here[:shared]) == path[:shared] and shared > depth:
+                best, depth = number, shared
         return best
 
 
