@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from watcher.config import ConfigPart, FolderConfig
     from watcher.toml import TableReader
 
-__all__ = ["Finding", "examine"]
+__all__ = ["OTHER_MODEL", "Finding", "can_transcribe", "examine"]
 
+OTHER_MODEL: Final = 'Choose another in the config, for example: [local] model = "small"'
+_LANGUAGE: Final = ("transcription", "language")
 _LONG: Final = 86_400.0
 _SECONDS: Final = frozenset({"settle", "rescan", "settle_listing", "idle_release"})
 _PATIENCE: Final = 10.0
@@ -61,6 +63,11 @@ def examine(file: Path, *, required: bool) -> list[Finding]:
     return [*_Check(parts, config).findings(), *_folder_files(config)]
 
 
+def can_transcribe(model: str, language: object) -> bool:
+    """Whether a model of the local engine knows a language; those with names in `.en` know only English."""
+    return language in {None, "en", "auto"} or not model.endswith(".en")
+
+
 class _Check:
     def __init__(self, parts: Sequence[ConfigPart], config: Config) -> None:
         self._parts = parts
@@ -81,6 +88,7 @@ class _Check:
         yield from _paths(reader, {"state_dir": self._config.state_dir}, ())
         for folder, (reader, number) in zip(self._config.folders, self._places, strict=True):
             yield from self._folder(folder, reader, ("folders", number))
+        yield from self._languages()
         yield from self._neighbours()
 
     def _key_file(self, reader: TableReader) -> Iterator[Finding]:
@@ -98,6 +106,21 @@ class _Check:
         if re.match(r"[/~.]", local.model) and not expand(local.model).is_dir():
             what = f"'model': there is no folder {expand(local.model)}."
             yield _at(reader, ("local", "model"), "warning", what, "Use a folder that holds a faster-whisper model.")
+
+    def _languages(self) -> Iterator[Finding]:
+        """Find languages that the local engine's model doesn't know: every recording would fail."""
+        model, main, found = self._config.local.model, self._parts[0].reader, set()
+        for folder, own, (reader, number) in zip(
+            self._config.watch_folders(), self._config.folders, self._places, strict=True
+        ):
+            language = folder.transcription.get("language")
+            if folder.engine is Engine.LOCAL and not can_transcribe(model, language):
+                what = f"'language': the model {model} of the local engine knows only English, not {language!r}."
+                if "language" in own.transcription:
+                    found.add(_at(reader, ("folders", number, *_LANGUAGE), "error", what, OTHER_MODEL))
+                else:
+                    found.add(_at(main, _LANGUAGE, "error", what, OTHER_MODEL))
+        yield from sorted(found, key=lambda finding: finding.text)
 
     def _folder(self, folder: FolderConfig, reader: TableReader, path: tuple[str | int, ...]) -> Iterator[Finding]:
         yield from _numbers(reader, msgspec.to_builtins(folder), path)

@@ -186,6 +186,8 @@ def _service(settings: Settings) -> Iterator[Finding]:
 def _local_engine(config: Config) -> Iterator[Finding]:
     from importlib.util import find_spec  # noqa: PLC0415 - light start
 
+    from service.cli.config_check import OTHER_MODEL, can_transcribe  # noqa: PLC0415 - light start
+
     if find_spec("faster_whisper") is None:
         yield Finding("bad", "local engine: faster-whisper is not installed", "Reinstall Dropscribe.")
     elif config.local.model == "tiny.en":
@@ -194,6 +196,11 @@ def _local_engine(config: Config) -> Iterator[Finding]:
         yield Finding("ok" if found else "bad", f"local engine: the included model {config.local.model}", fix)
     else:
         yield Finding("ok", f"local engine: the model {config.local.model}, which is downloaded when it is first used")
+    for folder in config.watch_folders():
+        language = folder.transcription.get("language")
+        if folder.engine is Engine.LOCAL and not can_transcribe(config.local.model, language):
+            what = f"local engine: the model {config.local.model} knows only English, not {language!r} ({folder.path})"
+            yield Finding("bad", what, OTHER_MODEL)
 
 
 def _speakers(config: Config) -> Iterator[Finding]:

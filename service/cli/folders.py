@@ -79,11 +79,10 @@ def add(
     """Watch a folder from now on."""
     settings = settings_of(context)
     path = expand(str(folder))
-    if create and not path.exists():
-        path.mkdir(parents=True)
-    if not path.exists():
+    new = create and not path.exists()
+    if not new and not path.exists():
         raise UsageError(f"The folder {shown(path)} does not exist.", fix="Create it first, or add --create.")
-    if not path.is_dir():
+    if not new and not path.is_dir():
         fix = f"For a single file: dropscribe transcribe {shlex.quote(shown(path))}"
         raise UsageError(f"{shown(path)} is not a folder.", fix=fix)
     if any(expand(known.path) == path for known in settings.config.folders):
@@ -94,6 +93,8 @@ def add(
     table |= {"formats": [each.value for each in parse_formats(formats)]} if formats is not None else {}
     table |= {"transcription": {"language": language}} if language else {}
     file = _file_of(settings, path)
+    if new:
+        path.mkdir(parents=True)
     _write(file, table)
     cloud = (engine or settings.config.engine) is Engine.SPEECHMATICS
     where = f"are sent to {settings.config.speechmatics.url}" if cloud else "stay on this machine"
@@ -102,7 +103,8 @@ def add(
 
 
 def _next_step(settings: Settings, *, cloud: bool, language: str | None) -> str:
-    from service.control.client import ControlClient  # noqa: PLC0415 - `--help` stays quick
+    from service.cli.config_check import OTHER_MODEL, can_transcribe  # noqa: PLC0415 - `--help` stays quick
+    from service.control.client import ControlClient  # noqa: PLC0415 - same
     from service.engines.credentials import KeyringUnavailable, find_key  # noqa: PLC0415 - same
 
     try:
@@ -110,10 +112,8 @@ def _next_step(settings: Settings, *, cloud: bool, language: str | None) -> str:
             return "Next, store your API key: dropscribe login"
     except KeyringUnavailable as error:
         return str(error)
-    if not cloud and language not in {None, "en"} and settings.config.local.model == "tiny.en":
-        return (
-            'The included model only knows English. Choose another in the config, for example: [local] model = "small"'
-        )
+    if not cloud and not can_transcribe(model := settings.config.local.model, language):
+        return f"The model {model} knows only English. {OTHER_MODEL}"
     if ControlClient.from_state(settings.paths) is None:
         return "Not running yet. Start it in the background: dropscribe service install. Or here: dropscribe run"
     return "The running Dropscribe starts watching it within seconds."

@@ -195,6 +195,22 @@ def test_a_folder_that_a_person_wrote_is_left_to_them(dropscribe, tmp_path):
     assert str(dropscribe.config) in err
 
 
+def test_a_folder_is_created_only_when_it_is_added(dropscribe, tmp_path):
+    folder = tmp_path / "new" / "recordings"
+    assert dropscribe("folders", "add", folder, "--create", "-f", "foo")[0] == 2
+    assert not folder.parent.exists()
+    assert dropscribe("folders", "add", folder, "--create")[0] == 0
+    assert folder.is_dir()
+    assert [f.path for f in load_config(dropscribe.config).watch_folders()] == [folder]
+
+
+def test_the_doctor_names_a_language_that_the_model_does_not_know(dropscribe, tmp_path):
+    dropscribe.config.write_text(f'[[folders]]\npath = "{tmp_path}"\n[transcription]\nlanguage = "de"\n')
+    status, out, _ = dropscribe("doctor")
+    assert status == 1
+    assert "the model tiny.en knows only English, not 'de'" in out
+
+
 def test_a_wrong_format_is_not_written_into_folders_d(dropscribe, tmp_path):
     status, _, err = dropscribe("folders", "add", tmp_path, "-f", "pdf")
     assert status == 2
@@ -288,7 +304,7 @@ def test_adding_a_folder_says_where_its_recordings_go_and_what_is_still_to_do(dr
     for name, options, told in (
         ("here", (), ("stay on this machine", "dropscribe service install")),
         ("there", ("--engine", "speechmatics"), ("are sent to https://eu1.asr.api", "dropscribe login")),
-        ("hier", ("--language", "de"), ("stay on this machine", "only knows English")),
+        ("hier", ("--language", "de"), ("stay on this machine", "knows only English")),
     ):
         status, out, _ = dropscribe("folders", "add", tmp_path / name, "--create", *options)
         assert status == 0

@@ -47,6 +47,8 @@ CLOUD = "engine = 'speechmatics'\n"
         ('[folders]\npath = "FOLDER"\n', "Write [[folders]] in double brackets"),
         (ONE + 'formats = ["txt", "srtt"]\n', "Did you mean 'srt'?"),
         (ONE + ONE, "line 4: the folder "),
+        (ONE + "[folders.transcription]\nlanguage = 'de'\n", "error: line 4: 'language': the model tiny.en"),
+        ("[transcription]\nlanguage = 'de'\n" + ONE, "error: line 2: 'language': the model tiny.en"),
         (ONE + "after = 'move:.'\n", "error: line 3: 'after' moves recordings into the watch folder itself"),
         (ONE + "after = 'move:FOLDER'\n", "error: line 3: 'after' moves recordings into the watch folder itself"),
     ],
@@ -97,6 +99,9 @@ def test_what_may_fail_later_is_a_warning(check, text, says, monkeypatch):
         (ONE + '[[folders]]\npath = "FOLDER/inside"\n', "which is watched too"),
         ('[[folders]]\npath = "PARENT/gone"\n', "does not exist; Dropscribe waits for it"),
         ("state_dir = 'FOLDER/.state'\n" + ONE, "is valid."),
+        (ONE + "[folders.transcription]\nlanguage = 'auto'\n", "is valid."),
+        ("[transcription]\nlanguage = 'de'\n[local]\nmodel = 'small'\n" + ONE, "is valid."),
+        (CLOUD + "[transcription]\nlanguage = 'de'\n" + ONE, "is valid."),
         ("", "it is empty, so the defaults apply"),
     ],
 )
