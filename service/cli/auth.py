@@ -43,8 +43,8 @@ def login(
 ) -> None:
     """Store a Speechmatics API key.
 
-    The key is tried first, then stored in the keyring of your desktop. Only folders with `engine = "speechmatics"` use
-    it.
+    The key is tried first, then stored in the keyring of your desktop. It is used only
+    for folders with `engine = "speechmatics"` and for `dropscribe transcribe --engine speechmatics`.
     """
     config = settings_of(context).config.speechmatics
     key = _ask()

@@ -39,7 +39,7 @@ def path(context: typer.Context) -> None:
 @manual(
     ("dropscribe config check", "Check it before you rely on it."),
     ("dropscribe config check --online", "Also check that the addresses in it can be reached."),
-    exits={78: "The config has errors; each was printed with its line and its fix."},
+    exits={78: "The config has errors. If it can't be read, only the first one is printed."},
     see=("doctor", "config show"),
 )
 def check(
@@ -52,7 +52,8 @@ def check(
 
     They are the files in folders.d and the .dropscribe.toml files in the watched folders. An error is a setting that
     can't work. A warning is one that may fail later or do what you don't expect. Each names the file, the line, and
-    what to write instead.
+    what to write instead. A config that can't be read is checked only up to its first error: correct it, and check
+    again.
     """
     from service.cli.config_check import answering, examine  # noqa: PLC0415 - light start
 

@@ -36,7 +36,7 @@ _ORDER_EXITS = {1: "No daemon is running, or it refused one of the files (see th
 def retry(context: typer.Context, files: Files) -> int:
     """Transcribe recordings again.
 
-    For recordings that failed, were skipped or cancelled, or are held. A held one may have been billed already, and is
+    For recordings that are done, failed, skipped, cancelled or held. A held one may have been billed already, and is
     billed again; `dropscribe explain` tells you why it is held.
     """
     return _order(context, files, lambda source, uid: source.retry(uid))

@@ -35,7 +35,7 @@ __all__ = ["run"]
     ("dropscribe run ~/Recordings", "Watch only this folder, with default settings; no config needed."),
     ("dropscribe run ~/Recordings --once", "Transcribe what is there, then exit; for cron and scripts."),
     exits={
-        1: "With --once: something was not transcribed (see the messages), or a folder is missing.",
+        1: "With --once: a recording of this run was not transcribed (see the messages), or a folder is missing.",
         78: "The config or the ledger can't be used.",
     },
     environment={"SPEECHMATICS_API_KEY": "The API key for folders that use the cloud."},
