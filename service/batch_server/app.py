@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,12 @@ _log = structlog.stdlib.get_logger("batch_server")
 
 
 def build(
-    settings: ServerSettings, async_store: AsyncStore, events: JobEvents, backends: Sequence[Backend]
+    settings: ServerSettings,
+    async_store: AsyncStore,
+    events: JobEvents,
+    backends: Sequence[Backend],
+    *,
+    on_unusable: Callable[[], None] = lambda: None,
 ) -> Starlette:
     """Build the application.
 
@@ -43,6 +49,7 @@ def build(
         async_store: Where jobs are kept; closed by the caller, after the application.
         events: Wakes requests that wait; closed by the caller when the server begins to stop.
         backends: Where recordings are recognised; closed with the application.
+        on_unusable: Called if the model, which is loaded at the start, can't be loaded; the reason was logged.
     """
     fetcher, webhooks = _outbound(settings, async_store)
     dispatcher = Dispatcher(settings, async_store, events, backends, fetcher=fetcher, webhooks=webhooks)
@@ -51,14 +58,15 @@ def build(
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await dispatcher.start()
-        if settings.preload:
-            dispatcher.warm_up()
+        loaded = dispatcher.warm_up() if settings.preload else None
+        preload = asyncio.create_task(_check_model(loaded, settings.model, on_unusable), name="preload")
         if webhooks is not None:
             await webhooks.start()
         retention = asyncio.create_task(expire_jobs(async_store, settings.retention), name="retention")
         try:
             yield
         finally:
+            preload.cancel()
             retention.cancel()
             if webhooks is not None:
                 await webhooks.stop()
@@ -84,6 +92,16 @@ def build(
     )
     built.router.redirect_slashes = False  # clients may turn a POST into a GET when they follow a redirect
     return built
+
+
+async def _check_model(loaded: Future[None] | None, model: str, on_unusable: Callable[[], None]) -> None:
+    """Wait until the model is loaded; report it if that fails."""
+    try:
+        if loaded is not None:
+            await asyncio.wrap_future(loaded)
+    except Exception as error:  # noqa: BLE001 - whatever the worker process reports
+        _log.error("can't load the model", model=model, reason=str(error))
+        on_unusable()
 
 
 def _route(path: str, **by_method: Callable[[Request], Awaitable[Response]]) -> Route:

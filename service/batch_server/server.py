@@ -67,8 +67,16 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
                 workers=settings.workers,
                 cluster=settings.cluster,
             )
+            unusable = threading.Event()
+
+            def stop_unusable() -> None:
+                # The daemon's own server stays: its jobs fail with the reason, and the daemon shows it.
+                if not settings.exit_with_parent:
+                    unusable.set()
+                    server.stop()
+
             server = QuietServer(
-                app.build(settings, async_store, events, backends),
+                app.build(settings, async_store, events, backends, on_unusable=stop_unusable),
                 keep_alive_seconds=_KEEP_ALIVE_SECONDS,
                 limits=ConnectionLimits(head_seconds=_HEAD_SECONDS),
                 lifespan=True,
@@ -86,7 +94,7 @@ def run(settings: ServerSettings, *, announce: Callable[[str], None] | None = No
             return 1
         finally:
             async_store.close()
-    return 0 if server.started else 1
+    return 0 if server.started and not unusable.is_set() else 1
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ _CONFIGURED = {"model": "model", "threads": "threads", "idle_release": "idle_rel
 @manual(
     ("dropscribe serve", "For programs on this machine; prints the address and the key."),
     ("dropscribe serve --port 0 --model base.en", "On any free port, with a larger model."),
-    exits={1: "The address or the model can't be used.", 78: "The config can't be used."},
+    exits={1: "The address can't be used; or, with --preload, the model.", 78: "The config can't be used."},
     environment={KEY_VARIABLE: "The key that clients must send."},
     see=("run", "transcribe"),
 )

@@ -6,6 +6,7 @@ import errno
 import functools
 import sqlite3
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
 import structlog
@@ -106,11 +107,13 @@ class Dispatcher:
             await backend.close()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def warm_up(self) -> None:
-        """Begin to load the model if no backend has it: a job is about to arrive."""
-        if self._loops and not any(backend.warm for backend in self._backends):
-            self._backends[0].warm_up()
-            self._start_idle_timer(self._backends[0])
+    def warm_up(self) -> Future[None] | None:
+        """Begin to load the model if no backend has it: a job is about to arrive. Returns how that ends, if known."""
+        if not self._loops or any(backend.warm for backend in self._backends):
+            return None
+        loaded = self._backends[0].warm_up()
+        self._start_idle_timer(self._backends[0])
+        return loaded
 
     def submit(self, job: Job) -> None:
         """Queue an accepted job, after its audio is fetched if necessary."""

@@ -30,8 +30,8 @@ class Backend(Protocol):
     def warm(self) -> bool:
         """Whether the model is loaded, or being loaded."""
 
-    def warm_up(self) -> None:
-        """Begin to load the model."""
+    def warm_up(self) -> Future[None] | None:
+        """Begin to load the model; returns how that ends, if it is known here."""
 
     async def recognise(self, work: messages.Task, on_progress: OnProgress) -> messages.Recognition:
         """Recognise a recording.
@@ -71,9 +71,9 @@ class LocalBackend:
         """Whether there is a worker process."""
         return self._executor.pid is not None
 
-    def warm_up(self) -> None:
-        """Begin to load the model in a worker process."""
-        self._executor.submit(entrypoints.warm_up, self._model)
+    def warm_up(self) -> Future[None] | None:
+        """Begin to load the model in a worker process; the future fails if that fails."""
+        return self._executor.submit(entrypoints.warm_up, self._model)
 
     async def recognise(self, work: messages.Task, on_progress: OnProgress) -> messages.Recognition:
         """Recognise words in one worker process and speakers in another, in parallel; see ``Backend``."""
@@ -145,8 +145,9 @@ class ClusterBackend:
         """Always: a cluster's workers keep their model."""
         return True
 
-    def warm_up(self) -> None:
+    def warm_up(self) -> Future[None] | None:
         """Do nothing: a cluster's workers load the model with their first part."""
+        return None
 
     async def recognise(self, work: messages.Task, on_progress: OnProgress) -> messages.Recognition:
         """Recognise a recording on the cluster; see ``Backend``. Progress counts the parts that are done."""

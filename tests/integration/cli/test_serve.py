@@ -75,3 +75,13 @@ def test_what_can_not_be_done_is_told(tmp_path, options, status, told):
     assert (done.returncode, done.stdout) == (status, "")
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_command_if_it_is_preloaded(tmp_path):
+    command = [sys.executable, "-m", "service.cli.app", "--state-dir", str(tmp_path / "state"), "serve", "--port", "0"]
+    ended = subprocess.run(
+        [*command, "--model", "nope", "--preload"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ended.returncode == 1
+    assert "can't load the model" in ended.stderr
+    assert "nope" in ended.stderr
