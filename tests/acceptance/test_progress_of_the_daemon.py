@@ -17,7 +17,7 @@ def command(tmp_path):
 
 
 def test_status_and_explain_say_how_much_of_a_recording_is_transcribed(command):
-    recording = write_wav(command.root / "talk.wav", windows(12))  # 1:06; more than is recognised in one batch
+    recording = write_wav(command.root / "talk.wav", windows(24))  # three batches: progress is asked for each second
     command.start()
     recording = recording.rename(command.folder / recording.name)
 
@@ -26,9 +26,9 @@ def test_status_and_explain_say_how_much_of_a_recording_is_transcribed(command):
         return active.get("seconds_done") and active
 
     active = until(half_done)
-    assert active["progress"] == pytest.approx(active["seconds_done"] / 66, abs=0.02)
+    assert active["progress"] == pytest.approx(active["seconds_done"] / 132, abs=0.02)
     assert active["doing"].startswith("transcribing, ")
-    assert active["doing"].endswith(" of 1:06")
+    assert active["doing"].endswith(" of 2:12")
     assert "It is being transcribed (" in command.json("explain", recording)["next"]
     until(lambda: command.count("DONE") == 1)
 
