@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from tests.support.faulty_files import Fault, FaultyFiles, Killed, at
+from tests.support.scratch import quick_folder
 from watcher.errors import NotWritable, RecordingError, SourceChanged
 from watcher.models import Engine, Entry, EntryState, Fingerprint, Output, OutputFormat, WatchFolder
 from watcher.scheduler import dispose as module
@@ -230,23 +231,24 @@ def put_until_killed(root, after, step, kind):
         pytest.param("move:done", "without links either", marks=[pytest.mark.long, pytest.mark.timeout(600)]),
     ],
 )
-def test_killed_twice_it_never_shows_anything_else_at_its_old_place(tmp_path, kind, after):
+def test_killed_twice_it_never_shows_anything_else_at_its_old_place(kind, after):
     """The second kill strikes while the next run puts back what the first one left aside."""
     first, struck_first = 0, True
-    while struck_first:
-        second, struck_second = 0, True
-        while struck_second:
-            root = record(tmp_path / f"{first} {second}")
-            source = root / "sub" / "a.wav"
-            struck_first = put_until_killed(root, after, first, kind)
-            struck_second = put_until_killed(root, after, second, kind)
-            assert not source.exists() or source.read_bytes() == CONTENT, f"after steps {first} and {second}"
-            put(root, after, files=FaultyFiles(**FILE_SYSTEMS[kind]))
-            left = sorted(path.name for path in (root / "sub").iterdir())
-            assert left == ["a.txt"], f"after steps {first} and {second}"
-            assert places(root) == ([root / "done" / "sub" / "a.wav"] if "move" in after else [])
-            second += 1
-        first += 1
+    with quick_folder() as scratch:
+        while struck_first:
+            second, struck_second = 0, True
+            while struck_second:
+                root = record(scratch / f"{first} {second}")
+                source = root / "sub" / "a.wav"
+                struck_first = put_until_killed(root, after, first, kind)
+                struck_second = put_until_killed(root, after, second, kind)
+                assert not source.exists() or source.read_bytes() == CONTENT, f"after steps {first} and {second}"
+                put(root, after, files=FaultyFiles(**FILE_SYSTEMS[kind]))
+                left = sorted(path.name for path in (root / "sub").iterdir())
+                assert left == ["a.txt"], f"after steps {first} and {second}"
+                assert places(root) == ([root / "done" / "sub" / "a.wav"] if "move" in after else [])
+                second += 1
+            first += 1
     assert first >= 5
 
 
