@@ -20,8 +20,11 @@ def command(tmp_path):
     ("package", "code", "says"),
     [
         ("av", "raise ImportError('libavcodec.so.61 is gone')", "ImportError: libavcodec.so.61 is gone"),
-        ("faster_whisper", "None.load()", "AttributeError: 'NoneType' object has no attribute 'load'"),
-        ("ctranslate2", "raise MemoryError", "Memory ran out"),
+        pytest.param(
+            *("faster_whisper", "None.load()", "AttributeError: 'NoneType' object has no attribute 'load'"),
+            marks=pytest.mark.long,
+        ),
+        pytest.param("ctranslate2", "raise MemoryError", "Memory ran out", marks=pytest.mark.long),
     ],
 )
 def test_a_recording_waits_for_the_update_of_a_broken_program(command, tmp_path, monkeypatch, *, package, code, says):

@@ -86,6 +86,7 @@ def test_killed_while_transcribing_every_recording_ends_with_one_transcript(comm
     ledger.close()
 
 
+@pytest.mark.long
 def test_the_local_server_is_started_again_when_it_dies(command):
     daemon = command.start()
     (command.folder / "first.flac").write_bytes(other_bytes(DATA / "dashwood.flac", 7))

@@ -16,6 +16,7 @@ def command(tmp_path):
     found.close()
 
 
+@pytest.mark.long
 def test_status_and_explain_say_how_much_of_a_recording_is_transcribed(command):
     recording = write_wav(command.root / "talk.wav", windows(24))  # three batches: progress is asked for each second
     command.start()

@@ -186,6 +186,7 @@ def test_what_was_ignored_at_the_start_stays_ignored(tmp_path, surroundings, lef
     assert left_behind() == []
 
 
+@pytest.mark.long
 def test_what_a_killed_one_left_is_finished_by_the_next(tmp_path, surroundings, left_behind, prepared):
     recording = talk(tmp_path / "talk.wav", 10)
     with on_terminal(command(recording), surroundings) as terminal:

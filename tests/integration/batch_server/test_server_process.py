@@ -27,6 +27,7 @@ def workers(pid):
     return []
 
 
+@pytest.mark.long
 def test_accepted_jobs_are_done_after_sigkill_and_restart(start_server, recordings, tmp_path):
     first = start_server()
     accepted = [first.submit(recordings / "dashwood.flac").json()["id"] for _ in range(2)]
@@ -291,6 +292,7 @@ def test_a_disk_that_takes_no_more_is_told_and_nothing_is_left_behind(start_serv
     assert len(api.get("jobs").json()["jobs"]) == 1
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_does_every_accepted_job_once(start_server, recordings, tmp_path):
     chance = random.Random(7)
     accepted = []

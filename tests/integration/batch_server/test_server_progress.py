@@ -12,6 +12,7 @@ def progress(api, job_id):
     return response.json()["progress"]
 
 
+@pytest.mark.long
 def test_a_job_says_how_many_seconds_are_recognised_and_how_many_jobs_are_ahead(start_server, tmp_path):
     api = start_server()
     long = write_wav(tmp_path / "long.wav", windows(12))  # more than is recognised in one batch

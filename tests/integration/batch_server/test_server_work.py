@@ -1,6 +1,7 @@
 """Who works on what: several workers, turns between keys, and jobs that are deleted while they run."""
 
 import psutil
+import pytest
 
 from tests.integration.batch_server.test_server_process import GOOD, workers
 from tests.support.waiting import has_ended, until
@@ -12,6 +13,7 @@ def busy(api):
     return [worker for worker in workers(api.server.pid) if sum(worker.cpu_times()[:2]) > 2]
 
 
+@pytest.mark.long
 def test_two_workers_work_at_once_and_a_killed_one_is_replaced(start_server, make_long, recordings):
     api = start_server("--workers", "2")
 

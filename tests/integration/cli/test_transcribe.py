@@ -94,6 +94,7 @@ def test_three_runs_whose_answers_are_lost_make_one_job(bench):
 
 
 @pytest.mark.parametrize("moves", [1, 2, 3, 4, 5])
+@pytest.mark.long
 def test_killed_after_any_move_the_next_run_makes_no_other_job(bench, moves):
     with bench(Fault("delay", on="post", seconds=0.3), processing_time=0.3) as it:
         first = it.start()

@@ -210,6 +210,7 @@ async def test_a_rejection_is_final_and_gives_the_services_reasons(bench):
         assert "There is no speech in it" in entry.reason
 
 
+@pytest.mark.long
 async def test_two_hundred_recordings_with_failing_and_lost_answers_are_each_billed_once(bench):
     faults = (
         Fault("status", on="post", status=503, probability=0.05, times=None),
