@@ -8,6 +8,8 @@ from tests.support.daemon import DATA, Command
 from tests.support.sounds import windows, write_wav
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def command(tmp_path):

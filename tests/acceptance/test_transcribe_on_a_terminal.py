@@ -18,6 +18,8 @@ if sys.platform == "win32":
 
 from tests.support.terminal import INTERRUPT, on_terminal
 
+pytestmark = pytest.mark.long
+
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
 
